@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package project
+
+import (
+	"fmt"
+	"net"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
+)
+
+// validateAccess checks that the scheme of the URL can do what the type of the repository needs.
+func validateAccess(r *Repository, path *field.Path) field.ErrorList {
+	u, err := parseURL(r.URL)
+	switch {
+	case err != nil:
+		return nil
+	case r.Private && u.Scheme != schemeSSH:
+		return field.ErrorList{field.Invalid(path, typePrivate, fmt.Sprintf(
+			`a private repository is read with an SSH key, and %s starts with %s://: write it in its SSH form such as "ssh://git@%s/…", or write public if it can be read without credentials`,
+			keyURL, u.Scheme, echo(u.Hostname())))}
+	case !r.Private && u.Scheme == schemeSSH:
+		return field.ErrorList{field.Invalid(path, typePublic, fmt.Sprintf(
+			`SSH always needs a key, and %s starts with ssh:// or has the form git@host:path: write private, or an https:// URL`, keyURL))}
+	}
+	return nil
+}
+
+func validateKnownHosts(r *Repository, path *field.Path) field.ErrorList {
+	if r.KnownHosts == "" {
+		return nil
+	}
+	lines, lineErrs := knownhosts.Parse(r.KnownHosts)
+	var errs field.ErrorList
+	for _, err := range lineErrs {
+		errs = append(errs, field.Invalid(path, field.OmitValueType{}, err.Error()))
+	}
+	u, err := parseURL(r.URL)
+	if err != nil {
+		return errs
+	}
+	if u.Scheme != schemeSSH {
+		return append(errs, field.Forbidden(path, fmt.Sprintf("it is only for SSH, and %s starts with %s://: remove it", keyURL, u.Scheme)))
+	}
+	if len(lineErrs) == 0 && len(lines.For(hostPort(u))) == 0 {
+		errs = append(errs, field.Invalid(path, field.OmitValueType{}, fmt.Sprintf(
+			"no line is for %s: add the line that %q prints", echo(hostPort(u)), keyscan(u.Hostname(), u.Port()))))
+	}
+	return errs
+}
+
+// keyscan is the command that asks a host for its keys.
+func keyscan(host, port string) string {
+	if net.ParseIP(host) == nil {
+		host = echo(host)
+	}
+	if port == "" || port == defaultPorts[schemeSSH] {
+		return "ssh-keyscan " + host
+	}
+	return "ssh-keyscan -p " + port + " " + host
+}

@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package project reads what a project's admin wrote: which Flux release the shoots of the project get,
+// and which Git repository they follow.
+//
+// The package does no I/O. A source of configuration (today the data of ConfigMap flux-config) is read
+// into the typed Configuration, which is completed by Default and checked by Validate, so that another
+// source can use the same defaults and rules.
+package project
+
+import (
+	"net"
+	"net/url"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
+)
+
+const (
+	// VersionLatest is the value of Configuration.FluxVersion that follows Flux's latest release.
+	VersionLatest = "latest"
+	// DefaultBranch is followed if no branch is written.
+	DefaultBranch = "main"
+	// DefaultPath is the root directory of the repository.
+	DefaultPath = "./"
+)
+
+// Configuration is what a project's admin wants for the shoots of the project.
+type Configuration struct {
+	// FluxVersion is a release with leading "v", such as "v2.9.4", or VersionLatest.
+	FluxVersion string
+	// Repository is nil if only Flux is to be installed.
+	Repository *Repository
+}
+
+// Repository is the Git repository that the shoots follow.
+type Repository struct {
+	// URL has the scheme https, http or ssh, and no password.
+	URL string
+	// Branch is the branch to follow.
+	Branch string
+	// Path is the directory of the root Kustomization, starts with "./" and stays inside the repository.
+	Path string
+	// Private tells that the repository is read with the project's SSH key. Then URL has the scheme ssh.
+	Private bool
+	// KnownHosts are known_hosts lines for the Git server, or "" if the admin wrote none.
+	KnownHosts string
+}
+
+// Default fills in what is not written and brings what is written into its normal form. A value that has
+// none, because it is invalid, stays as it is.
+func (c *Configuration) Default() {
+	c.FluxVersion = normaliseVersion(c.FluxVersion)
+	if c.Repository != nil {
+		c.Repository.setDefaults()
+	}
+}
+
+func (r *Repository) setDefaults() {
+	r.URL = normaliseURL(r.URL)
+	if r.Branch == "" {
+		r.Branch = DefaultBranch
+	}
+	r.Path = normalisePath(r.Path)
+	if lines, errs := knownhosts.Parse(r.KnownHosts); len(errs) == 0 {
+		r.KnownHosts = lines.String()
+	}
+}
+
+// Validate says what is wrong with a Configuration after Default. Each error names the key of
+// ConfigMap flux-config that it is about, and none repeats a secret.
+func (c *Configuration) Validate() field.ErrorList {
+	errs := validateVersion(c.FluxVersion, field.NewPath(keyVersion))
+	if r := c.Repository; r != nil {
+		errs = append(errs, validateURL(r.URL, field.NewPath(keyURL))...)
+		errs = append(errs, validateBranch(r.Branch, field.NewPath(keyBranch))...)
+		errs = append(errs, validateAccess(r, field.NewPath(keyType))...)
+		errs = append(errs, validatePath(r.Path, field.NewPath(keyPath))...)
+		errs = append(errs, validateKnownHosts(r, field.NewPath(keyKnownHosts))...)
+	}
+	return errs
+}
+
+// HostPort is the Git server's "name:port". The port is the scheme's default port if the URL has none.
+// It is "" if the URL is invalid.
+func (r *Repository) HostPort() string {
+	u, err := parseURL(r.URL)
+	if err != nil {
+		return ""
+	}
+	return hostPort(u)
+}
+
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = defaultPorts[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}

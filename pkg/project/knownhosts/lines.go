@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package knownhosts
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// LineError is a line that can't be used.
+type LineError struct {
+	// Number counts from 1.
+	Number int
+	// Err says what is wrong.
+	Err error
+}
+
+// Error names the line by its number, because its content may be long.
+func (e LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Number, e.Err) }
+
+// Unwrap gives the reason.
+func (e LineError) Unwrap() error { return e.Err }
+
+// Lines are the entries of known_hosts data, without comments and empty lines.
+type Lines []Line
+
+// Parse reads known_hosts data and gives all lines that can be used, and an error for each other one.
+func Parse(data string) (Lines, []LineError) {
+	var lines Lines
+	var errs []LineError
+	for i, text := range strings.Split(data, "\n") {
+		text = strings.TrimSpace(text)
+		if text == "" || strings.HasPrefix(text, "#") {
+			continue
+		}
+		line, err := ParseLine(text)
+		if err != nil {
+			errs = append(errs, LineError{Number: i + 1, Err: err})
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return lines, errs
+}
+
+// String is the data as it is written into a file: one line per entry. It is empty if there is none.
+func (l Lines) String() string {
+	var text strings.Builder
+	for _, line := range l {
+		text.WriteString(line.text)
+		text.WriteByte('\n')
+	}
+	return text.String()
+}
+
+// For gives the lines that fit the host at hostPort ("name:port").
+//
+// A line whose key is revoked by another line doesn't fit.
+func (l Lines) For(hostPort string) Lines {
+	revoked := map[string]bool{}
+	for _, line := range l.Revoked() {
+		revoked[string(line.key.Marshal())] = true
+	}
+	return l.filter(func(line Line) bool { return line.fits(hostPort) && !revoked[string(line.key.Marshal())] })
+}
+
+// Revoked gives the lines that revoke a key. They hold for every host.
+func (l Lines) Revoked() Lines {
+	return l.filter(func(line Line) bool { return line.revoked })
+}
+
+// Without gives the lines that other doesn't hold.
+func (l Lines) Without(other Lines) Lines {
+	return l.filter(func(line Line) bool {
+		return !slices.ContainsFunc(other, func(o Line) bool { return o.text == line.text })
+	})
+}
+
+func (l Lines) filter(keep func(Line) bool) Lines {
+	var kept Lines
+	for _, line := range l {
+		if keep(line) {
+			kept = append(kept, line)
+		}
+	}
+	return kept
+}
+
+// address is how known_hosts knows "name:port": "name" for port 22, else "[name]:port".
+func address(hostPort string) string { return knownhosts.Normalize(hostPort) }

@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package project
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+func normalisePath(directory string) string {
+	if directory == "" {
+		return DefaultPath
+	}
+	if pathProblem(directory) != "" {
+		return directory
+	}
+	clean := path.Clean(directory)
+	if clean == "." {
+		return DefaultPath
+	}
+	return "./" + clean
+}
+
+func validatePath(directory string, fieldPath *field.Path) field.ErrorList {
+	if detail := pathProblem(directory); detail != "" {
+		return field.ErrorList{field.Invalid(fieldPath, echo(directory), detail)}
+	}
+	return nil
+}
+
+func pathProblem(directory string) string {
+	switch {
+	case strings.HasPrefix(directory, "/"):
+		return `write the directory as seen from the root of the repository, such as "./clusters/production"`
+	case strings.Contains(directory, `\`):
+		return `separate directories with "/"`
+	}
+	parts := strings.Split(directory, "/")
+	switch {
+	case slices.Contains(parts, ".."):
+		return `the directory must be inside the repository: write it without ".."`
+	case slices.ContainsFunc(parts, func(part string) bool { return strings.TrimSpace(part) != part }):
+		return `no part of the path may start or end with a blank`
+	}
+	return ""
+}

@@ -1,0 +1,161 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package project
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+const schemeSSH = "ssh"
+
+// defaultPorts are the schemes that Flux reads Git repositories with (the pattern of GitRepository's
+// spec.url), and their ports.
+var defaultPorts = map[string]string{"https": "443", "http": "80", schemeSSH: "22"}
+
+var (
+	// scpForm is Git's short form of an SSH URL: a colon before the first slash, see git-clone(1).
+	scpForm = regexp.MustCompile(`^(?:([^@/:\[\]]+)@)?([^@/:\[\]]+|\[[0-9A-Fa-f:.]+\]):([^@]+)$`)
+	// userName has no leading dash, so that no program takes it for an option.
+	userName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+	// hostName also has underscores, which host names of internal networks have.
+	hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
+)
+
+const writeURL = `write it as "https://host/owner/repository", "ssh://git@host/owner/repository.git" or "git@host:owner/repository.git"`
+
+var (
+	errForm   = errors.New("it is not the URL of a Git repository: " + writeURL)
+	errScheme = errors.New("only https://, http:// and ssh:// are supported: " + writeURL)
+	errSecret = errors.New("it must not hold a user, password or token, because many people can read it: " +
+		`for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`)
+	errPassword = errors.New("it must not hold a password, because many people can read it: " +
+		`write "ssh://git@host/owner/repository.git" and register the project's public key at the Git server`)
+	errUser  = errors.New(`the user's name must consist of letters, digits, ".", "_" and "-": in most cases it is git`)
+	errHost  = errors.New("the host must be a DNS name or an IP address, and the port a number from 1 to 65535: " + writeURL)
+	errPath  = errors.New("the path of the repository is missing: " + writeURL)
+	errQuery = errors.New(`write it without "?" and "#" and what follows`)
+)
+
+func normaliseURL(raw string) string {
+	u, err := parseURL(raw)
+	if err != nil {
+		return raw
+	}
+	return u.String()
+}
+
+func validateURL(raw string, path *field.Path) field.ErrorList {
+	if raw == "" {
+		return field.ErrorList{field.Required(path, fmt.Sprintf(
+			"the other keys of the repository are written: %s, or remove the other keys to install only Flux", writeURL))}
+	}
+	if _, err := parseURL(raw); err != nil {
+		return field.ErrorList{field.Invalid(path, echoURL(raw), err.Error())}
+	}
+	return nil
+}
+
+// echoURL omits a URL in which something may be a secret: before any "@" but that of "git@", and behind
+// "?" and "#".
+func echoURL(raw string) any {
+	_, rest, found := strings.Cut(raw, "://")
+	if !found {
+		rest = raw
+	}
+	if strings.ContainsAny(strings.TrimPrefix(rest, "git@"), "@?#") || strings.Contains(rest, "%40") {
+		return field.OmitValueType{}
+	}
+	return echo(raw)
+}
+
+// parseURL gives the URL in its normal form. No error repeats a part of it.
+func parseURL(raw string) (*url.URL, error) {
+	u, err := splitURL(raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkUser(u); err != nil {
+		return nil, err
+	}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(raw, "#") {
+		return nil, errQuery
+	}
+	if !validHost(u) {
+		return nil, errHost
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		return nil, errPath
+	}
+	if strings.ContainsFunc(u.Path, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
+		return nil, errForm
+	}
+	return u, nil
+}
+
+func splitURL(raw string) (*url.URL, error) {
+	if !strings.Contains(raw, "://") {
+		match := scpForm.FindStringSubmatch(raw)
+		if match == nil {
+			return nil, errForm
+		}
+		u := &url.URL{Scheme: schemeSSH, Host: strings.ToLower(match[2]), Path: "/" + strings.TrimLeft(match[3], "/")}
+		if match[1] != "" {
+			u.User = url.User(match[1])
+		}
+		if strings.ContainsAny(u.Path, "?#") {
+			return nil, errQuery
+		}
+		return u, nil
+	}
+	// The error of url.Parse repeats the URL.
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, errForm
+	}
+	if _, ok := defaultPorts[u.Scheme]; !ok {
+		return nil, errScheme
+	}
+	u.Host = strings.TrimSuffix(strings.ToLower(u.Host), ":")
+	return u, nil
+}
+
+// checkUser allows a user for SSH only. There it is a name, whereas in an https:// URL it is often a token.
+func checkUser(u *url.URL) error {
+	if u.User == nil {
+		return nil
+	}
+	if u.Scheme != schemeSSH {
+		return errSecret
+	}
+	if _, hasPassword := u.User.Password(); hasPassword {
+		return errPassword
+	}
+	if !userName.MatchString(u.User.Username()) {
+		return errUser
+	}
+	return nil
+}
+
+func validHost(u *url.URL) bool {
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port[0] == '0' {
+			return false
+		}
+	}
+	if strings.HasPrefix(u.Host, "[") {
+		address, err := netip.ParseAddr(u.Hostname())
+		return err == nil && address.Zone() == ""
+	}
+	return len(u.Hostname()) <= 253 && hostName.MatchString(u.Hostname())
+}
