@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
+)
+
+//go:embed published_known_hosts
+var publishedText string
+
+// published are the host keys of well-known forges.
+var published, _ = knownhosts.Parse(publishedText)
+
+// hostKeys are the lines that are trusted for one host.
+type hostKeys struct {
+	lines  knownhosts.Lines
+	origin HostKeyOrigin
+}
+
+// findHostKeys takes the lines of the best source that has some for the host: what the admin configured,
+// what the Secret holds, what the host's operator publishes, what the host says.
+func findHostKeys(ctx context.Context, scanner *scanner, repository *project.Repository, stored knownhosts.Lines) (hostKeys, error) {
+	hostPort := repository.HostPort()
+	configured, _ := knownhosts.Parse(repository.KnownHosts)
+	if lines := configured.For(hostPort); len(lines) > 0 {
+		return hostKeys{lines, OriginConfigured}, nil
+	}
+	if lines := stored.For(hostPort); len(lines) > 0 {
+		return hostKeys{lines, OriginSecret}, nil
+	}
+	if lines := slices.Concat(stored.Revoked(), published).For(hostPort); len(lines) > 0 {
+		return hostKeys{lines, OriginPublished}, nil
+	}
+	line, err := scanner.scan(ctx, hostPort)
+	if err != nil {
+		return hostKeys{}, fmt.Errorf("could not ask %s for its SSH host key: %w; check key repositoryUrl of ConfigMap %s and "+
+			"whether the seed reaches the host, or write the host's known_hosts lines into key knownHosts of the ConfigMap",
+			hostPort, err, project.ConfigMapName)
+	}
+	lines := append(stored.Revoked(), line).For(hostPort)
+	if len(lines) == 0 {
+		return hostKeys{}, fmt.Errorf("%s presents the host key %s, which key %s revokes: find out why, and write the right key into key knownHosts of ConfigMap %s",
+			hostPort, line.Fingerprint(), KeyKnownHosts, project.ConfigMapName)
+	}
+	return hostKeys{lines, OriginScanned}, nil
+}
+
+// mergeKnownHosts gives the known_hosts data of the Secret with these keys of the host. Lines of other
+// hosts, comments and lines that can't be read stay; lines of the host that are not wanted go.
+func mergeKnownHosts(text, hostPort string, wanted knownhosts.Lines) string {
+	stored, _ := knownhosts.Parse(text)
+	unwanted := stored.For(hostPort).Without(wanted)
+	missing := wanted.Without(stored)
+	if len(unwanted)+len(missing) == 0 {
+		return text
+	}
+	var merged strings.Builder
+	for line := range strings.Lines(text) {
+		parsed, err := knownhosts.ParseLine(line)
+		if err == nil && len(knownhosts.Lines{parsed}.Without(unwanted)) == 0 {
+			continue
+		}
+		merged.WriteString(strings.TrimRight(line, "\r\n") + "\n")
+	}
+	return merged.String() + missing.String()
+}
+
+// describe gives what the caller may show.
+func (k hostKeys) describe() []HostKey {
+	described := make([]HostKey, len(k.lines))
+	for i, line := range k.lines {
+		described[i] = HostKey{Type: line.KeyType(), Fingerprint: line.Fingerprint(), Origin: k.origin}
+	}
+	return described
+}

@@ -1,0 +1,251 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package source keeps the credentials that the shoots of a project read their private Git repository
+// with: Secret flux-source in the project's namespace of the garden. It is the only package that writes
+// to the garden.
+//
+// The Secret is made once and then only completed. Two writers that start at the same moment, for example
+// on two seeds, end with the same key pair. All requests carry the Secret's name, so that RBAC rules
+// restricted to it (resourceNames) suffice: get, create and patch.
+package source
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
+)
+
+// SecretName is the Secret in a project's namespace of the garden, and in the shoot.
+const SecretName = "flux-source"
+
+// The keys of the Secret. They are those of Flux's GitRepository for SSH.
+const (
+	KeyIdentity    = "identity"
+	KeyIdentityPub = "identity.pub"
+	KeyKnownHosts  = "known_hosts"
+)
+
+const (
+	// fieldManager is what managedFields of the Secret show.
+	fieldManager = "gardener-extension-shoot-flux"
+	// maxAttempts is for other writers of the Secret: each lost race shows the winner's Secret.
+	maxAttempts = 5
+)
+
+// Keeper makes and completes the credentials of projects.
+type Keeper struct {
+	scanner *scanner
+}
+
+// NewKeeper gives a Keeper that reaches Git servers with dial, or directly if dial is nil.
+func NewKeeper(dial Dial) *Keeper {
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	return &Keeper{scanner: &scanner{dial: dial, clock: clock.RealClock{}, failures: map[string]failure{}}}
+}
+
+// Ensure gives the credentials of the project in namespace for its repository. They are nil, and the
+// garden is not asked, if there is no repository or it is public.
+//
+// The client must read from the garden and not from a cache: a cache may not know yet what another writer
+// has just made. If the Secret is complete, one GET is the only request.
+//
+// An error says which Secret and key is wrong and what to do, and never repeats what a key holds. It
+// wraps the error of the garden or of the network, if there is one.
+func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace string, repository *project.Repository) (*Credentials, error) {
+	if repository == nil || !repository.Private {
+		return nil, nil
+	}
+	credentials, err := k.ensure(ctx, garden, namespace, repository)
+	if err != nil {
+		return nil, fmt.Errorf("secret %s/%s in the garden: %w", namespace, SecretName, err)
+	}
+	return credentials, nil
+}
+
+func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *project.Repository) (*Credentials, error) {
+	completion := completion{scanner: k.scanner, repository: repository}
+	var lost error
+	for range maxAttempts {
+		secret, err := get(ctx, garden, namespace)
+		if err != nil {
+			return nil, err
+		}
+		credentials, missing, err := completion.of(ctx, secret)
+		if err != nil {
+			return nil, err
+		}
+		if len(missing) == 0 {
+			return credentials, nil
+		}
+		if lost, err = write(ctx, garden, namespace, secret, missing); err != nil {
+			return nil, err
+		}
+		if lost == nil {
+			return credentials, nil
+		}
+	}
+	return nil, fmt.Errorf("others changed it %d times while it was completed: %w", maxAttempts, lost)
+}
+
+// get gives an empty Secret without name if there is none.
+func get(ctx context.Context, garden client.Client, namespace string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := garden.Get(ctx, client.ObjectKey{Namespace: namespace, Name: SecretName}, secret)
+	switch {
+	case apierrors.IsNotFound(err):
+		return &corev1.Secret{}, nil
+	case err != nil:
+		return nil, explain(err, "read", "get")
+	case secret.DeletionTimestamp != nil:
+		return nil, errors.New("it is being deleted: once it is gone, a new key pair is made, whose public key must be registered at the Git server")
+	}
+	return secret, nil
+}
+
+// completion finds out what a Secret lacks. It keeps what must not be made or asked for twice if another
+// writer was faster.
+type completion struct {
+	scanner    *scanner
+	repository *project.Repository
+
+	identity, identityPub []byte
+	scanned               *hostKeys
+}
+
+// of gives the credentials that the Secret holds once the missing data is written into it.
+func (c *completion) of(ctx context.Context, secret *corev1.Secret) (*Credentials, map[string][]byte, error) {
+	credentials := &Credentials{Identity: secret.Data[KeyIdentity]}
+	missing := map[string][]byte{}
+	if err := c.completeIdentity(secret, credentials, missing); err != nil {
+		return nil, nil, err
+	}
+	if err := c.completeKnownHosts(ctx, secret, credentials, missing); err != nil {
+		return nil, nil, err
+	}
+	if len(missing) > 0 && ptr.Deref(secret.Immutable, false) {
+		return nil, nil, fmt.Errorf("it is immutable, and %s must be written: create it again with the same keys and without immutable: true",
+			strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
+	}
+	return credentials, missing, nil
+}
+
+func (c *completion) completeIdentity(secret *corev1.Secret, credentials *Credentials, missing map[string][]byte) error {
+	stored := secret.Data[KeyIdentityPub]
+	if len(credentials.Identity) > 0 {
+		var err error
+		if credentials.IdentityPub, err = checkIdentity(credentials.Identity, stored); err != nil {
+			return err
+		}
+		if len(stored) == 0 {
+			missing[KeyIdentityPub] = credentials.IdentityPub
+		}
+		return nil
+	}
+	if len(stored) > 0 {
+		return fmt.Errorf("key %s is there, but not the private key %s: add it, or remove %s and a new pair is made",
+			KeyIdentityPub, KeyIdentity, KeyIdentityPub)
+	}
+	if c.identity == nil {
+		var err error
+		if c.identity, c.identityPub, err = newIdentity(); err != nil {
+			return err
+		}
+	}
+	credentials.Identity, credentials.IdentityPub, credentials.Created = c.identity, c.identityPub, true
+	missing[KeyIdentity], missing[KeyIdentityPub] = c.identity, c.identityPub
+	return nil
+}
+
+func (c *completion) completeKnownHosts(ctx context.Context, secret *corev1.Secret, credentials *Credentials, missing map[string][]byte) error {
+	text := string(secret.Data[KeyKnownHosts])
+	stored, _ := knownhosts.Parse(text)
+	found, err := c.hostKeys(ctx, stored)
+	if err != nil {
+		return err
+	}
+	// What is configured is known without the Secret as well, so an immutable one is no obstacle.
+	keep := found.origin != OriginConfigured || !ptr.Deref(secret.Immutable, false)
+	if merged := mergeKnownHosts(text, c.repository.HostPort(), found.lines); merged != text && keep {
+		missing[KeyKnownHosts] = []byte(merged)
+	}
+	credentials.HostKeys = found.describe()
+	credentials.KnownHosts = []byte(found.lines.String())
+	return nil
+}
+
+// hostKeys asks the host at most once.
+func (c *completion) hostKeys(ctx context.Context, stored knownhosts.Lines) (hostKeys, error) {
+	if c.scanned != nil && len(stored.For(c.repository.HostPort())) == 0 {
+		return *c.scanned, nil
+	}
+	found, err := findHostKeys(ctx, c.scanner, c.repository, stored)
+	if err == nil && found.origin == OriginScanned {
+		c.scanned = &found
+	}
+	return found, err
+}
+
+// write makes the Secret if it was missing, or else adds what is missing to exactly the one that was read.
+// The first error says that another writer was faster, so that the Secret must be read again.
+func write(ctx context.Context, garden client.Client, namespace string, secret *corev1.Secret, missing map[string][]byte) (lost, failed error) {
+	if secret.Name == "" {
+		err := create(ctx, garden, namespace, missing)
+		if apierrors.IsConflict(err) {
+			return err, nil
+		}
+		return nil, explain(err, "create", "create and patch")
+	}
+	err := patch(ctx, garden, secret, missing)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return err, nil
+	}
+	return nil, explain(err, "complete", "patch")
+}
+
+// create uses server-side apply, because a POST carries no name for RBAC to check.
+//
+// Of two writers only the first succeeds: each has a field manager of its own and doesn't force, so the
+// other's key pair is a conflict. A shared field manager would overwrite the first key pair.
+func create(ctx context.Context, garden client.Client, namespace string, data map[string][]byte) error {
+	secret := corev1ac.Secret(SecretName, namespace).WithType(corev1.SecretTypeOpaque).WithData(data)
+	return garden.Apply(ctx, secret, client.FieldOwner(fieldManager+"-"+rand.Text()))
+}
+
+func patch(ctx context.Context, garden client.Client, secret *corev1.Secret, missing map[string][]byte) error {
+	base := secret.DeepCopy()
+	if secret.Data == nil {
+		secret.Data = map[string][]byte{}
+	}
+	maps.Copy(secret.Data, missing)
+	return garden.Patch(ctx, secret, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}), client.FieldOwner(fieldManager))
+}
+
+// explain says which permission is missing.
+func explain(err error, action, verbs string) error {
+	if err == nil {
+		return nil
+	}
+	if apierrors.IsForbidden(err) {
+		return fmt.Errorf("the extension may not %s it: allow it to %s secrets named %s in the garden: %w", action, verbs, SecretName, err)
+	}
+	return fmt.Errorf("could not %s it: %w", action, err)
+}
