@@ -1,0 +1,293 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package release
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// forbidden is a transport for tests in which no request may be made.
+type forbidden struct{ *testing.T }
+
+func (f forbidden) RoundTrip(request *http.Request) (*http.Response, error) {
+	f.Errorf("unexpected request: %s %s", request.Method, request.URL)
+	return nil, errors.New("no network")
+}
+
+func TestEmbeddedRelease(t *testing.T) {
+	g := NewWithT(t)
+	catalogue, err := NewCatalogue(Options{HTTPClient: &http.Client{Transport: forbidden{t}}, TempDir: t.TempDir()})
+	g.Expect(err).NotTo(HaveOccurred())
+	version := catalogue.Embedded()[0]
+
+	resolved, err := catalogue.Get(t.Context(), version)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(resolved.Version).To(Equal(version))
+	g.Expect(resolved.Origin).To(Equal(OriginEmbedded))
+	g.Expect(resolved.Warning).To(BeEmpty())
+	g.Expect(resolved.Digest).To(MatchRegexp("^sha256:[0-9a-f]{64}$"))
+
+	again, err := catalogue.Get(t.Context(), version)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(again.Release).To(BeIdenticalTo(resolved.Release), "a release is rendered once")
+
+	compareGolden(t, "testdata/"+version+".golden", describe(t, resolved.Manifests))
+}
+
+// describe lists the objects, and the images that they run.
+func describe(t *testing.T, manifests []byte) string {
+	t.Helper()
+	g := NewWithT(t)
+	var text strings.Builder
+	text.WriteString("# SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors\n#\n# SPDX-License-Identifier: Apache-2.0\n")
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+			return text.String()
+		} else {
+			g.Expect(err).NotTo(HaveOccurred())
+		}
+		fmt.Fprintf(&text, "%s %s %s/%s\n", object.GetAPIVersion(), object.GetKind(), object.GetNamespace(), object.GetName())
+		if object.GetKind() == "Deployment" {
+			var deployment appsv1.Deployment
+			g.Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &deployment)).To(Succeed())
+			fmt.Fprintf(&text, "  image %s\n", deployment.Spec.Template.Spec.Containers[0].Image)
+		}
+	}
+}
+
+func compareGolden(t *testing.T, path, got string) {
+	t.Helper()
+	g := NewWithT(t)
+	if *update {
+		g.Expect(os.MkdirAll("testdata", 0o755)).To(Succeed())
+		g.Expect(os.WriteFile(path, []byte(got), 0o644)).To(Succeed())
+	}
+	want, err := os.ReadFile(path)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(got).To(Equal(string(want)))
+}
+
+func TestRenderIsDeterministic(t *testing.T) {
+	g := NewWithT(t)
+	version, files := embeddedRelease(t)
+	first, err := render(t.TempDir(), version, OriginEmbedded, files)
+	g.Expect(err).NotTo(HaveOccurred())
+	second, err := render(t.TempDir(), version, OriginDownloaded, files)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(second.Digest).To(Equal(first.Digest))
+	g.Expect(bytes.Equal(second.Manifests, first.Manifests)).To(BeTrue())
+}
+
+func embeddedRelease(t testing.TB) (string, map[string][]byte) {
+	t.Helper()
+	g := NewWithT(t)
+	versions, err := embeddedVersions()
+	g.Expect(err).NotTo(HaveOccurred())
+	files, err := embeddedFiles(versions[0])
+	g.Expect(err).NotTo(HaveOccurred())
+	return versions[0], files
+}
+
+func TestInvalidRequests(t *testing.T) {
+	for _, requested := range []string{
+		"", "2.9.4", "v2.9", "v2", "v", "Latest", "v2.9.4 ", " v2.9.4", "v2.9.4/..", "../v2.9.4", "v../../../x", "v2.9.4?x=y", "v2.9.x", "vv2.9.4",
+	} {
+		t.Run(requested, func(t *testing.T) {
+			g := NewWithT(t)
+			catalogue, err := NewCatalogue(Options{HTTPClient: &http.Client{Transport: forbidden{t}}})
+			g.Expect(err).NotTo(HaveOccurred())
+			_, err = catalogue.Get(t.Context(), requested)
+			g.Expect(err).To(MatchError(ErrInvalidVersion))
+			g.Expect(err).To(MatchError(fmt.Sprintf("%q is not the version of a Flux release: write it as v2.9.4, or latest", requested)))
+		})
+	}
+}
+
+func TestInvalidBaseURLs(t *testing.T) {
+	for baseURL, sentence := range map[string]string{
+		"ftp://example.com/releases":        `must look like https://host/path, but is "ftp://example.com/releases"`,
+		"example.com/releases":              "must look like https://host/path",
+		"https:///releases":                 "must look like https://host/path",
+		"https://u:geheim@example.com/?a=b": `must look like https://host/path, but is "https://u:xxxxx@example.com/?a=b"`,
+		"https://example.com/#releases":     "must look like https://host/path",
+		"https://u:geheim@example.com:x/a":  "can't be parsed: write it as https://host/path",
+	} {
+		t.Run(baseURL, func(t *testing.T) {
+			g := NewWithT(t)
+			_, err := NewCatalogue(Options{BaseURL: baseURL})
+			g.Expect(err).To(MatchError(And(ContainSubstring(sentence), Not(ContainSubstring("geheim")))))
+		})
+	}
+}
+
+func TestFailuresAreKeptForAWhile(t *testing.T) {
+	g := NewWithT(t)
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	server.answer(checksumsPath, code(http.StatusServiceUnavailable))
+	catalogue := server.catalogue(t, Options{FailureInterval: time.Minute})
+	clock := startClock(catalogue)
+
+	for range 500 {
+		_, err := catalogue.Get(t.Context(), testVersion)
+		g.Expect(err).To(MatchError(ErrServerUnreachable))
+	}
+	g.Expect(server.seen()).To(HaveLen(1))
+
+	server.publish(testVersion, tarballOf(t, releaseEntries(t)))
+	clock.advance(59 * time.Second)
+	_, err := catalogue.Get(t.Context(), testVersion)
+	g.Expect(err).To(MatchError(ErrServerUnreachable))
+
+	clock.advance(10 * time.Second)
+	_, err = catalogue.Get(t.Context(), testVersion)
+	g.Expect(err).NotTo(HaveOccurred())
+}
+
+func TestFailuresDoNotPileUp(t *testing.T) {
+	g := NewWithT(t)
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	catalogue := server.catalogue(t, Options{})
+	clock := startClock(catalogue)
+
+	for i := range 20 {
+		_, err := catalogue.Get(t.Context(), fmt.Sprintf("v9.9.%d", i))
+		g.Expect(err).To(MatchError(ErrVersionNotFound))
+		clock.advance(time.Hour)
+	}
+	g.Expect(catalogue.answers).To(HaveLen(1))
+}
+
+func TestConcurrentRequestsMakeOneDownload(t *testing.T) {
+	g := NewWithT(t)
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	gate := make(chan struct{})
+	checksums := checksumsOf(tarballOf(t, releaseEntries(t)))
+	server.answer(checksumsPath, func(w http.ResponseWriter, _ *http.Request) {
+		<-gate
+		_, _ = io.WriteString(w, checksums)
+	})
+	catalogue := server.catalogue(t, Options{})
+
+	const callers = 50
+	var started, done sync.WaitGroup
+	releases := make([]*Resolved, callers)
+	errs := make([]error, callers)
+	for i := range callers {
+		started.Add(1)
+		done.Go(func() {
+			started.Done()
+			releases[i], errs[i] = catalogue.Get(context.Background(), testVersion)
+		})
+	}
+	started.Wait()
+	close(gate)
+	done.Wait()
+
+	for i := range callers {
+		g.Expect(errs[i]).NotTo(HaveOccurred())
+		g.Expect(releases[i].Release).To(BeIdenticalTo(releases[0].Release))
+	}
+	g.Expect(server.seen()).To(Equal([]string{"GET " + checksumsPath, "GET " + tarballPath}))
+}
+
+func TestCancelledRequestLeavesTheDownloadToOthers(t *testing.T) {
+	g := NewWithT(t)
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	arrived, gate := make(chan struct{}), make(chan struct{})
+	checksums := checksumsOf(tarballOf(t, releaseEntries(t)))
+	server.answer(checksumsPath, func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-gate
+		_, _ = io.WriteString(w, checksums)
+	})
+	catalogue := server.catalogue(t, Options{})
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancelled := make(chan error)
+	go func() {
+		_, err := catalogue.Get(ctx, testVersion)
+		cancelled <- err
+	}()
+	<-arrived
+	cancel()
+	err := <-cancelled // returns although the server has not answered
+	g.Expect(err).To(MatchError(context.Canceled))
+	g.Expect(err).To(MatchError(ContainSubstring("waiting for Flux release v2.9.99")))
+
+	close(gate)
+	_, err = catalogue.Get(t.Context(), testVersion)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(server.seen()).To(HaveLen(2))
+}
+
+// clock stands in for the time of a catalogue.
+type clock struct {
+	mutex sync.Mutex
+	time  time.Time
+}
+
+func startClock(catalogue *Catalogue) *clock {
+	c := &clock{time: time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)}
+	catalogue.now = c.now
+	return c
+}
+
+func (c *clock) now() time.Time {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.time
+}
+
+func (c *clock) advance(duration time.Duration) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.time = c.time.Add(duration)
+}
+
+func BenchmarkRender(b *testing.B) {
+	version, files := embeddedRelease(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := render(b.TempDir(), version, OriginEmbedded, files); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkGet measures what each further shoot costs.
+func BenchmarkGet(b *testing.B) {
+	catalogue, err := NewCatalogue(Options{TempDir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := catalogue.Get(b.Context(), catalogue.embedded[0]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

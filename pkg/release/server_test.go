@@ -1,0 +1,192 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package release
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	. "github.com/onsi/gomega"
+)
+
+// testVersion is a version that is not embedded. Its tarball is made from the embedded release.
+const testVersion = "v2.9.99"
+
+const (
+	checksumsPath = "/download/v2.9.99/flux_2.9.99_checksums.txt"
+	tarballPath   = "/download/v2.9.99/manifests.tar.gz"
+)
+
+// releaseServer is an HTTP server with the layout of Flux's releases. A test can replace what a path answers.
+type releaseServer struct {
+	*httptest.Server
+	embedded string
+
+	mutex    sync.Mutex
+	answers  map[string]http.HandlerFunc
+	requests []string
+}
+
+func newReleaseServer(t testing.TB, start func(*httptest.Server)) *releaseServer {
+	t.Helper()
+	embedded, _ := embeddedRelease(t)
+	server := &releaseServer{embedded: embedded, answers: map[string]http.HandlerFunc{}}
+	server.Server = httptest.NewUnstartedServer(http.HandlerFunc(server.serve))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	start(server.Server)
+	t.Cleanup(server.Close)
+	server.publish(testVersion, tarballOf(t, releaseEntries(t)))
+	server.answer("/latest", redirectTo("/tag/"+testVersion))
+	return server
+}
+
+func (s *releaseServer) serve(w http.ResponseWriter, r *http.Request) {
+	s.mutex.Lock()
+	s.requests = append(s.requests, r.Method+" "+r.URL.Path)
+	answer, ok := s.answers[r.URL.Path]
+	s.mutex.Unlock()
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	answer(w, r)
+}
+
+func (s *releaseServer) answer(path string, answer http.HandlerFunc) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.answers[path] = answer
+}
+
+func (s *releaseServer) seen() []string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// publish makes the server have a tarball and its checksum.
+func (s *releaseServer) publish(version string, tarball []byte) {
+	dir := "/download/" + version + "/"
+	s.answer(dir+"manifests.tar.gz", content(tarball))
+	s.answer(dir+"flux_"+version[1:]+"_checksums.txt", content([]byte(checksumsOf(tarball))))
+}
+
+// catalogue returns a catalogue that takes its releases from the server.
+func (s *releaseServer) catalogue(t testing.TB, options Options) *Catalogue {
+	t.Helper()
+	if options.BaseURL == "" {
+		options.BaseURL = s.URL
+	}
+	options.HTTPClient = s.Client()
+	options.TempDir = t.TempDir()
+	catalogue, err := NewCatalogue(options)
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return catalogue
+}
+
+// fill puts the server's address into an expected sentence.
+func (s *releaseServer) fill(sentence string) string {
+	return strings.NewReplacer("EMBEDDED", s.embedded, "TARBALL", s.URL+tarballPath, "CHECKSUMS", s.URL+checksumsPath,
+		"SERVER", s.URL, "ADDRESS", s.Listener.Addr().String()).Replace(sentence)
+}
+
+func content(data []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) }
+}
+
+func code(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+}
+
+func redirectTo(target string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, http.StatusFound) }
+}
+
+// hang sends what it is given and then nothing more until the client gives up.
+func hang(data []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write(data)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+}
+
+// cutOff announces more than it sends.
+func cutOff(data []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		_, _ = w.Write(data[:len(data)/2])
+	}
+}
+
+// undeclared sends the data in chunks, without saying its length beforehand.
+func undeclared(data []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.(http.Flusher).Flush()
+		_, _ = w.Write(data)
+	}
+}
+
+func checksumsOf(tarball []byte) string {
+	return fmt.Sprintf("%064x  install.yaml\n%x  manifests.tar.gz\n", 1, sha256.Sum256(tarball))
+}
+
+// entry is what becomes an entry of a tar archive.
+type entry struct {
+	tar.Header
+	content string
+}
+
+func file(name, content string) entry {
+	return entry{tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))}, content}
+}
+
+// releaseEntries are the files of the embedded release.
+func releaseEntries(t testing.TB) []entry {
+	t.Helper()
+	_, files := embeddedRelease(t)
+	var entries []entry
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		entries = append(entries, file(name, string(files[name])))
+	}
+	return entries
+}
+
+func without(entries []entry, name string) []entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.Name == name })
+}
+
+func tarballOf(t testing.TB, entries []entry) []byte {
+	t.Helper()
+	g := NewWithT(t)
+	var buffer bytes.Buffer
+	compressor := gzip.NewWriter(&buffer)
+	archive := tar.NewWriter(compressor)
+	for _, e := range entries {
+		g.Expect(archive.WriteHeader(&e.Header)).To(Succeed())
+		_, err := archive.Write([]byte(e.content))
+		g.Expect(err).NotTo(HaveOccurred())
+	}
+	g.Expect(archive.Close()).To(Succeed())
+	g.Expect(compressor.Close()).To(Succeed())
+	return buffer.Bytes()
+}
+
+func zeros(n int) string {
+	return strings.Repeat("\x00", n)
+}
