@@ -1,0 +1,173 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package app wires the extension: options, manager, controllers and webhook.
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-base/version/verflag"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
+	"github.com/gardener/gardener/extensions/pkg/controller/heartbeat"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	gardenerhealthz "github.com/gardener/gardener/pkg/healthz"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/healthcheck"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// NewCommand returns the command that runs the extension until its context is cancelled.
+func NewCommand() *cobra.Command {
+	options := newOptions()
+	command := &cobra.Command{
+		Use:           "gardener-extension-" + extensionName,
+		Short:         "Brings Flux into the shoots of a seed",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(command *cobra.Command, _ []string) error {
+			verflag.PrintAndExitIfRequested()
+			if err := options.complete(); err != nil {
+				return err
+			}
+			return run(command.Context(), options)
+		},
+	}
+	options.addFlags(command.Flags())
+	verflag.AddFlags(command.Flags())
+	return command
+}
+
+func run(ctx context.Context, options *options) error {
+	mgr, err := newManager(options)
+	if err != nil {
+		return err
+	}
+	if err := addProbes(mgr); err != nil {
+		return err
+	}
+	if err := addWebhook(ctx, mgr, options); err != nil {
+		return err
+	}
+	if err := addControllers(ctx, mgr, options); err != nil {
+		return err
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("failed to run the manager: %w", err)
+	}
+	return nil
+}
+
+func newManager(options *options) (manager.Manager, error) {
+	managerOptions := options.manager.Completed().Options()
+	// What is read now and then is not worth a watch, nor the right to list it.
+	managerOptions.Client.Cache = &client.CacheOptions{DisableFor: []client.Object{
+		&corev1.Secret{}, &coordinationv1.Lease{}, &admissionregistrationv1.MutatingWebhookConfiguration{},
+	}}
+	mgr, err := manager.New(options.rest.Completed().Config, managerOptions)
+	if err != nil {
+		return nil, fmt.Errorf("failed to create the manager: %w", err)
+	}
+	if err := extensionscontroller.AddToScheme(mgr.GetScheme()); err != nil {
+		return nil, fmt.Errorf("failed to set up the scheme: %w", err)
+	}
+	return mgr, nil
+}
+
+func addProbes(mgr manager.Manager) error {
+	synced := gardenerhealthz.NewCacheSyncHealthzWithDeadline(mgr.GetLogger(), clock.RealClock{}, mgr.GetCache(), gardenerhealthz.DefaultCacheSyncDeadline)
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("failed to add the health check: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("informer-sync", synced); err != nil {
+		return fmt.Errorf("failed to add the health check of informers: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("informer-sync", gardenerhealthz.NewCacheSyncHealthz(mgr.GetCache())); err != nil {
+		return fmt.Errorf("failed to add the readiness check of informers: %w", err)
+	}
+	return nil
+}
+
+func addWebhook(ctx context.Context, mgr manager.Manager, options *options) error {
+	if !options.servesWebhook() {
+		mgr.GetLogger().Info("The webhook is not served, because neither --webhook-config-namespace nor --webhook-config-mode=url is set: " +
+			"the gardener-resource-manager of shoots does not learn about the namespace of Flux from this process")
+		return nil
+	}
+	if _, err := options.webhook.Completed().AddToManager(ctx, mgr, nil); err != nil {
+		return fmt.Errorf("failed to add the webhook: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("webhook-server", mgr.GetWebhookServer().StartedChecker()); err != nil {
+		return fmt.Errorf("failed to add the readiness check of the webhook: %w", err)
+	}
+	return nil
+}
+
+func addControllers(ctx context.Context, mgr manager.Manager, options *options) error {
+	actuator, err := newActuator(mgr, options)
+	if err != nil {
+		return err
+	}
+	classes := options.general.Completed().ExtensionClasses
+	if len(classes) == 0 {
+		classes = []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot}
+	}
+	if err := lifecycle.AddToManager(ctx, mgr, actuator, lifecycle.AddArgs{
+		ControllerOptions:         options.lifecycle.Completed().Options(),
+		IgnoreOperationAnnotation: options.reconciler.Completed().IgnoreOperationAnnotation,
+		ExtensionClasses:          classes,
+	}); err != nil {
+		return fmt.Errorf("failed to add the lifecycle controller: %w", err)
+	}
+	if err := healthcheck.AddToManager(mgr, lifecycle.Type, options.healthCheck.Completed().Options(), classes); err != nil {
+		return fmt.Errorf("failed to add the health-check controller: %w", err)
+	}
+	return addHeartbeat(ctx, mgr, options)
+}
+
+func addHeartbeat(ctx context.Context, mgr manager.Manager, options *options) error {
+	if options.heartbeat.Namespace == "" {
+		mgr.GetLogger().Info("No heartbeat is sent, because --heartbeat-namespace is not set")
+		return nil
+	}
+	options.heartbeat.Completed().Apply(&heartbeat.DefaultAddOptions)
+	if err := heartbeat.AddToManager(ctx, mgr); err != nil {
+		return fmt.Errorf("failed to add the heartbeat controller: %w", err)
+	}
+	return nil
+}
+
+func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, error) {
+	// The actuator acts on what is, not on what a cache remembers: a ManagedResource that was made a moment ago must not
+	// be overlooked by a deletion.
+	seed, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
+	if err != nil {
+		return nil, fmt.Errorf("failed to create a client of the seed: %w", err)
+	}
+	releases, err := release.NewCatalogue(release.Options{BaseURL: options.releasesURL})
+	if err != nil {
+		return nil, err
+	}
+	return &lifecycle.Actuator{
+		Seed:            seed,
+		Garden:          garden.GardenletKubeconfig(seed),
+		Releases:        releases,
+		Sources:         source.NewKeeper(nil),
+		Events:          mgr.GetEventRecorder("gardener-extension-" + extensionName),
+		GardenerVersion: options.general.Completed().GardenerVersion,
+	}, nil
+}

@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	extensionscmdcontroller "github.com/gardener/gardener/extensions/pkg/controller/cmd"
+	extensionsheartbeatcmd "github.com/gardener/gardener/extensions/pkg/controller/heartbeat/cmd"
+	extensionswebhook "github.com/gardener/gardener/extensions/pkg/webhook"
+	extensionscmdwebhook "github.com/gardener/gardener/extensions/pkg/webhook/cmd"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/webhook/controlplane"
+)
+
+// extensionName is the name of the extension, to which Gardener's library adds the prefix gardener-extension-.
+const extensionName = "shoot-flux"
+
+// options are the command line options of the extension: those that Gardener's extensions have, and where Flux releases
+// come from.
+type options struct {
+	rest        *extensionscmdcontroller.RESTOptions
+	manager     *extensionscmdcontroller.ManagerOptions
+	general     *extensionscmdcontroller.GeneralOptions
+	reconciler  *extensionscmdcontroller.ReconcilerOptions
+	lifecycle   *extensionscmdcontroller.ControllerOptions
+	healthCheck *extensionscmdcontroller.ControllerOptions
+	heartbeat   *extensionsheartbeatcmd.Options
+	webhook     *extensionscmdwebhook.AddToManagerOptions
+	releasesURL string
+
+	all extensionscmdcontroller.OptionAggregator
+}
+
+func newOptions() *options {
+	o := &options{
+		rest: &extensionscmdcontroller.RESTOptions{},
+		manager: &extensionscmdcontroller.ManagerOptions{
+			LeaderElection:          true,
+			LeaderElectionID:        extensionscmdcontroller.LeaderElectionNameID(extensionName),
+			LeaderElectionNamespace: os.Getenv("LEADER_ELECTION_NAMESPACE"),
+			WebhookServerPort:       10250,
+			WebhookCertDir:          os.TempDir() + "/gardener-extension-shoot-flux-webhook",
+		},
+		general:     &extensionscmdcontroller.GeneralOptions{},
+		reconciler:  &extensionscmdcontroller.ReconcilerOptions{},
+		lifecycle:   &extensionscmdcontroller.ControllerOptions{MaxConcurrentReconciles: 5},
+		healthCheck: &extensionscmdcontroller.ControllerOptions{MaxConcurrentReconciles: 5},
+		heartbeat:   &extensionsheartbeatcmd.Options{ExtensionName: extensionName, Namespace: os.Getenv("LEADER_ELECTION_NAMESPACE")},
+	}
+	o.webhook = extensionscmdwebhook.NewAddToManagerOptions(extensionName, "", nil, o.general,
+		&extensionscmdwebhook.ServerOptions{Namespace: os.Getenv("WEBHOOK_CONFIG_NAMESPACE")},
+		extensionscmdwebhook.NewSwitchOptions(extensionscmdwebhook.Switch(controlplane.Name, o.newWebhook)),
+	)
+	o.all = extensionscmdcontroller.NewOptionAggregator(
+		o.rest, o.manager, o.reconciler, o.webhook,
+		extensionscmdcontroller.PrefixOption("lifecycle-", o.lifecycle),
+		extensionscmdcontroller.PrefixOption("healthcheck-", o.healthCheck),
+		extensionscmdcontroller.PrefixOption("heartbeat-", o.heartbeat),
+	)
+	return o
+}
+
+func (o *options) addFlags(flags *pflag.FlagSet) {
+	o.all.AddFlags(flags)
+	flags.StringVar(&o.releasesURL, "flux-releases-url", release.DefaultBaseURL,
+		"The URL of Flux's releases, or of a mirror with the same layout, from which releases that are not built in are downloaded.")
+}
+
+func (o *options) newWebhook(mgr manager.Manager) (*extensionswebhook.Webhook, error) {
+	return controlplane.New(mgr, lifecycle.Type, o.general.Completed().GardenerVersion)
+}
+
+// complete validates the options after the command line has been parsed.
+func (o *options) complete() error {
+	if err := o.all.Complete(); err != nil {
+		return fmt.Errorf("invalid command line: %w", err)
+	}
+	if err := o.heartbeat.Validate(); err != nil {
+		return fmt.Errorf("invalid command line: %w", err)
+	}
+	return nil
+}
+
+// servesWebhook tells whether the seed could reach the webhook: as a service of the given namespace, or under a URL.
+// On a developer's machine it is neither, unless the developer asks for it.
+func (o *options) servesWebhook() bool {
+	return o.webhook.Server.Namespace != "" || o.webhook.Server.Mode == extensionswebhook.ModeURL
+}

@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package healthcheck tells Gardener whether what the extension installs in a shoot is healthy.
+package healthcheck
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	extensionsconfigv1alpha1 "github.com/gardener/gardener/extensions/pkg/apis/config/v1alpha1"
+	"github.com/gardener/gardener/extensions/pkg/controller/healthcheck"
+	"github.com/gardener/gardener/extensions/pkg/controller/healthcheck/general"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+)
+
+// syncPeriod is how often the conditions of an Extension are refreshed.
+const syncPeriod = 30 * time.Second
+
+// AddToManager adds the controller that maps both ManagedResources of an Extension of the given type to its condition
+// SystemComponentsHealthy, which Gardener takes over into the Shoot.
+func AddToManager(mgr manager.Manager, extensionType string, options controller.Options, classes []extensionsv1alpha1.ExtensionClass) error {
+	return healthcheck.DefaultRegistration(
+		extensionType,
+		extensionsv1alpha1.SchemeGroupVersion.WithKind(extensionsv1alpha1.ExtensionResource),
+		func() client.ObjectList { return &extensionsv1alpha1.ExtensionList{} },
+		func() extensionsv1alpha1.Object { return &extensionsv1alpha1.Extension{} },
+		mgr,
+		healthcheck.DefaultAddArgs{
+			Controller:        options,
+			HealthCheckConfig: extensionsconfigv1alpha1.HealthCheckConfig{SyncPeriod: metav1.Duration{Duration: syncPeriod}},
+			ExtensionClasses:  classes,
+		},
+		nil,
+		[]healthcheck.ConditionTypeToHealthCheck{check(managedresource.Installation), check(managedresource.Configuration)},
+		nil,
+	)
+}
+
+func check(managedResource string) healthcheck.ConditionTypeToHealthCheck {
+	return healthcheck.ConditionTypeToHealthCheck{
+		ConditionType: string(gardencorev1beta1.ShootSystemComponentsHealthy),
+		HealthCheck:   general.CheckManagedResource(managedResource),
+	}
+}

@@ -1,0 +1,188 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package lifecycle reconciles Extensions of type shoot-flux: from what the project admin configured in the garden to the
+// ManagedResources that bring Flux into the shoot.
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
+	"github.com/gardener/gardener/extensions/pkg/controller/extension"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// deletionCheckInterval is how soon a deletion looks again whether gardener-resource-manager has cleaned up the shoot.
+const deletionCheckInterval = 2 * time.Second
+
+// Actuator does the work of the controller. All fields are required.
+type Actuator struct {
+	// Seed is a client of the seed that doesn't cache.
+	Seed client.Client
+	// Garden is the way into the garden.
+	Garden garden.Access
+	// Releases are the Flux releases that can be installed.
+	Releases *release.Catalogue
+	// Sources keeps the credentials of projects in the garden.
+	Sources *source.Keeper
+	// Events takes events about Extensions.
+	Events events.EventRecorder
+	// GardenerVersion counts where the image of a gardener-resource-manager tells no version; it may be empty.
+	GardenerVersion string
+
+	installations installations
+}
+
+var _ extension.Actuator = (*Actuator)(nil)
+
+// Reconcile brings Flux and the project's repository into the shoot. It does not wait for the shoot.
+func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
+	shoot, err := a.shoot(ctx, ex.Namespace)
+	if err != nil {
+		return err
+	}
+	gardenClient, err := a.Garden.Client(ctx)
+	if err != nil {
+		return err
+	}
+
+	configuration, err := readConfiguration(ctx, gardenClient, shoot.Namespace)
+	if err != nil {
+		return err
+	}
+	flux, err := a.Releases.Get(ctx, configuration.FluxVersion)
+	if err != nil {
+		return err
+	}
+	credentials, err := a.Sources.Ensure(ctx, gardenClient, shoot.Namespace, configuration.Repository)
+	if err != nil {
+		return err
+	}
+	a.announce(ex, shoot.Namespace, flux, credentials)
+
+	installation, err := a.installations.of(flux.Release)
+	if err != nil {
+		return err
+	}
+	objects, err := installation.Configuration(configuration.Repository, credentials)
+	if err != nil {
+		return err
+	}
+	data, err := managedresource.Serialize(objects)
+	if err != nil {
+		return err
+	}
+	log.Info("Applying Flux", "version", flux.Version, "origin", flux.Origin, "digest", flux.Digest)
+	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, installation.data); err != nil {
+		return err
+	}
+	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Configuration, data); err != nil {
+		return err
+	}
+	return a.checkResourceManager(ctx, ex.Namespace, shoot)
+}
+
+// Delete removes what was installed, the configuration before the installation, because a running Flux is needed to let
+// go of the configuration. When the shoot itself is being deleted, its nodes, and Flux with them, are gone already: then
+// the objects are left to go with the shoot. It returns an error that says what it waits for until all is gone.
+func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
+	shoot, err := a.shoot(ctx, ex.Namespace)
+	if err != nil {
+		return err
+	}
+	if shoot.DeletionTimestamp != nil {
+		return a.release(ctx, ex.Namespace)
+	}
+
+	log.Info("Removing Flux from the shoot")
+	for _, name := range []string{managedresource.Configuration, managedresource.Installation} {
+		if err := managedresource.Delete(ctx, a.Seed, ex.Namespace, name); err != nil {
+			return err
+		}
+		if err := a.checkDeleted(ctx, ex.Namespace, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ForceDelete forgets the shoot without waiting for anything.
+func (a *Actuator) ForceDelete(ctx context.Context, _ logr.Logger, ex *extensionsv1alpha1.Extension) error {
+	for _, name := range []string{managedresource.Configuration, managedresource.Installation} {
+		if err := managedresource.Release(ctx, a.Seed, ex.Namespace, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Migrate leaves everything in the shoot as it is for the seed that takes over.
+func (a *Actuator) Migrate(ctx context.Context, _ logr.Logger, ex *extensionsv1alpha1.Extension) error {
+	return a.release(ctx, ex.Namespace)
+}
+
+// Restore continues on the seed that has taken over.
+func (a *Actuator) Restore(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
+	return a.Reconcile(ctx, log, ex)
+}
+
+// release deletes both ManagedResources but leaves their objects in the shoot.
+func (a *Actuator) release(ctx context.Context, namespace string) error {
+	for _, name := range []string{managedresource.Configuration, managedresource.Installation} {
+		if err := managedresource.Release(ctx, a.Seed, namespace, name); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{managedresource.Configuration, managedresource.Installation} {
+		if err := a.checkDeleted(ctx, namespace, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkDeleted returns an error that makes the controller come back soon, instead of waiting in its worker.
+func (a *Actuator) checkDeleted(ctx context.Context, namespace, name string) error {
+	if err := managedresource.CheckDeleted(ctx, a.Seed, namespace, name); err != nil {
+		return &reconcilerutils.RequeueAfterError{RequeueAfter: deletionCheckInterval, Cause: err}
+	}
+	return nil
+}
+
+// shoot returns the Shoot to which a namespace of the seed belongs.
+func (a *Actuator) shoot(ctx context.Context, namespace string) (*gardencorev1beta1.Shoot, error) {
+	cluster, err := extensionscontroller.GetCluster(ctx, a.Seed, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("failed to read Cluster %s of the seed: %w", namespace, err)
+	}
+	if cluster.Shoot == nil {
+		return nil, fmt.Errorf("the Cluster %s of the seed holds no Shoot: gardenlet has not written it yet", namespace)
+	}
+	return cluster.Shoot, nil
+}
+
+func (a *Actuator) checkResourceManager(ctx context.Context, namespace string, shoot *gardencorev1beta1.Shoot) error {
+	deployment := &appsv1.Deployment{}
+	key := client.ObjectKey{Namespace: namespace, Name: resourcemanager.DeploymentName}
+	if err := a.Seed.Get(ctx, key, deployment); err != nil {
+		return fmt.Errorf("failed to read Deployment %s of the seed, which applies Flux to the shoot: %w", key, err)
+	}
+	return resourcemanager.CheckNamespace(deployment, a.GardenerVersion, client.ObjectKeyFromObject(shoot).String())
+}

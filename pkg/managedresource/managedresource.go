@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package managedresource puts objects for a shoot into ManagedResources in the shoot's namespace of the seed, and takes
+// them away again, in the right order and without waiting for the shoot.
+package managedresource
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+	"github.com/gardener/gardener/pkg/client/kubernetes"
+	"github.com/gardener/gardener/pkg/utils/managedresources"
+)
+
+const (
+	// Installation is the name of the ManagedResource with the Flux installation.
+	Installation = "extension-shoot-flux-installation"
+	// Configuration is the name of the ManagedResource with what makes Flux follow the project's repository. It goes
+	// before the installation does: only a running Flux can let go of its objects.
+	Configuration = "extension-shoot-flux-configuration"
+
+	origin = "gardener-extension-shoot-flux"
+)
+
+// Data is what the Secret of a ManagedResource holds: objects, serialized and compressed.
+type Data map[string][]byte
+
+// Serialize turns objects into the data of a ManagedResource. Their kinds need not be known to Gardener. The same objects
+// give the same data. The same object twice is an error.
+func Serialize(objects []client.Object) (Data, error) {
+	registry := managedresources.NewRegistry(kubernetes.ShootScheme, kubernetes.ShootCodec, kubernetes.ShootSerializer)
+	names := sets.New[string]()
+	for _, object := range objects {
+		gvk := object.GetObjectKind().GroupVersionKind()
+		name := fmt.Sprintf("%s__%s__%s", gvk, object.GetNamespace(), object.GetName())
+		if names.Has(name) {
+			return nil, fmt.Errorf("%s %s is there twice", gvk.Kind, client.ObjectKeyFromObject(object))
+		}
+		names.Insert(name)
+
+		serialized, err := yaml.Marshal(object)
+		if err != nil {
+			return nil, fmt.Errorf("failed to serialize %s %s: %w", gvk.Kind, client.ObjectKeyFromObject(object), err)
+		}
+		registry.AddSerialized(name, serialized)
+	}
+	data, err := registry.SerializedObjects()
+	if err != nil {
+		return nil, fmt.Errorf("failed to compress the objects of a ManagedResource: %w", err)
+	}
+	return data, nil
+}
+
+// Apply creates or updates the ManagedResource of the given name. If it holds the data already, nothing is written.
+func Apply(ctx context.Context, seed client.Client, namespace, name string, data Data) error {
+	if err := managedresources.CreateForShoot(ctx, seed, namespace, name, origin, false, data); err != nil {
+		return fmt.Errorf("failed to apply ManagedResource %s/%s in the seed: %w", namespace, name, err)
+	}
+	return nil
+}
+
+// Delete deletes the ManagedResource of the given name, and with it the objects in the shoot. It does not wait until they
+// are gone: call CheckDeleted for that.
+func Delete(ctx context.Context, seed client.Client, namespace, name string) error {
+	if err := managedresources.DeleteForShoot(ctx, seed, namespace, name); err != nil {
+		return fmt.Errorf("failed to delete ManagedResource %s/%s in the seed: %w", namespace, name, err)
+	}
+	return nil
+}
+
+// Release deletes the ManagedResource of the given name but leaves its objects in the shoot.
+func Release(ctx context.Context, seed client.Client, namespace, name string) error {
+	if err := managedresources.SetKeepObjects(ctx, seed, namespace, name, true); err != nil {
+		return fmt.Errorf("failed to keep the objects of ManagedResource %s/%s: %w", namespace, name, err)
+	}
+	return Delete(ctx, seed, namespace, name)
+}
+
+// CheckDeleted returns nil if the ManagedResource of the given name is gone, and else an error that says what it is
+// waiting for.
+func CheckDeleted(ctx context.Context, seed client.Reader, namespace, name string) error {
+	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	if err := seed.Get(ctx, client.ObjectKeyFromObject(managedResource), managedResource); apierrors.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("failed to read ManagedResource %s/%s in the seed: %w", namespace, name, err)
+	}
+
+	condition := v1beta1helper.GetCondition(managedResource.Status.Conditions, resourcesv1alpha1.ResourcesApplied)
+	if condition != nil && condition.Status != gardencorev1beta1.ConditionTrue && condition.Message != "" {
+		return fmt.Errorf("ManagedResource %s/%s is still being deleted: %s", namespace, name, condition.Message)
+	}
+	return fmt.Errorf("ManagedResource %s/%s is still being deleted: gardener-resource-manager removes its objects from the shoot", namespace, name)
+}

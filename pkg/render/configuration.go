@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package render
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// The intervals that `flux bootstrap` sets. A Kustomization that failed is tried again as often as the source is.
+const (
+	sourceInterval        = time.Minute
+	kustomizationInterval = 10 * time.Minute
+	retryInterval         = time.Minute
+)
+
+// Configuration renders what makes Flux follow the repository: a GitRepository and a Kustomization in the versions that
+// the installation serves, and Secret flux-source if there are credentials (nil for a public repository). Without a
+// repository there is nothing to follow, and no object.
+func (i *Installation) Configuration(repository *project.Repository, credentials *source.Credentials) ([]client.Object, error) {
+	if repository == nil {
+		return nil, nil
+	}
+
+	gitRepository, err := i.gitRepository.render(newGitRepository(repository, credentials))
+	if err != nil {
+		return nil, err
+	}
+	kustomization, err := i.kustomization.render(newKustomization(repository))
+	if err != nil {
+		return nil, err
+	}
+
+	objects := []client.Object{gitRepository, kustomization}
+	if credentials != nil {
+		objects = append(objects, newSecret(credentials))
+	}
+	return objects, nil
+}
+
+func newSecret(credentials *source.Credentials) *corev1.Secret {
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: source.SecretName},
+		Type:       corev1.SecretTypeOpaque,
+		Data: map[string][]byte{
+			source.KeyIdentity:    credentials.Identity,
+			source.KeyIdentityPub: credentials.IdentityPub,
+			source.KeyKnownHosts:  credentials.KnownHosts,
+		},
+	}
+}
+
+func newGitRepository(repository *project.Repository, credentials *source.Credentials) *sourcev1.GitRepository {
+	gitRepository := &sourcev1.GitRepository{
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Name},
+		Spec: sourcev1.GitRepositorySpec{
+			URL:       repository.URL,
+			Reference: &sourcev1.GitRepositoryRef{Branch: repository.Branch},
+			Interval:  metav1.Duration{Duration: sourceInterval},
+		},
+	}
+	if credentials != nil {
+		gitRepository.Spec.SecretRef = &meta.LocalObjectReference{Name: source.SecretName}
+	}
+	return gitRepository
+}
+
+func newKustomization(repository *project.Repository) *kustomizev1.Kustomization {
+	return &kustomizev1.Kustomization{
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Name},
+		Spec: kustomizev1.KustomizationSpec{
+			Interval:      metav1.Duration{Duration: kustomizationInterval},
+			RetryInterval: &metav1.Duration{Duration: retryInterval},
+			Path:          repository.Path,
+			Prune:         true,
+			// What Flux deployed belongs to the shoot's users: it stays when the extension is switched off.
+			DeletionPolicy: kustomizev1.DeletionPolicyOrphan,
+			SourceRef:      kustomizev1.CrossNamespaceSourceReference{Kind: sourcev1.GitRepositoryKind, Name: Name},
+		},
+	}
+}

@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package render
+
+import (
+	"fmt"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// customResource knows how the API server of the shoot will see an object of a CustomResourceDefinition.
+type customResource struct {
+	gvk    schema.GroupVersionKind
+	schema *structuralschema.Structural
+}
+
+// newCustomResource chooses the newest version that the CustomResourceDefinition serves.
+func newCustomResource(definition *unstructured.Unstructured) (*customResource, error) {
+	crd := &apiextensionsv1.CustomResourceDefinition{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(definition.Object, crd); err != nil {
+		return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the Flux manifests: %w", definition.GetName(), err)
+	}
+
+	var newest *apiextensionsv1.CustomResourceDefinitionVersion
+	for i, candidate := range crd.Spec.Versions {
+		if candidate.Served && candidate.Schema != nil && (newest == nil || version.CompareKubeAwareVersionStrings(candidate.Name, newest.Name) > 0) {
+			newest = &crd.Spec.Versions[i]
+		}
+	}
+	if newest == nil {
+		return nil, fmt.Errorf("CustomResourceDefinition %s of the Flux manifests serves no version", crd.Name)
+	}
+
+	internal := &apiextensions.JSONSchemaProps{}
+	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(newest.Schema.OpenAPIV3Schema, internal, nil); err != nil {
+		return nil, fmt.Errorf("failed to convert the schema of CustomResourceDefinition %s: %w", crd.Name, err)
+	}
+	structural, err := structuralschema.NewStructural(internal)
+	if err != nil {
+		return nil, fmt.Errorf("the schema of CustomResourceDefinition %s is not structural: %w", crd.Name, err)
+	}
+
+	return &customResource{
+		gvk:    schema.GroupVersionKind{Group: crd.Spec.Group, Version: newest.Name, Kind: crd.Spec.Names.Kind},
+		schema: structural,
+	}, nil
+}
+
+// render turns a typed object into what the API server would store for it: fields that the served version doesn't know
+// are dropped, and its defaults are set.
+func (c *customResource) render(object client.Object) (client.Object, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return nil, fmt.Errorf("failed to render %s %s: %w", c.gvk.Kind, client.ObjectKeyFromObject(object), err)
+	}
+	rendered := &unstructured.Unstructured{Object: content}
+	rendered.SetGroupVersionKind(c.gvk)
+	pruning.Prune(content, c.schema, true)
+	defaulting.Default(content, c.schema)
+	dropServerFields(rendered)
+	return rendered, nil
+}

@@ -1,0 +1,115 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package render says which objects belong in a shoot: the Flux installation of a release, and the GitRepository and
+// Kustomization that make Flux follow the project's repository. It is pure: no I/O, the same input gives the same objects.
+//
+// Objects are normalised, that is, they carry the values that the shoot's kube-apiserver would default.
+// gardener-resource-manager compares what it wants with what the API server returns, and would otherwise write the same
+// objects again at each resync (pkg/resourcemanager/controller/managedresource/merger.go of Gardener).
+package render
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+)
+
+const (
+	// Namespace is the namespace of the shoot in which Flux is installed, as by `flux bootstrap`.
+	Namespace = "flux-system"
+	// Name is the name of the GitRepository and of the Kustomization, as by `flux bootstrap`.
+	Name = "flux-system"
+)
+
+// Installation is a Flux release, ready to be put into a shoot.
+type Installation struct {
+	// Objects are the normalised objects of the release: namespace, CRDs, RBAC, Deployments and what belongs to them.
+	Objects []client.Object
+
+	gitRepository *customResource
+	kustomization *customResource
+}
+
+// NewInstallation reads the manifests of a Flux release (multi-document YAML as `flux install --export` prints it).
+// The error says which document cannot be used, or which CustomResourceDefinition is missing.
+func NewInstallation(manifests []byte) (*Installation, error) {
+	objects, err := decode(manifests)
+	if err != nil {
+		return nil, err
+	}
+
+	installation := &Installation{}
+	for _, object := range objects {
+		if err := normalise(object); err != nil {
+			return nil, fmt.Errorf("failed to normalise %s %s of the Flux manifests: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
+		}
+		if err := installation.add(object); err != nil {
+			return nil, err
+		}
+	}
+
+	if installation.gitRepository == nil {
+		return nil, missingCRDError(sourcev1.GitRepositoryKind)
+	}
+	if installation.kustomization == nil {
+		return nil, missingCRDError(kustomizev1.KustomizationKind)
+	}
+	if err := installation.retrySources(); err != nil {
+		return nil, err
+	}
+	return installation, nil
+}
+
+func (i *Installation) add(object *unstructured.Unstructured) error {
+	i.Objects = append(i.Objects, object)
+	if object.GroupVersionKind().GroupKind() != crdGroupKind {
+		return nil
+	}
+
+	var err error
+	switch object.GetName() {
+	case "gitrepositories." + sourcev1.GroupVersion.Group:
+		i.gitRepository, err = newCustomResource(object)
+	case "kustomizations." + kustomizev1.GroupVersion.Group:
+		i.kustomization, err = newCustomResource(object)
+	}
+	return err
+}
+
+var crdGroupKind = schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"}
+
+func missingCRDError(kind string) error {
+	return fmt.Errorf("the Flux manifests hold no CustomResourceDefinition of kind %s: they are not those of a Flux release", kind)
+}
+
+func decode(manifests []byte) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
+	for document := 1; ; document++ {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
+			return objects, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("document %d of the Flux manifests is not YAML: %w", document, err)
+		}
+		if len(object.Object) == 0 {
+			continue
+		}
+		if object.GetKind() == "" || object.GetAPIVersion() == "" || object.GetName() == "" {
+			return nil, fmt.Errorf("document %d of the Flux manifests is not a Kubernetes object: apiVersion, kind or metadata.name is missing", document)
+		}
+		objects = append(objects, object)
+	}
+}

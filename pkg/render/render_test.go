@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package render_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// expectGolden compares objects with testdata/<name>.golden.yaml, which `go test -update` writes.
+func expectGolden(g Gomega, name string, objects []client.Object) {
+	var got bytes.Buffer
+	got.WriteString("# SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors\n#\n# SPDX-License-Identifier: Apache-2.0\n")
+	for _, object := range objects {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		g.Expect(err).NotTo(HaveOccurred())
+		document, err := yaml.Marshal(content)
+		g.Expect(err).NotTo(HaveOccurred())
+		got.WriteString("---\n")
+		got.Write(document)
+	}
+
+	file := filepath.Join("testdata", name+".golden.yaml")
+	if *update {
+		g.Expect(os.WriteFile(file, got.Bytes(), 0o600)).To(Succeed())
+	}
+	want, err := os.ReadFile(file)
+	g.Expect(err).NotTo(HaveOccurred(), "run go test ./pkg/render -update")
+	g.Expect(got.String()).To(Equal(string(want)))
+}
+
+func embeddedRelease(t testing.TB) *release.Resolved {
+	g := NewWithT(t)
+	catalogue, err := release.NewCatalogue(release.Options{})
+	g.Expect(err).NotTo(HaveOccurred())
+	flux, err := catalogue.Get(context.Background(), catalogue.Embedded()[0])
+	g.Expect(err).NotTo(HaveOccurred())
+	return flux
+}
+
+func oldRelease(t *testing.T) []byte {
+	manifests, err := os.ReadFile("testdata/old-release.yaml")
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return manifests
+}
+
+func TestConfiguration(t *testing.T) {
+	current := embeddedRelease(t).Manifests
+	private := &project.Repository{URL: "ssh://git@git.example.com:2222/fleet/shoots.git", Branch: "production", Path: "./clusters/one", Private: true}
+	public := &project.Repository{URL: "https://git.example.com/fleet/shoots", Branch: "main", Path: "./"}
+	credentials := &source.Credentials{Identity: []byte("not a real key"), IdentityPub: []byte("ssh-ed25519 AAAA"), KnownHosts: []byte("[git.example.com]:2222 ssh-ed25519 AAAA")}
+
+	for name, test := range map[string]struct {
+		manifests   []byte
+		repository  *project.Repository
+		credentials *source.Credentials
+	}{
+		"private":     {current, private, credentials},
+		"public":      {current, public, nil},
+		"flux-only":   {current, nil, nil},
+		"private-old": {oldRelease(t), private, credentials},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			installation, err := render.NewInstallation(test.manifests)
+			g.Expect(err).NotTo(HaveOccurred())
+
+			objects, err := installation.Configuration(test.repository, test.credentials)
+			g.Expect(err).NotTo(HaveOccurred())
+			expectGolden(g, "configuration-"+name, objects)
+		})
+	}
+}
+
+func TestInstallationOfAnOldRelease(t *testing.T) {
+	g := NewWithT(t)
+	installation, err := render.NewInstallation(oldRelease(t))
+	g.Expect(err).NotTo(HaveOccurred())
+	expectGolden(g, "installation-old", installation.Objects)
+}
+
+func TestInstallationOfTheEmbeddedRelease(t *testing.T) {
+	g := NewWithT(t)
+	installation, err := render.NewInstallation(embeddedRelease(t).Manifests)
+	g.Expect(err).NotTo(HaveOccurred())
+
+	withoutCRDs := slices.DeleteFunc(slices.Clone(installation.Objects), func(object client.Object) bool {
+		return object.GetObjectKind().GroupVersionKind().Kind == "CustomResourceDefinition"
+	})
+	g.Expect(len(installation.Objects)-len(withoutCRDs)).To(Equal(11), "CustomResourceDefinitions")
+	expectGolden(g, "installation", withoutCRDs)
+}
+
+func TestInstallationIsDeterministicAndIdempotent(t *testing.T) {
+	g := NewWithT(t)
+	first, err := render.NewInstallation(embeddedRelease(t).Manifests)
+	g.Expect(err).NotTo(HaveOccurred())
+
+	var documents []string
+	for _, object := range first.Objects {
+		document, err := yaml.Marshal(object)
+		g.Expect(err).NotTo(HaveOccurred())
+		documents = append(documents, string(document))
+	}
+	second, err := render.NewInstallation([]byte(strings.Join(documents, "---\n")))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(second.Objects).To(Equal(first.Objects))
+}
+
+func TestUnusableManifests(t *testing.T) {
+	for name, test := range map[string]struct{ manifests, problem string }{
+		"empty":       {"", "the Flux manifests hold no CustomResourceDefinition of kind GitRepository"},
+		"no YAML":     {"kind: [", "document 1 of the Flux manifests is not YAML"},
+		"no object":   {"kind: List\n---\nkind: List", "document 1 of the Flux manifests is not a Kubernetes object"},
+		"not a valid": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: one}\nspec: {replica: 2}", "failed to normalise Deployment /one of the Flux manifests"},
+		"no Kustomization": {strings.Replace(string(oldRelease(t)), "name: kustomizations.", "name: others.", 1),
+			"the Flux manifests hold no CustomResourceDefinition of kind Kustomization"},
+		"nothing served": {strings.ReplaceAll(string(oldRelease(t)), "served: true", "served: false"),
+			"CustomResourceDefinition gitrepositories.source.toolkit.fluxcd.io of the Flux manifests serves no version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := render.NewInstallation([]byte(test.manifests))
+			NewWithT(t).Expect(err).To(MatchError(ContainSubstring(test.problem)))
+		})
+	}
+}
+
+func BenchmarkNewInstallation(b *testing.B) {
+	manifests := embeddedRelease(b).Manifests
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := render.NewInstallation(manifests); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

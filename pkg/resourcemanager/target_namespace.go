@@ -1,0 +1,107 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package resourcemanager knows when a shoot's gardener-resource-manager manages the namespace of Flux.
+//
+// Since Gardener v1.80 gardenlet limits a shoot's gardener-resource-manager to a few namespaces of the shoot, and
+// flux-system is not among them (pkg/gardenlet/operation/botanist/resource_manager.go of Gardener). Since v1.147 the flag
+// --extra-target-namespace adds one (cmd/gardener-resource-manager/app/options.go).
+package resourcemanager
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+)
+
+const (
+	// DeploymentName is the name of the Deployment of gardener-resource-manager in a shoot's namespace of the seed.
+	DeploymentName = v1beta1constants.DeploymentNameGardenerResourceManager
+
+	containerName = "gardener-resource-manager"
+	flag          = "--extra-target-namespace=" + render.Namespace
+)
+
+var (
+	firstLimited  = semver.MustParse("1.80.0")
+	firstWithFlag = semver.MustParse("1.147.0")
+)
+
+// AddNamespace makes the gardener-resource-manager of the Deployment manage the namespace of Flux, and says whether it
+// changed the Deployment. It leaves a gardener-resource-manager alone that doesn't need the flag, or would not start with
+// it because it is too old. gardenerVersion counts where the image tag is not a version; it may be empty.
+func AddNamespace(deployment *appsv1.Deployment, gardenerVersion string) bool {
+	container := container(deployment)
+	if container == nil || slices.Contains(container.Args, flag) {
+		return false
+	}
+	if version := versionOf(container.Image, gardenerVersion); version == nil || version.LessThan(firstWithFlag) {
+		return false
+	}
+	container.Args = append(container.Args, flag)
+	return true
+}
+
+// CheckNamespace returns an error that says what to do if the gardener-resource-manager of the Deployment does not manage
+// the namespace of Flux, so that nothing of what is meant for the shoot would arrive there. shoot is namespace/name of the
+// Shoot in the garden.
+func CheckNamespace(deployment *appsv1.Deployment, gardenerVersion, shoot string) error {
+	where := deployment.Namespace + "/" + deployment.Name
+	container := container(deployment)
+	if container == nil {
+		return fmt.Errorf("the Deployment %s of the seed has no container %s: cannot tell whether namespace %s of the shoot is managed", where, containerName, render.Namespace)
+	}
+	if slices.Contains(container.Args, flag) {
+		return nil
+	}
+
+	version := versionOf(container.Image, gardenerVersion)
+	switch {
+	case version == nil:
+		return fmt.Errorf("the Deployment %s of the seed does not manage namespace %s of the shoot, and its version is unknown: "+
+			"its image has no version as tag; start the extension with --gardener-version", where, render.Namespace)
+	case version.LessThan(firstLimited):
+		return nil
+	case version.LessThan(firstWithFlag):
+		return fmt.Errorf("the Deployment %s of the seed has version v%s, which cannot manage namespace %s of the shoot: upgrade Gardener to v%s or newer",
+			where, version, render.Namespace, firstWithFlag)
+	default:
+		namespace, name, _ := strings.Cut(shoot, "/")
+		return fmt.Errorf("the Deployment %s of the seed does not manage namespace %s of the shoot yet: the extension's webhook adds %s when Gardener reconciles the shoot; "+
+			"to do that now: kubectl -n %s annotate shoot %s gardener.cloud/operation=reconcile", where, render.Namespace, flag, namespace, name)
+	}
+}
+
+func container(deployment *appsv1.Deployment) *corev1.Container {
+	containers := deployment.Spec.Template.Spec.Containers
+	for i := range containers {
+		if containers[i].Name == containerName {
+			return &containers[i]
+		}
+	}
+	return nil
+}
+
+// versionOf returns the version in the image's tag, else fallback, else nil.
+func versionOf(image, fallback string) *semver.Version {
+	name, _, _ := strings.Cut(image, "@")
+	if colon := strings.LastIndex(name, ":"); colon > strings.LastIndex(name, "/") {
+		if version, err := semver.NewVersion(name[colon+1:]); err == nil {
+			return version
+		}
+	}
+	version, err := semver.NewVersion(fallback)
+	if err != nil {
+		return nil
+	}
+	return version
+}

@@ -1,0 +1,294 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package lifecycle_test runs the lifecycle controller, as in production, between two real API servers: a garden and a
+// seed. What gardenlet and gardener-resource-manager would do is done by the tests, step by step.
+package lifecycle_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
+
+	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	"github.com/gardener/gardener/pkg/component/extensions/crds"
+	"github.com/gardener/gardener/pkg/component/gardener/resourcemanager"
+	"github.com/gardener/gardener/pkg/extensions"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// landscape is the garden and the seed that the tests share. Each test has a project of its own.
+type landscape struct {
+	garden, seed             *envtest.Environment
+	gardenClient, seedClient client.Client
+	requests                 *requestLog
+	projects                 int
+}
+
+var shared *landscape
+
+func TestMain(m *testing.M) {
+	log.SetLogger(zap.New(zap.WriteTo(os.Stderr), zap.UseDevMode(true)))
+	ctx, cancel := context.WithCancel(context.Background())
+	stop, err := start(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "failed to start the garden and the seed:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	cancel()
+	stop()
+	os.Exit(code)
+}
+
+func start(ctx context.Context) (stop func(), err error) {
+	shared = &landscape{garden: &envtest.Environment{}, seed: &envtest.Environment{}, requests: &requestLog{}}
+	stopped := make(chan struct{})
+	stop = func() {
+		<-stopped
+		_, _ = shared.garden.Stop(), shared.seed.Stop()
+	}
+
+	for _, cluster := range []struct {
+		environment *envtest.Environment
+		client      *client.Client
+	}{{shared.garden, &shared.gardenClient}, {shared.seed, &shared.seedClient}} {
+		config, err := cluster.environment.Start()
+		if err != nil {
+			return nil, err
+		}
+		if err := extensionscontroller.AddToScheme(scheme.Scheme); err != nil {
+			return nil, err
+		}
+		if *cluster.client, err = client.New(config, client.Options{}); err != nil {
+			return nil, err
+		}
+	}
+	if err := prepareSeed(ctx); err != nil {
+		return nil, err
+	}
+	mgr, err := newManager(ctx)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(stopped)
+		if err := mgr.Start(ctx); err != nil {
+			panic(err)
+		}
+	}()
+	return stop, nil
+}
+
+// prepareSeed installs what Gardener installs in a seed, and the kubeconfig with which gardenlet reaches the garden.
+func prepareSeed(ctx context.Context) error {
+	extensionCRDs, err := crds.NewCRD(shared.seedClient, true, true)
+	if err != nil {
+		return err
+	}
+	if err := extensionCRDs.Deploy(ctx); err != nil {
+		return err
+	}
+	managedResources := &apiextensionsv1.CustomResourceDefinition{}
+	if err := yaml.Unmarshal([]byte(resourcemanager.CRD), managedResources); err != nil {
+		return err
+	}
+	if _, err := envtest.InstallCRDs(shared.seed.Config, envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{managedResources}}); err != nil {
+		return err
+	}
+	if err := extensionCRDs.Wait(ctx); err != nil {
+		return err
+	}
+	if err := shared.seedClient.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1beta1constants.GardenNamespace}}); err != nil {
+		return err
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1beta1constants.GardenNamespace, Name: "gardenlet-kubeconfig"}}
+	if secret.Data, err = gardenKubeconfig("gardenlet", "system:masters"); err != nil {
+		return err
+	}
+	return shared.seedClient.Create(ctx, secret)
+}
+
+// gardenKubeconfig is the data of Secret gardenlet-kubeconfig for a user of the garden.
+func gardenKubeconfig(user string, groups ...string) (map[string][]byte, error) {
+	added, err := shared.garden.AddUser(envtest.User{Name: user, Groups: groups}, nil)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig, err := added.KubeConfig()
+	return map[string][]byte{"kubeconfig": kubeconfig}, err
+}
+
+// newManager runs the controller with a single worker, so that a worker that waits for one shoot shows.
+func newManager(ctx context.Context) (manager.Manager, error) {
+	config := rest.CopyConfig(shared.seed.Config)
+	config.Wrap(shared.requests.wrap)
+	mgr, err := manager.New(config, manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
+	if err != nil {
+		return nil, err
+	}
+	seed, err := client.New(config, client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, err
+	}
+	releases, err := release.NewCatalogue(release.Options{BaseURL: "http://127.0.0.1:1/nobody/listens/here"})
+	if err != nil {
+		return nil, err
+	}
+	actuator := &lifecycle.Actuator{
+		Seed:     seed,
+		Garden:   garden.GardenletKubeconfig(seed),
+		Releases: releases,
+		Sources:  source.NewKeeper(nil),
+		Events:   mgr.GetEventRecorder("gardener-extension-shoot-flux"),
+	}
+	return mgr, lifecycle.AddToManager(ctx, mgr, actuator, lifecycle.AddArgs{
+		ControllerOptions: controller.Options{MaxConcurrentReconciles: 1},
+		ExtensionClasses:  []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
+	})
+}
+
+// shoot is a Shoot of a project of its own.
+type shoot struct {
+	Gomega
+	ctx              context.Context
+	project, control string // the project's namespace in the garden, the shoot's namespace in the seed
+	object           *gardencorev1beta1.Shoot
+	extension        *extensionsv1alpha1.Extension
+}
+
+// newShoot makes everything that gardenlet makes before it asks the extension: in the seed the shoot's namespace, Cluster
+// and gardener-resource-manager, the last with the arguments that the webhook gives it.
+func newShoot(t *testing.T, resourceManagerArgs ...string) *shoot {
+	shared.projects++
+	name := fmt.Sprintf("p%d", shared.projects)
+	s := &shoot{Gomega: NewWithT(t), ctx: t.Context(), project: "garden-" + name, control: "shoot--" + name + "--one"}
+	s.object = &gardencorev1beta1.Shoot{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: "one"}}
+	s.extension = &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: lifecycle.Type}}
+	s.extension.Spec.Type = lifecycle.Type
+
+	s.Expect(shared.gardenClient.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.project}})).To(Succeed())
+	s.Expect(shared.seedClient.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.control, Labels: map[string]string{
+		v1beta1constants.GardenRole: v1beta1constants.GardenRoleShoot,
+	}}})).To(Succeed())
+	s.syncCluster()
+	s.Expect(shared.seedClient.Create(s.ctx, resourceManagerDeployment(s.control, resourceManagerArgs))).To(Succeed())
+	return s
+}
+
+func resourceManagerDeployment(namespace string, args []string) *appsv1.Deployment {
+	labels := map[string]string{"app": "gardener-resource-manager"}
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "gardener-resource-manager"}}
+	deployment.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels}
+	deployment.Spec.Template.Labels = labels
+	deployment.Spec.Template.Spec.Containers = []corev1.Container{{Name: "gardener-resource-manager", Image: "registry.example/grm:v1.150.0", Args: args}}
+	return deployment
+}
+
+func (s *shoot) syncCluster() {
+	s.Expect(extensions.SyncClusterResourceToSeed(s.ctx, shared.seedClient, s.control, s.object,
+		&gardencorev1beta1.CloudProfile{}, &gardencorev1beta1.Seed{})).To(Succeed())
+}
+
+// configure writes the project's ConfigMap.
+func (s *shoot) configure(data map[string]string) {
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: project.ConfigMapName}, Data: data}
+	if err := shared.gardenClient.Create(s.ctx, configMap); err != nil {
+		s.Expect(shared.gardenClient.Update(s.ctx, configMap)).To(Succeed())
+	}
+}
+
+// operate asks for an operation as gardenlet does.
+func (s *shoot) operate(operation string) {
+	s.extension.ResourceVersion = ""
+	s.extension.Annotations = map[string]string{v1beta1constants.GardenerOperation: operation, v1beta1constants.GardenerTimestamp: time.Now().Format(time.RFC3339Nano)}
+	if err := shared.seedClient.Create(s.ctx, s.extension); err != nil {
+		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{"gardener.cloud/operation":%q}}}`, operation))
+		s.Expect(shared.seedClient.Patch(s.ctx, s.extension, patch)).To(Succeed())
+	}
+}
+
+// lastOperation is read by Eventually.
+func (s *shoot) lastOperation(g Gomega) (gardencorev1beta1.LastOperationState, string) {
+	g.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
+	g.Expect(s.extension.Annotations).NotTo(HaveKey(v1beta1constants.GardenerOperation))
+	g.Expect(s.extension.Status.LastOperation).NotTo(BeNil())
+	return s.extension.Status.LastOperation.State, s.extension.Status.LastOperation.Description
+}
+
+func (s *shoot) expectSuccess() {
+	s.Eventually(func(g Gomega) {
+		state, description := s.lastOperation(g)
+		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
+	}, patience).Should(Succeed())
+}
+
+func (s *shoot) expectFailure(sentence string) {
+	s.Eventually(func(g Gomega) {
+		state, description := s.lastOperation(g)
+		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateError))
+		g.Expect(description).To(ContainSubstring(sentence))
+	}, patience).Should(Succeed())
+}
+
+// patience is longer than the longest back-off of the controller.
+const patience = time.Minute
+
+// requestLog counts the requests that write.
+type requestLog struct {
+	mutex  sync.Mutex
+	writes []string
+}
+
+func (r *requestLog) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		if request.Method != http.MethodGet {
+			r.mutex.Lock()
+			r.writes = append(r.writes, request.Method+" "+request.URL.Path)
+			r.mutex.Unlock()
+		}
+		return next.RoundTrip(request)
+	})
+}
+
+// take returns what has been written since the last call.
+func (r *requestLog) take() []string {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	writes := r.writes
+	r.writes = nil
+	return writes
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }

@@ -1,0 +1,302 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle_test
+
+import (
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+	"github.com/gardener/gardener/pkg/utils/managedresources"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+const targetNamespace = "--extra-target-namespace=flux-system"
+
+var publicRepository = map[string]string{"fluxVersion": "v2.9.4", "repositoryUrl": "https://git.example.com/fleet/shoots"}
+
+var privateRepository = map[string]string{
+	"fluxVersion":    "v2.9.4",
+	"repositoryUrl":  "ssh://git@git.example.com:2222/fleet/shoots.git",
+	"repositoryType": "private",
+	"knownHosts":     "[git.example.com]:2222 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
+}
+
+// managedResource returns the ManagedResource of the given name and what its Secrets hold.
+func (s *shoot) managedResource(name string) (*resourcesv1alpha1.ManagedResource, string) {
+	managedResource := &resourcesv1alpha1.ManagedResource{}
+	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKey{Namespace: s.control, Name: name}, managedResource)).To(Succeed())
+
+	secret := &corev1.Secret{}
+	s.Expect(managedResource.Spec.SecretRefs).To(HaveLen(1))
+	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKey{Namespace: s.control, Name: managedResource.Spec.SecretRefs[0].Name}, secret)).To(Succeed())
+	s.Expect(secret.Immutable).To(HaveValue(BeTrue()))
+	content, err := managedresources.ExtractObjectsFromSecret(unstructuredDecoder{}, secret)
+	s.Expect(err).NotTo(HaveOccurred())
+
+	var names []string
+	for _, object := range content {
+		names = append(names, object.GetObjectKind().GroupVersionKind().Kind+"/"+object.GetName())
+	}
+	return managedResource, strings.Join(names, " ")
+}
+
+// hold keeps a ManagedResource as gardener-resource-manager does while it has not yet removed its objects.
+func (s *shoot) hold(name string) (letGo func()) {
+	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: name}}
+	patch := func(change func(client.Object, string) bool) {
+		s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(managedResource), managedResource)).To(Succeed())
+		change(managedResource, "resources.gardener.cloud/gardener-resource-manager")
+		s.Expect(shared.seedClient.Update(s.ctx, managedResource)).To(Succeed())
+	}
+	patch(controllerutil.AddFinalizer)
+	return func() { patch(controllerutil.RemoveFinalizer) }
+}
+
+func (s *shoot) isGone(object client.Object) func() bool {
+	return func() bool {
+		return apierrors.IsNotFound(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(object), object))
+	}
+}
+
+func TestReconcileInstallsFluxAndThePrivateRepository(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(privateRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+
+	_, installed := s.managedResource(managedresource.Installation)
+	s.Expect(installed).To(And(ContainSubstring("Namespace/flux-system"), ContainSubstring("Deployment/source-controller"),
+		ContainSubstring("CustomResourceDefinition/kustomizations.kustomize.toolkit.fluxcd.io")))
+	_, configured := s.managedResource(managedresource.Configuration)
+	s.Expect(strings.Fields(configured)).To(ConsistOf("GitRepository/flux-system", "Kustomization/flux-system", "Secret/flux-source"))
+
+	secret := &corev1.Secret{}
+	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed())
+	s.Expect(secret.Data).To(And(HaveKey("identity"), HaveKey("identity.pub"), HaveKeyWithValue("known_hosts", ContainSubstring("[git.example.com]:2222 "))))
+}
+
+func TestReconcileWithoutARepositoryInstallsOnlyFlux(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(map[string]string{"fluxVersion": "v2.9.4"})
+	s.operate("reconcile")
+	s.expectSuccess()
+
+	_, configured := s.managedResource(managedresource.Configuration)
+	s.Expect(configured).To(BeEmpty())
+}
+
+func TestOnlyGardenletStartsAnOperation(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.extension.Spec.ProviderConfig = &runtime.RawExtension{Raw: []byte(`{}`)}
+	s.Expect(shared.seedClient.Update(s.ctx, s.extension)).To(Succeed())
+
+	other := newShoot(t, targetNamespace)
+	other.configure(publicRepository)
+	other.operate("reconcile")
+	other.expectSuccess()
+	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
+	s.Expect(s.extension.Status.ObservedGeneration).To(BeNumerically("<", s.extension.Generation), "changed, but without the operation annotation")
+}
+
+func TestSecondReconcileWritesNothing(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(privateRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+
+	secret := &corev1.Secret{}
+	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed())
+	shared.requests.take()
+	s.operate("reconcile")
+	s.expectSuccess()
+
+	extension := "/apis/extensions.gardener.cloud/v1alpha1/namespaces/" + s.control + "/extensions/shoot-flux"
+	s.Expect(shared.requests.take()).To(Equal([]string{
+		"PATCH " + extension,             // removes the operation annotation
+		"PATCH " + extension + "/status", // Processing
+		"PATCH " + extension + "/status", // Succeeded
+	}))
+	unchanged := &corev1.Secret{}
+	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKeyFromObject(secret), unchanged)).To(Succeed())
+	s.Expect(unchanged.ResourceVersion).To(Equal(secret.ResourceVersion))
+}
+
+func TestMistakesHealByThemselves(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.operate("reconcile")
+	s.expectFailure("ConfigMap " + s.project + "/flux-config does not exist in the garden: create it")
+
+	s.configure(map[string]string{"repositoryURL": "https://git.example.com/fleet/shoots"})
+	s.expectFailure("ConfigMap " + s.project + "/flux-config in the garden is not valid: ")
+	s.Expect(s.extension.Status.LastError.Description).To(And(ContainSubstring("repositoryURL"), ContainSubstring("repositoryUrl")))
+	s.Expect(s.extension.Status.LastError.Codes).To(BeEmpty(), "Gardener must go on trying")
+
+	s.configure(publicRepository)
+	s.expectSuccess()
+	s.Expect(s.extension.Status.LastError).To(BeNil())
+}
+
+func TestAMistakeLeavesWhatRunsAlone(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	installation, _ := s.managedResource(managedresource.Installation)
+	configuration, _ := s.managedResource(managedresource.Configuration)
+
+	s.configure(map[string]string{"fluxVersion": "newest"})
+	s.operate("reconcile")
+	s.expectFailure("fluxVersion")
+	unchanged, _ := s.managedResource(managedresource.Installation)
+	s.Expect(unchanged.ResourceVersion).To(Equal(installation.ResourceVersion))
+	unchanged, _ = s.managedResource(managedresource.Configuration)
+	s.Expect(unchanged.ResourceVersion).To(Equal(configuration.ResourceVersion))
+}
+
+func TestLatestWithoutTheReleaseServer(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(map[string]string{})
+	s.operate("reconcile")
+	s.expectSuccess()
+
+	s.Eventually(func(g Gomega) {
+		events := &eventsv1.EventList{}
+		g.Expect(shared.seedClient.List(s.ctx, events, client.InNamespace(s.control))).To(Succeed())
+		g.Expect(events.Items).To(ContainElement(And(
+			HaveField("Reason", "FluxVersion"), HaveField("Type", corev1.EventTypeWarning), HaveField("Regarding.Name", "shoot-flux"),
+			HaveField("Note", And(ContainSubstring("http://127.0.0.1:1/nobody/listens/here/latest"), ContainSubstring("v2.9.4"))),
+		)))
+	}, patience).Should(Succeed())
+}
+
+func TestResourceManagerWithoutTheNamespace(t *testing.T) {
+	s := newShoot(t)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectFailure("to do that now: kubectl -n " + s.project + " annotate shoot one gardener.cloud/operation=reconcile")
+
+	deployment := &appsv1.Deployment{}
+	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKey{Namespace: s.control, Name: "gardener-resource-manager"}, deployment)).To(Succeed())
+	deployment.Spec.Template.Spec.Containers[0].Args = []string{targetNamespace}
+	s.Expect(shared.seedClient.Update(s.ctx, deployment)).To(Succeed())
+	s.expectSuccess()
+}
+
+func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	configuration, _ := s.managedResource(managedresource.Configuration)
+	installation, _ := s.managedResource(managedresource.Installation)
+	letGo := s.hold(managedresource.Configuration)
+
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.Expect(shared.seedClient.Delete(s.ctx, s.extension)).To(Succeed())
+	s.operateDeletion()
+	s.expectFailure("ManagedResource " + s.control + "/extension-shoot-flux-configuration is still being deleted")
+
+	other := newShoot(t, targetNamespace) // there is one worker: it must not be waiting for the first shoot
+	other.configure(publicRepository)
+	other.operate("reconcile")
+	other.expectSuccess()
+	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(installation), installation)).To(Succeed())
+	s.Expect(installation.DeletionTimestamp).To(BeNil(), "the installation goes last")
+
+	letGo()
+	s.Eventually(s.isGone(configuration), patience).Should(BeTrue())
+	s.Eventually(s.isGone(installation), patience).Should(BeTrue())
+	s.Eventually(s.isGone(s.extension), patience).Should(BeTrue())
+}
+
+// operateDeletion annotates the Extension as gardenlet does when it deletes it.
+func (s *shoot) operateDeletion() {
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
+	s.Expect(shared.seedClient.Patch(s.ctx, s.extension, patch)).To(Succeed())
+}
+
+func TestWhatLeavesTheShootAlone(t *testing.T) {
+	for name, leave := range map[string]func(*shoot){
+		"deletion of the shoot": func(s *shoot) {
+			s.object.DeletionTimestamp = new(metav1.Now())
+			s.syncCluster()
+			s.Expect(shared.seedClient.Delete(s.ctx, s.extension)).To(Succeed())
+			s.operateDeletion()
+		},
+		"migration": func(s *shoot) { s.operate("migrate") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShoot(t, targetNamespace)
+			s.configure(privateRepository)
+			s.operate("reconcile")
+			s.expectSuccess()
+			configuration, _ := s.managedResource(managedresource.Configuration)
+			installation, _ := s.managedResource(managedresource.Installation)
+			letGo := s.hold(managedresource.Configuration)
+			alsoLetGo := s.hold(managedresource.Installation)
+
+			leave(s)
+			for _, managedResource := range []*resourcesv1alpha1.ManagedResource{configuration, installation} {
+				s.Eventually(func(g Gomega) {
+					g.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(managedResource), managedResource)).To(Succeed())
+					g.Expect(managedResource.DeletionTimestamp).NotTo(BeNil())
+					g.Expect(managedResource.Spec.KeepObjects).To(HaveValue(BeTrue()))
+				}, patience).Should(Succeed())
+			}
+			letGo()
+			alsoLetGo()
+			s.Eventually(s.isGone(configuration), patience).Should(BeTrue())
+			s.Eventually(s.isGone(installation), patience).Should(BeTrue())
+
+			secret := &corev1.Secret{}
+			s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed(), "the key stays")
+		})
+	}
+}
+
+func TestRestoreContinues(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("restore")
+	s.expectSuccess()
+	s.managedResource(managedresource.Installation)
+	s.managedResource(managedresource.Configuration)
+}
+
+func TestGardenletKubeconfigIsRotated(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	secret := &corev1.Secret{}
+	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKey{Namespace: "garden", Name: "gardenlet-kubeconfig"}, secret)).To(Succeed())
+	valid := secret.Data
+
+	var err error
+	secret.Data, err = gardenKubeconfig("expired")
+	s.Expect(err).NotTo(HaveOccurred())
+	s.Expect(shared.seedClient.Update(s.ctx, secret)).To(Succeed())
+	s.operate("reconcile")
+	s.expectFailure(`failed to read ConfigMap ` + s.project + `/flux-config in the garden: configmaps "flux-config" is forbidden`)
+
+	secret.Data = valid
+	s.Expect(shared.seedClient.Update(s.ctx, secret)).To(Succeed())
+	s.expectSuccess()
+}
