@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+#
+# SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs one kind of tests: unit, integration (a real kube-apiserver and etcd) or e2e (the whole local landscape).
+# More arguments go to go test: hack/test.sh unit -run TestParse
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+kind="${1:-}"
+shift || true
+case "$kind" in
+  unit)        timeout=15m ;;
+  integration) timeout=20m ;;
+  e2e)         timeout=40m ;;
+  *)
+    echo "usage: hack/test.sh unit|integration|e2e [arguments of go test]" >&2
+    exit 1
+    ;;
+esac
+
+all="$(go list ./...)"
+case "$kind" in
+  unit) packages="$(grep -Ev '/test/(integration|e2e)(/|$)' <<<"$all")" ;;
+  *)    packages="$(grep -E "/test/$kind(/|\$)" <<<"$all")" || { echo "there are no tests in test/$kind" >&2; exit 1; } ;;
+esac
+
+if [[ "$kind" == integration ]]; then
+  export KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$PWD/bin}"
+  for program in etcd kube-apiserver; do
+    if [[ ! -x "$KUBEBUILDER_ASSETS/$program" ]]; then
+      echo "$KUBEBUILDER_ASSETS/$program is missing: run 'make tools-envtest', or set KUBEBUILDER_ASSETS to a directory that has it" >&2
+      exit 1
+    fi
+  done
+fi
+
+# The race detector needs cgo. End-to-end tests drive programs that are built without it; it would see none of them.
+flags=()
+if [[ "$kind" != e2e && "$(go env GOARCH)" =~ ^(amd64|arm64)$ ]]; then
+  if ! command -v "${CC:-gcc}" >/dev/null; then
+    echo "a C compiler is missing, which the race detector needs: install gcc, or set CC" >&2
+    exit 1
+  fi
+  export CGO_ENABLED=1
+  # With cgo, kustomize can load Go plugins. A program that can is linked dynamically in a way that the compiled zstd library of a
+  # dependency of Gardener does not allow. Nothing here loads such plugins, and without cgo, as in production, nothing could.
+  flags=(-race -tags=kustomize_disable_go_plugin_support)
+fi
+
+# shellcheck disable=SC2086 # one argument for each package
+exec go test "${flags[@]}" -timeout="$timeout" "$@" $packages

@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package gitserver
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Protocol is how a client came.
+type Protocol string
+
+// The protocols that the server speaks.
+const (
+	SSH  Protocol = "ssh"
+	HTTP Protocol = "http"
+)
+
+// Access is one entry of the access log: a request for a repository, or an SSH login that was refused before it got so far.
+type Access struct {
+	Time     time.Time `json:"time"`
+	Protocol Protocol  `json:"protocol"`
+	// Repository is "owner/name" as the client asked for it; empty if a login was refused or the request named none.
+	Repository string `json:"repository,omitempty"`
+	// Fingerprint is that of the client's key, such as ssh.FingerprintSHA256 gives it; empty over HTTP.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Request is the command over SSH, method and URL over HTTP; empty if a login was refused.
+	Request  string `json:"request,omitempty"`
+	Accepted bool   `json:"accepted"`
+	// Reason says why the access was refused.
+	Reason string `json:"reason,omitempty"`
+}
+
+const accessLogFile = "access.log"
+
+// Accesses returns the access log, oldest first.
+func (s *Store) Accesses() ([]Access, error) {
+	file, err := os.Open(s.path(accessLogFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read
+
+	var accesses []Access
+	for lines := bufio.NewScanner(file); ; {
+		if !lines.Scan() {
+			return accesses, lines.Err()
+		}
+		var access Access
+		if err := json.Unmarshal(lines.Bytes(), &access); err != nil {
+			return nil, fmt.Errorf("%s, line %d: %w", file.Name(), len(accesses)+1, err)
+		}
+		accesses = append(accesses, access)
+	}
+}
+
+// record appends to the access log. One write per line keeps concurrent lines apart.
+func (s *Server) record(access Access) {
+	access.Time = time.Now()
+	s.log.Info("access", "protocol", access.Protocol, "repository", access.Repository, "fingerprint", access.Fingerprint,
+		"request", access.Request, "accepted", access.Accepted, "reason", access.Reason)
+	if err := s.appendAccess(access); err != nil {
+		s.log.Error("cannot write the access log", "error", err)
+	}
+}
+
+func (s *Server) appendAccess(access Access) error {
+	line, err := json.Marshal(access)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(s.path(accessLogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(append(line, '\n'))
+	return errors.Join(err, file.Close())
+}

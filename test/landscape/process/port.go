@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package process
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+)
+
+// Ports below the range from which kernels take the source ports of outgoing connections: while a server restarts, no client can sit
+// on its port by chance.
+const (
+	firstPort = 20000
+	lastPort  = 32000
+	portTries = 1000
+)
+
+// ports are the lock files of this process's ports. The kernel frees the locks when the process ends.
+var ports = struct {
+	sync.Mutex
+	locks map[int]*os.File
+}{locks: map[int]*os.File{}}
+
+// FreePort finds a TCP port of the loopback interface that nobody uses, and reserves it for the life of this process: other calls of
+// FreePort, also those of other processes of the same user, do not return it.
+func FreePort() (int, error) {
+	ports.Lock()
+	defer ports.Unlock()
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("landscape-ports-%d", os.Getuid()))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, fmt.Errorf("failed to create the directory of port reservations: %w", err)
+	}
+	for range portTries {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if _, ours := ports.locks[port]; ours {
+			continue
+		}
+		lock, err := reserve(filepath.Join(dir, strconv.Itoa(port)))
+		if err != nil {
+			return 0, err
+		}
+		if lock == nil {
+			continue
+		}
+		if !unused(port) {
+			_ = lock.Close()
+			continue
+		}
+		ports.locks[port] = lock
+		return port, nil
+	}
+	return 0, fmt.Errorf("no free port in %d attempts between %d and %d", portTries, firstPort, lastPort)
+}
+
+// reserve locks the file; nil means that somebody else has the lock.
+func reserve(name string) (*os.File, error) {
+	lock, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("failed to reserve a port: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = lock.Close()
+		return nil, nil
+	}
+	return lock, nil
+}
+
+// unused tells whether the port can be listened on.
+func unused(port int) bool {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	return listener.Close() == nil
+}
