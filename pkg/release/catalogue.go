@@ -56,9 +56,10 @@ type Options struct {
 	// up to a tenth, at random.
 	FailureInterval time.Duration
 
-	// MaxDownloadBytes bounds the size of a manifests.tar.gz. The default is 8 MiB; Flux's have less than 100 KiB.
+	// MaxDownloadBytes bounds the size of a manifests.tar.gz. The default is 4 MiB; Flux's have about 50 KiB.
 	MaxDownloadBytes int64
-	// MaxUnpackedBytes bounds what is in it. The default is 64 MiB; Flux's have about 1 MiB.
+	// MaxUnpackedBytes bounds what is in it. A render takes some hundred times as much memory. The default is 4 MiB;
+	// Flux's have less than 1 MiB.
 	MaxUnpackedBytes int64
 	// MaxFiles bounds the number of files in it. The default is 100; Flux's have about 10.
 	MaxFiles int
@@ -121,8 +122,8 @@ func (o *Options) setDefaults() {
 	setDefault(&o.LookupTimeout, 10*time.Second)
 	setDefault(&o.LatestInterval, time.Hour)
 	setDefault(&o.FailureInterval, time.Minute)
-	setDefault(&o.MaxDownloadBytes, 8<<20)
-	setDefault(&o.MaxUnpackedBytes, 64<<20)
+	setDefault(&o.MaxDownloadBytes, 4<<20)
+	setDefault(&o.MaxUnpackedBytes, 4<<20)
 	setDefault(&o.MaxFiles, 100)
 	if o.HTTPClient == nil {
 		// A copy of the default transport takes the proxy from the environment and bounds the time to connect.
@@ -206,7 +207,7 @@ func (c *Catalogue) get(ctx context.Context, version string) (*Release, error) {
 	})
 	select {
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for Flux release %s: %w", version, context.Cause(ctx))
+		return nil, fmt.Errorf("waiting for Flux release %s: %w", version, ctx.Err())
 	case result := <-flight:
 		return result.Val.(*Release), result.Err
 	}
@@ -219,13 +220,13 @@ func (c *Catalogue) known(version string) (answer, bool) {
 	return known, ok && known.current(c.now())
 }
 
-func (c *Catalogue) keep(version string, new answer) {
+func (c *Catalogue) keep(version string, found answer) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	// Anybody can ask for any version, so failures must not pile up.
 	maps.DeleteFunc(c.answers, func(_ string, old answer) bool { return !old.current(c.now()) })
-	new.expires = c.after(c.options.FailureInterval)
-	c.answers[version] = new
+	found.expires = c.after(c.options.FailureInterval)
+	c.answers[version] = found
 }
 
 func (a answer) current(now time.Time) bool {

@@ -65,11 +65,11 @@ func describe(t *testing.T, manifests []byte) string {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
 	for {
 		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
 			return text.String()
-		} else {
-			g.Expect(err).NotTo(HaveOccurred())
 		}
+		g.Expect(err).NotTo(HaveOccurred())
 		fmt.Fprintf(&text, "%s %s %s/%s\n", object.GetAPIVersion(), object.GetKind(), object.GetNamespace(), object.GetName())
 		if object.GetKind() == "Deployment" {
 			var deployment appsv1.Deployment

@@ -79,7 +79,7 @@ func (c *Catalogue) lookUpLatest(ctx context.Context) (latestAnswer, error) {
 	})
 	select {
 	case <-ctx.Done():
-		return latestAnswer{}, fmt.Errorf("waiting for the latest Flux release: %w", context.Cause(ctx))
+		return latestAnswer{}, fmt.Errorf("waiting for the latest Flux release: %w", ctx.Err())
 	case result := <-flight:
 		return result.Val.(latestAnswer), nil
 	}

@@ -211,4 +211,31 @@ func TestCancelledLookUp(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(resolved.Version).To(Equal(testVersion))
 	g.Expect(server.seen()).To(HaveLen(3))
+
+	resolved, err = catalogue.Get(ctx, Latest)
+	g.Expect(err).NotTo(HaveOccurred(), "what is known needs no waiting")
+	g.Expect(resolved.Version).To(Equal(testVersion))
+}
+
+// A caller that gives up while the latest release is downloaded must not be answered with an older one.
+func TestCancelledDownloadOfLatest(t *testing.T) {
+	g := NewWithT(t)
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	arrived, gate := make(chan struct{}), make(chan struct{})
+	server.answer(checksumsPath, func(http.ResponseWriter, *http.Request) {
+		close(arrived)
+		<-gate
+	})
+	t.Cleanup(func() { close(gate) })
+	catalogue := server.catalogue(t, Options{})
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancelled := make(chan error)
+	go func() {
+		_, err := catalogue.Get(ctx, Latest)
+		cancelled <- err
+	}()
+	<-arrived
+	cancel()
+	g.Expect(<-cancelled).To(MatchError(context.Canceled))
 }

@@ -27,7 +27,7 @@ func unpack(tarball []byte, maxFiles int, maxBytes int64) (map[string][]byte, er
 	archive := tar.NewReader(bounded)
 
 	files := map[string][]byte{}
-	var total int64
+	left := maxBytes
 	for {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -47,9 +47,10 @@ func unpack(tarball []byte, maxFiles int, maxBytes int64) (map[string][]byte, er
 			return nil, fmt.Errorf("it has more than %d files", maxFiles)
 		}
 		// A sparse file can be bigger than what is read for it, so the bound of the reader is not enough.
-		if total += header.Size; total > maxBytes {
+		if header.Size > left {
 			return nil, errTooBig(maxBytes)
 		}
+		left -= header.Size
 		if files[name], err = io.ReadAll(archive); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ func TestUnpackRefuses(t *testing.T) {
 		"one too big":           {tarballOf(t, []entry{file("a", zeros(100_001))}), "it is bigger than 100000 bytes"},
 		"together too big":      {tarballOf(t, []entry{file("a", zeros(60_000)), file("b", zeros(60_000))}), "it is bigger than 100000 bytes"},
 		"too much metadata":     {tarballOf(t, []entry{manyRecords}), "it is bigger than 100000 bytes"},
-		"sparse file":           {sparseTarball(t, 1<<40), "it is bigger than 100000 bytes"},
+		"sparse file":           {sparseTarball(t, math.MaxInt64), "it is bigger than 100000 bytes"},
 		"cut off":               {compress(t, make([]byte, 100))[:15], "unexpected EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,24 +76,27 @@ func compress(t testing.TB, data []byte) []byte {
 	return buffer.Bytes()
 }
 
-// sparseTarball holds one file of the given size that consists of a single hole. Package tar reads the records for that,
+// sparseTarball holds a small file, and one of the given size that consists of a single hole. Package tar reads the records for that,
 // but writes none, so they are renamed afterwards.
 func sparseTarball(t *testing.T, size int64) []byte {
 	t.Helper()
 	g := NewWithT(t)
-	hole := file("a", "")
+	small, hole := file("a", "small"), file("b", "0\n"+zeros(510))
 	hole.PAXRecords = map[string]string{"XXX.sparse.major": "1", "XXX.sparse.minor": "0", "XXX.sparse.realsize": strconv.FormatInt(size, 10)}
-	hole.content = "0\n" + zeros(510)
-	hole.Size = int64(len(hole.content))
 	var buffer bytes.Buffer
 	archive := tar.NewWriter(&buffer)
-	g.Expect(archive.WriteHeader(&hole.Header)).To(Succeed())
-	_, err := archive.Write([]byte(hole.content))
-	g.Expect(err).NotTo(HaveOccurred())
+	for _, e := range []entry{small, hole} {
+		g.Expect(archive.WriteHeader(&e.Header)).To(Succeed())
+		_, err := archive.Write([]byte(e.content))
+		g.Expect(err).NotTo(HaveOccurred())
+	}
 	g.Expect(archive.Close()).To(Succeed())
 	named := strings.ReplaceAll(buffer.String(), "XXX.sparse.", "GNU.sparse.")
 
-	header, err := tar.NewReader(strings.NewReader(named)).Next()
+	reader := tar.NewReader(strings.NewReader(named))
+	_, err := reader.Next()
+	g.Expect(err).NotTo(HaveOccurred())
+	header, err := reader.Next()
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(header.Size).To(Equal(size), "the archive really announces a hole")
 	return compress(t, []byte(named))

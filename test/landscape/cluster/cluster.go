@@ -97,7 +97,7 @@ func (c *Cluster) Stop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clients := []*process.Process{c.Kwok, c.Scheduler, c.ControllerManager}
-	errs := make([]error, len(clients))
+	errs := make([]error, len(clients)+1)
 	var wg sync.WaitGroup
 	for i, p := range clients {
 		if p != nil {
@@ -105,7 +105,8 @@ func (c *Cluster) Stop() error {
 		}
 	}
 	wg.Wait()
-	return errors.Join(append(errs, c.APIServer.Stop())...)
+	errs[len(clients)] = c.APIServer.Stop()
+	return errors.Join(errs...)
 }
 
 // prepareAdmin makes the administrator's kubeconfig and clients for the server.

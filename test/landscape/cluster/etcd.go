@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -57,7 +56,7 @@ func StartEtcd(ctx context.Context, options Options) (*Etcd, error) {
 		return nil, err
 	}
 	e := &Etcd{options: options, url: "http://" + net.JoinHostPort(loopback, strconv.Itoa(port))}
-	e.Process, err = e.start(ctx, "etcd", "etcd", readyURL(e.url+"/health"),
+	e.Process, err = e.start(ctx, "etcd", "etcd", process.AnswersOK(e.url+"/health"),
 		"--name=landscape",
 		"--data-dir="+data,
 		"--listen-client-urls="+e.url,
@@ -102,23 +101,4 @@ func (e *Etcd) progress(format string, args ...any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	fmt.Fprintf(e.options.Progress, format+"\n", args...)
-}
-
-// readyURL is satisfied once a GET of the URL answers 200.
-func readyURL(url string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answers %s", url, response.Status)
-		}
-		return nil
-	}
 }

@@ -5,6 +5,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -23,44 +24,44 @@ const (
 	portTries = 1000
 )
 
-// ports are the lock files of this process's ports. The kernel frees the locks when the process ends.
-var ports = struct {
-	sync.Mutex
-	locks map[int]*os.File
-}{locks: map[int]*os.File{}}
+var (
+	// portLocks are the lock files of this process's ports. The kernel frees the locks when the process ends.
+	portLocks = map[int]*os.File{}
+	portMutex sync.Mutex // guards portLocks
+)
 
 // FreePort finds a TCP port of the loopback interface that nobody uses, and reserves it for the life of this process: other calls of
 // FreePort, also those of other processes of the same user, do not return it.
 func FreePort() (int, error) {
-	ports.Lock()
-	defer ports.Unlock()
+	portMutex.Lock()
+	defer portMutex.Unlock()
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("landscape-ports-%d", os.Getuid()))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, fmt.Errorf("failed to create the directory of port reservations: %w", err)
 	}
 	for range portTries {
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		if _, ours := ports.locks[port]; ours {
+		if _, ours := portLocks[port]; ours {
 			continue
 		}
 		lock, err := reserve(filepath.Join(dir, strconv.Itoa(port)))
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			continue
+		}
 		if err != nil {
 			return 0, err
-		}
-		if lock == nil {
-			continue
 		}
 		if !unused(port) {
 			_ = lock.Close()
 			continue
 		}
-		ports.locks[port] = lock
+		portLocks[port] = lock
 		return port, nil
 	}
 	return 0, fmt.Errorf("no free port in %d attempts between %d and %d", portTries, firstPort, lastPort)
 }
 
-// reserve locks the file; nil means that somebody else has the lock.
+// reserve locks the file. EWOULDBLOCK means that somebody else has the lock.
 func reserve(name string) (*os.File, error) {
 	lock, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -68,7 +69,7 @@ func reserve(name string) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = lock.Close()
-		return nil, nil
+		return nil, fmt.Errorf("failed to lock %s: %w", name, err)
 	}
 	return lock, nil
 }

@@ -231,7 +231,7 @@ func (p *Process) waitReady(ctx context.Context, r *run) error {
 			return r.err
 		case <-ready.Done():
 			if cause := context.Cause(ready); !errors.Is(cause, errNotReady) {
-				return fmt.Errorf("gave up waiting for %s to become ready: %w (last answer: %v)", p.program.Name, cause, err)
+				return fmt.Errorf("gave up waiting for %s to become ready: %w (last answer: %w)", p.program.Name, cause, err)
 			}
 			return fmt.Errorf("%s was not ready after %s: %w%s", p.program.Name, timeout, err, tail(p.program.LogFile()))
 		case <-tick.C:
