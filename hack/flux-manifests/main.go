@@ -33,7 +33,10 @@ const (
 )
 
 // licence is written beside the archive, in the form that the REUSE specification asks for.
+// REUSE-IgnoreStart
 const licence = "SPDX-FileCopyrightText: The Flux authors\n\nSPDX-License-Identifier: Apache-2.0\n"
+
+// REUSE-IgnoreEnd
 
 func main() {
 	check := flag.Bool("check", false, "fail if the embedded file is not current, and write nothing")

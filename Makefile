@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+NAME    := gardener-extension-shoot-flux
+# The program panics at its start if its version does not begin like v1.2.3.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || echo "v0.0.0-g$$(git rev-parse --short HEAD 2>/dev/null || echo 0)")
+IMAGE   ?= ghcr.io/23technologies/$(NAME)
+
+CHART     := charts/$(NAME)
+LANDSCAPE := go run ./test/landscape/cmd/landscape
+
+# What --version prints.
+LD_FLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(VERSION) \
+            -X k8s.io/component-base/version/verflag.programName=$(NAME) \
+            -X k8s.io/component-base/version.gitCommit=$(shell git rev-parse HEAD 2>/dev/null)
+
+# Static programs, as the image needs them; test.sh switches cgo on for the race detector.
+export CGO_ENABLED ?= 0
+# Targets read the module cache, so that a vendor/ that "make vendor" wrote at some time does not decide what is tested.
+# To build from it, without network: make build GOFLAGS=-mod=vendor
+export GOFLAGS ?= -mod=readonly
+# bin/ comes first: another program called yq may be installed.
+export PATH := $(CURDIR)/bin:$(PATH)
+
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# check-version refuses a version with which the program would not start.
+check-version = [[ "$(VERSION)" =~ ^v[0-9]+\.[0-9]+\.[0-9]+ ]] || { echo "VERSION is \"$(VERSION)\", but must begin like v1.2.3" >&2; exit 1; }
+
+# need checks that a program is there. Arguments: program, what to do about it.
+need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
+
+##@ Use
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: tools-landscape build ## Show the main job from the registration to the synced shoot. KEEP=1 leaves the landscape up.
+	@$(LANDSCAPE) demo $(if $(filter 1 true yes,$(KEEP)),--keep)
+
+.PHONY: up
+up: tools-landscape build ## Start the local landscape, and write its kubeconfigs to dev/.
+	@$(LANDSCAPE) up
+
+.PHONY: down
+down: ## Stop the local landscape.
+	@$(LANDSCAPE) down
+
+##@ Build
+
+.PHONY: build
+build: ## Build the static program into bin/.
+	@$(check-version)
+	go build -trimpath -ldflags="$(LD_FLAGS)" -o bin/$(NAME) ./cmd/$(NAME)
+
+.PHONY: docker-image
+docker-image: ## Build the container image $(IMAGE):$(VERSION).
+	@$(call need,docker,install Docker or another engine with this command)
+	@$(check-version)
+	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE):$(VERSION) .
+
+.PHONY: tools
+tools: tools-landscape tools-envtest tools-chart tools-lint ## Build all programs that the targets use into bin/.
+
+.PHONY: tools-landscape tools-envtest tools-chart tools-lint
+tools-landscape tools-envtest tools-chart tools-lint:
+	@hack/build-tools.sh $(patsubst tools-%,%,$@)
+
+.PHONY: vendor
+vendor: ## Write vendor/, with Gardener's hack/.
+	hack/vendor.sh
+
+.PHONY: generate
+generate: tools-chart ## Generate what is generated: embedded Flux manifests, registration.
+	hack/generate.sh
+
+.PHONY: format
+format: tools-lint ## Format the Go code.
+	golangci-lint fmt ./...
+
+.PHONY: clean
+clean: ## Remove what was built and vendored. Stop the landscape first.
+	rm -rf bin vendor
+
+##@ Check
+
+.PHONY: test
+test: test-unit test-integration test-e2e ## Run all tests: unit, integration, end to end.
+
+.PHONY: test-unit
+test-unit: ## Run the unit tests.
+	hack/test.sh unit
+
+.PHONY: test-integration
+test-integration: $(if $(KUBEBUILDER_ASSETS),,tools-envtest) ## Run the integration tests on a real kube-apiserver (KUBEBUILDER_ASSETS, or built).
+	hack/test.sh integration
+
+.PHONY: test-e2e
+test-e2e: tools-landscape build ## Run the end-to-end tests on the local landscape.
+	hack/test.sh e2e
+
+.PHONY: bench
+bench: ## Run the benchmarks.
+	go test -run='^$$' -bench=. -benchmem ./pkg/...
+
+.PHONY: lint
+lint: lint-go lint-chart lint-scripts ## Run all linters.
+
+.PHONY: lint-go
+lint-go: tools-lint
+	go vet ./...
+	golangci-lint run --allow-parallel-runners ./...
+
+.PHONY: lint-chart
+lint-chart: tools-chart
+	@for values in $(CHART)/ci/*-values.yaml; do \
+	  echo "helm lint, template: $$values"; \
+	  helm lint --quiet --strict --namespace extension-shoot-flux --values "$$values" $(CHART); \
+	  helm template shoot-flux $(CHART) --namespace extension-shoot-flux --values "$$values" >/dev/null; \
+	done
+
+# Lists of programs are split into words on purpose (SC2046).
+.PHONY: lint-scripts
+lint-scripts:
+	@for script in hack/*.sh .ci/run; do \
+	  bash -n "$$script"; \
+	  if command -v shellcheck >/dev/null; then shellcheck --severity=warning --exclude=SC2046 "$$script"; fi; \
+	done
+
+.PHONY: reuse
+reuse: ## Check that every file tells its licence.
+	@$(call need,reuse,install it with 'apt-get install reuse' or from https://reuse.software)
+	reuse lint
+
+.PHONY: check-generate
+check-generate: tools-chart ## Check that what is generated is current.
+	hack/check-generate.sh
