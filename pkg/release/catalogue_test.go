@@ -61,7 +61,9 @@ func describe(t *testing.T, manifests []byte) string {
 	t.Helper()
 	g := NewWithT(t)
 	var text strings.Builder
+	// REUSE-IgnoreStart
 	text.WriteString("# SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors\n#\n# SPDX-License-Identifier: Apache-2.0\n")
+	// REUSE-IgnoreEnd
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
 	for {
 		object := &unstructured.Unstructured{}

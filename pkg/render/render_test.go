@@ -30,7 +30,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // expectGolden compares objects with testdata/<name>.golden.yaml, which `go test -update` writes.
 func expectGolden(g Gomega, name string, objects []client.Object) {
 	var got bytes.Buffer
+	// REUSE-IgnoreStart
 	got.WriteString("# SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors\n#\n# SPDX-License-Identifier: Apache-2.0\n")
+	// REUSE-IgnoreEnd
 	for _, object := range objects {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 		g.Expect(err).NotTo(HaveOccurred())

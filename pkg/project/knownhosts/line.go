@@ -15,8 +15,9 @@ import (
 	"net"
 	"strings"
 
-	fluxknownhosts "github.com/fluxcd/pkg/ssh/knownhosts"
 	"golang.org/x/crypto/ssh"
+
+	fluxknownhosts "github.com/fluxcd/pkg/ssh/knownhosts"
 )
 
 const (
