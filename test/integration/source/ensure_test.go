@@ -14,13 +14,14 @@ import (
 	"sync/atomic"
 	"testing"
 
-	fluxssh "github.com/fluxcd/pkg/ssh"
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	fluxssh "github.com/fluxcd/pkg/ssh"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"

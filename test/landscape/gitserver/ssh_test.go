@@ -11,10 +11,11 @@ import (
 	"testing"
 	"time"
 
-	fluxssh "github.com/fluxcd/pkg/ssh"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gstruct"
 	"golang.org/x/crypto/ssh"
+
+	fluxssh "github.com/fluxcd/pkg/ssh"
 )
 
 func fingerprint(t *testing.T, publicKey []byte) string {

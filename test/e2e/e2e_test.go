@@ -1,0 +1,208 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
+)
+
+const fluxVersion = "v2.9.4"
+
+// expectContent checks that the shoot shows the repository's content: a Namespace, a CustomResourceDefinition and a resource
+// of it, and a Deployment that a patch gave three replicas.
+func (s *shootOwner) expectContent() {
+	s.Eventually(func(g Gomega) {
+		deployment := &appsv1.Deployment{}
+		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "shop", Name: "shop"}, deployment)).To(Succeed())
+		g.Expect(deployment.Status.AvailableReplicas).To(BeEquivalentTo(3))
+
+		plan := &unstructured.Unstructured{}
+		plan.SetGroupVersionKind(schema.GroupVersionKind{Group: "platform.example.org", Version: "v1alpha1", Kind: "BackupPlan"})
+		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "shop", Name: "nightly"}, plan)).To(Succeed())
+	}, patience, interval).Should(Succeed())
+}
+
+// message is what the shoot's ConfigMap says.
+func (s *shootOwner) message() string {
+	configMap := &corev1.ConfigMap{}
+	s.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "shop", Name: "shop"}, configMap)).To(Succeed())
+	return configMap.Data["PODINFO_UI_MESSAGE"]
+}
+
+func pushMessage(g Gomega, t *testing.T, repository *gitserver.Repository, branch, message string) {
+	_, err := repository.Commit(t.Context(), branch, "Say "+message, map[string]string{
+		"apps/base/shop/configmap.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\ndata:\n  PODINFO_UI_MESSAGE: " + message + "\n",
+	})
+	g.Expect(err).NotTo(HaveOccurred())
+}
+
+func TestPrivateRepository(t *testing.T) {
+	p := newProject(t, "private")
+	repository := p.newRepository(false)
+	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
+	first := p.newShoot("one")
+	p.registerKey(repository)
+	first.expectSucceeded()
+	first.expectSynced(repository, gitserver.DefaultBranch)
+	first.expectContent()
+	first.expectHealthy()
+
+	pushMessage(first, t, repository, gitserver.DefaultBranch, "hello")
+	first.expectSynced(repository, gitserver.DefaultBranch)
+	first.Expect(first.message()).To(Equal("hello"))
+
+	// Another shoot of the project reuses the key.
+	key := p.sourceSecret()
+	second := p.newShoot("two")
+	second.expectSucceeded()
+	second.expectSynced(repository, gitserver.DefaultBranch)
+	second.Expect(second.message()).To(Equal("hello"))
+	p.Expect(p.sourceSecret().Data).To(Equal(key.Data))
+
+	// Another project has another key.
+	other := newProject(t, "other")
+	otherRepository := other.newRepository(false)
+	other.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
+	third := other.newShoot("one")
+	other.registerKey(otherRepository)
+	other.Expect(other.sourceSecret().Data["identity"]).NotTo(Equal(key.Data["identity"]))
+	third.expectSucceeded()
+	third.expectSourceError("does not exist, or the key is not registered for it")
+	other.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(otherRepository), "repositoryType": "private"})
+	third.reconcile()
+	third.expectSynced(otherRepository, gitserver.DefaultBranch)
+	third.Expect(third.message()).NotTo(Equal("hello"))
+}
+
+// expectHealthy waits until the Shoot says that its system components, Flux among them, are healthy.
+func (s *shootOwner) expectHealthy() {
+	s.Eventually(func(g Gomega) {
+		s.state(g)
+		condition := v1beta1helper.GetCondition(s.shoot.Status.Conditions, gardencorev1beta1.ShootSystemComponentsHealthy)
+		g.Expect(condition).NotTo(BeNil())
+		g.Expect(condition.Status).To(Equal(gardencorev1beta1.ConditionTrue), condition.Message)
+	}, patience, interval).Should(Succeed())
+}
+
+func TestPublicRepository(t *testing.T) {
+	p := newProject(t, "public")
+	repository := p.newRepository(true)
+	url, err := repository.HTTPURL()
+	p.Expect(err).NotTo(HaveOccurred())
+	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": url})
+	shoot := p.newShoot("one")
+	shoot.expectSucceeded()
+	shoot.expectSynced(repository, gitserver.DefaultBranch)
+	shoot.expectContent()
+
+	for where, c := range map[string]client.Client{p.namespace: shared.GardenClient, "flux-system": shoot.cluster()} {
+		err := c.Get(t.Context(), client.ObjectKey{Namespace: where, Name: source.SecretName}, &corev1.Secret{})
+		p.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "no key is made for a public repository: %v", err)
+	}
+}
+
+// TestMistakes makes the mistakes that people make, reads what they see, and repairs them.
+func TestMistakes(t *testing.T) {
+	p := newProject(t, "mistakes")
+	repository := p.newRepository(false)
+	configuration := map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"}
+	shoot := p.newShoot("one")
+	shoot.expectError("ConfigMap garden-mistakes/flux-config does not exist in the garden: create it")
+
+	p.configure(map[string]string{"fluxversion": fluxVersion})
+	shoot.expectError("ConfigMap garden-mistakes/flux-config in the garden is not valid: ")
+	shoot.expectError("fluxVersion")
+
+	p.configure(configuration)
+	shoot.expectSucceeded()
+	shoot.expectSourceError("unable to authenticate")
+	p.registerKey(repository)
+	shoot.expectSynced(repository, gitserver.DefaultBranch)
+
+	configuration["repositoryBranch"] = "nowhere"
+	p.configure(configuration)
+	shoot.reconcile()
+	shoot.expectSucceeded()
+	shoot.expectSourceError("nowhere")
+	pushMessage(shoot, t, repository, "production", "on another branch")
+	configuration["repositoryBranch"] = "production"
+	p.configure(configuration)
+	shoot.reconcile()
+	shoot.expectSynced(repository, "production")
+	shoot.Expect(shoot.message()).To(Equal("on another branch"))
+}
+
+func TestGardenletKubeconfigIsRotated(t *testing.T) {
+	p := newProject(t, "rotation")
+	p.configure(map[string]string{"fluxVersion": fluxVersion})
+	const lifetime = 15 * time.Second
+	p.Expect(shared.WriteGardenletKubeconfig(t.Context(), lifetime)).To(Succeed())
+	expired := time.Now().Add(lifetime)
+	shoot := p.newShoot("one")
+	shoot.expectSucceeded()
+
+	p.Expect(shared.WriteGardenletKubeconfig(t.Context(), 24*time.Hour)).To(Succeed())
+	p.Eventually(time.Now, patience, interval).Should(BeTemporally(">", expired))
+	shoot.reconcile()
+	shoot.expectSucceeded()
+}
+
+func TestExtensionIsKilledInTheMiddle(t *testing.T) {
+	p := newProject(t, "killed")
+	repository := p.newRepository(false)
+	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
+	shoot := p.newShoot("one")
+	p.registerKey(repository) // the key is made, so a reconciliation is under way
+	key := p.sourceSecret()
+	shared.ExtensionProcess().Kill()
+	p.Expect(shared.ExtensionProcess().Restart(t.Context())).To(Succeed())
+
+	shoot.expectSucceeded()
+	shoot.expectSynced(repository, gitserver.DefaultBranch)
+	shoot.expectContent()
+	p.Expect(p.sourceSecret().Data).To(Equal(key.Data))
+}
+
+func TestExtensionIsSwitchedOff(t *testing.T) {
+	p := newProject(t, "off")
+	repository := p.newRepository(false)
+	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
+	shoot := p.newShoot("one")
+	p.registerKey(repository)
+	shoot.expectSynced(repository, gitserver.DefaultBranch)
+	shoot.expectContent()
+	shoot.expectSucceeded()
+
+	patch := client.MergeFrom(shoot.shoot.DeepCopy())
+	shoot.shoot.Spec.Extensions = nil
+	p.Expect(shared.GardenClient.Patch(t.Context(), shoot.shoot, patch)).To(Succeed())
+	p.Eventually(func() bool {
+		return apierrors.IsNotFound(shoot.cluster().Get(t.Context(), client.ObjectKey{Name: "flux-system"}, &corev1.Namespace{}))
+	}, patience, interval).Should(BeTrue(), "Flux is gone")
+	definition := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "kustomizations.kustomize.toolkit.fluxcd.io"}}
+	definition.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	p.Eventually(func() bool {
+		return apierrors.IsNotFound(shoot.cluster().Get(t.Context(), client.ObjectKeyFromObject(definition), definition))
+	}, patience, interval).Should(BeTrue(), "its CustomResourceDefinitions are gone")
+	shoot.expectSucceeded()
+	shoot.expectContent() // what users run stays
+	p.sourceSecret()      // and so does the project's key
+}

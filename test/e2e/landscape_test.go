@@ -1,0 +1,272 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package e2e_test does on the local landscape what operators, project admins and shoot owners do, and looks at what they see.
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
+)
+
+const (
+	registration = "../../example/controller-registration.yaml"
+
+	// patience is long enough for a machine that is busy with other things, and for the longest back-off: a minute.
+	patience = 3 * time.Minute
+	interval = 500 * time.Millisecond
+)
+
+// shared is the landscape of all tests. Each test has projects of its own.
+var shared *landscape.Landscape
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// run starts the landscape and registers the extension, as an operator does.
+func run(m *testing.M) (code int, err error) {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "landscape-")
+	if err != nil {
+		return 0, err
+	}
+	logFile, err := os.Create(filepath.Join(dir, "landscape.log"))
+	if err != nil {
+		return 0, err
+	}
+	defer logFile.Close()
+	log.SetLogger(zap.New(zap.WriteTo(logFile)))
+	bin, err := process.FindBinaries()
+	if err != nil {
+		return 0, err
+	}
+	if shared, err = landscape.Start(ctx, landscape.Options{Dir: dir, Bin: bin, Progress: os.Stderr, Log: log.Log}); err != nil {
+		return 0, fmt.Errorf("the landscape did not start: %w", err)
+	}
+	defer func() {
+		if err = errors.Join(err, shared.Stop()); err != nil || code != 0 {
+			fmt.Fprintln(os.Stderr, "the logs of the landscape are in", dir)
+			return
+		}
+		err = os.RemoveAll(dir)
+	}()
+
+	manifest, err := os.ReadFile(registration)
+	if err != nil {
+		return 0, err
+	}
+	if err := shared.Garden.ApplyYAML(ctx, manifest); err != nil {
+		return 0, err
+	}
+	if err := wait.PollUntilContextTimeout(ctx, interval, patience, true, func(context.Context) (bool, error) {
+		return shared.ExtensionProcess() != nil, nil
+	}); err != nil {
+		return 0, fmt.Errorf("the registered extension is not installed in the seed: %w", err)
+	}
+	return m.Run(), nil
+}
+
+// newProject creates a project for one test and returns it without a configuration.
+func newProject(t *testing.T, name string) *projectAdmin {
+	p := &projectAdmin{Gomega: NewWithT(t), t: t}
+	var err error
+	p.namespace, err = shared.CreateProject(t.Context(), name)
+	p.Expect(err).NotTo(HaveOccurred())
+	p.name = name
+	return p
+}
+
+// projectAdmin does what the admin of a project does.
+type projectAdmin struct {
+	Gomega
+	t               *testing.T
+	name, namespace string
+}
+
+// configure writes flux-config, or replaces it.
+func (p *projectAdmin) configure(data map[string]string) {
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: project.ConfigMapName}, Data: data}
+	if err := shared.GardenClient.Create(p.t.Context(), configMap); err != nil {
+		p.Expect(shared.GardenClient.Update(p.t.Context(), configMap)).To(Succeed())
+	}
+}
+
+// newRepository makes a repository with realistic content.
+func (p *projectAdmin) newRepository(public bool) *gitserver.Repository {
+	repository, err := shared.Git.CreateRepository(p.t.Context(), p.name+"/fleet", public)
+	p.Expect(err).NotTo(HaveOccurred())
+	return repository
+}
+
+func (p *projectAdmin) sshURL(repository *gitserver.Repository) string {
+	url, err := repository.SSHURL()
+	p.Expect(err).NotTo(HaveOccurred())
+	return url
+}
+
+// sourceSecret is the project's Secret flux-source in the garden.
+func (p *projectAdmin) sourceSecret() *corev1.Secret {
+	secret := &corev1.Secret{}
+	p.Eventually(func() error {
+		return shared.GardenClient.Get(p.t.Context(), client.ObjectKey{Namespace: p.namespace, Name: "flux-source"}, secret)
+	}, patience, interval).Should(Succeed())
+	return secret
+}
+
+// registerKey registers the project's public key at the Git server.
+func (p *projectAdmin) registerKey(repository *gitserver.Repository) {
+	p.Expect(repository.RegisterKey(p.sourceSecret().Data["identity.pub"])).To(Succeed())
+}
+
+// newShoot creates a Shoot with the extension, and deletes it when the test ends, so that not all clusters run at once.
+func (p *projectAdmin) newShoot(name string) *shootOwner {
+	shoot := &gardencorev1beta1.Shoot{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name}}
+	shoot.Spec.CloudProfile = &gardencorev1beta1.CloudProfileReference{Kind: "CloudProfile", Name: "local"}
+	shoot.Spec.Region = "local"
+	shoot.Spec.Provider.Type = "local"
+	shoot.Spec.Provider.Workers = []gardencorev1beta1.Worker{{Name: "local", Minimum: 1, Maximum: 1}}
+	shoot.Spec.Kubernetes.Version = "1.36.3"
+	shoot.Spec.Networking = &gardencorev1beta1.Networking{Type: new("local")}
+	shoot.Spec.Extensions = []gardencorev1beta1.Extension{{Type: "shoot-flux"}}
+	p.Expect(shared.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
+
+	s := &shootOwner{Gomega: p.Gomega, t: p.t, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
+	p.t.Cleanup(func() { s.delete(context.WithoutCancel(p.t.Context())) })
+	return s
+}
+
+// shootOwner does what the owner of a shoot does.
+type shootOwner struct {
+	Gomega
+	t           *testing.T
+	shoot       *gardencorev1beta1.Shoot
+	technicalID string
+	cached      client.Client
+}
+
+// cluster is a client of the shoot, with all rights.
+func (s *shootOwner) cluster() client.Client {
+	if s.cached == nil {
+		s.Eventually(func() error {
+			c, err := shared.ShootCluster(s.technicalID)
+			if err != nil {
+				return err
+			}
+			s.cached, err = client.New(c.AdminConfig, client.Options{Scheme: fluxScheme(s.Gomega)})
+			return err
+		}, patience, interval).Should(Succeed())
+	}
+	return s.cached
+}
+
+func fluxScheme(g Gomega) *runtime.Scheme {
+	fluxScheme := runtime.NewScheme()
+	g.Expect(errors.Join(scheme.AddToScheme(fluxScheme), sourcev1.AddToScheme(fluxScheme), kustomizev1.AddToScheme(fluxScheme))).To(Succeed())
+	return fluxScheme
+}
+
+// state returns the last operation's state and all errors of the Shoot, as `kubectl describe shoot` shows them.
+func (s *shootOwner) state(g Gomega) (gardencorev1beta1.LastOperationState, string) {
+	g.Expect(shared.GardenClient.Get(s.t.Context(), client.ObjectKeyFromObject(s.shoot), s.shoot)).To(Succeed())
+	g.Expect(s.shoot.Status.LastOperation).NotTo(BeNil())
+	var errs string
+	for _, lastError := range s.shoot.Status.LastErrors {
+		errs += lastError.Description + "\n"
+	}
+	return s.shoot.Status.LastOperation.State, errs
+}
+
+func (s *shootOwner) expectSucceeded() {
+	s.Eventually(func(g Gomega) {
+		state, errs := s.state(g)
+		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), errs)
+	}, patience, interval).Should(Succeed())
+}
+
+func (s *shootOwner) expectError(sentence string) {
+	s.Eventually(func(g Gomega) {
+		_, errs := s.state(g)
+		g.Expect(errs).To(ContainSubstring(sentence))
+	}, patience, interval).Should(Succeed())
+}
+
+// reconcile asks Gardener to reconcile the Shoot now, and waits until it has begun.
+func (s *shootOwner) reconcile() {
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
+	s.Expect(shared.GardenClient.Patch(s.t.Context(), s.shoot, patch)).To(Succeed())
+	s.Eventually(func(g Gomega) {
+		g.Expect(shared.GardenClient.Get(s.t.Context(), client.ObjectKeyFromObject(s.shoot), s.shoot)).To(Succeed())
+		g.Expect(s.shoot.Annotations).NotTo(HaveKey(v1beta1constants.GardenerOperation))
+	}, patience, interval).Should(Succeed())
+}
+
+// expectSynced waits until the shoot shows the last commit of a branch.
+func (s *shootOwner) expectSynced(repository *gitserver.Repository, branch string) {
+	head, err := repository.Head(s.t.Context(), branch)
+	s.Expect(err).NotTo(HaveOccurred())
+	s.Eventually(func(g Gomega) {
+		kustomization := &kustomizev1.Kustomization{}
+		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, kustomization)).To(Succeed())
+		g.Expect(kustomization.Status.LastAppliedRevision).To(HaveSuffix(head), "%v", kustomization.Status.Conditions)
+		g.Expect(meta.IsStatusConditionTrue(kustomization.Status.Conditions, fluxmeta.ReadyCondition)).To(BeTrue())
+	}, patience, interval).Should(Succeed())
+}
+
+// expectSourceError waits until Flux tells why it cannot read the repository.
+func (s *shootOwner) expectSourceError(words string) {
+	s.Eventually(func(g Gomega) {
+		gitRepository := &sourcev1.GitRepository{}
+		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, gitRepository)).To(Succeed())
+		ready := meta.FindStatusCondition(gitRepository.Status.Conditions, fluxmeta.ReadyCondition)
+		g.Expect(ready).NotTo(BeNil())
+		g.Expect(ready.Status).To(Equal(metav1.ConditionFalse))
+		g.Expect(ready.Message).To(ContainSubstring(words))
+	}, patience, interval).Should(Succeed())
+}
+
+// delete deletes the Shoot and waits until it is gone.
+func (s *shootOwner) delete(ctx context.Context) {
+	if err := shared.GardenClient.Delete(ctx, s.shoot); client.IgnoreNotFound(err) != nil {
+		s.Expect(err).NotTo(HaveOccurred())
+	}
+	s.Eventually(func() error {
+		return shared.GardenClient.Get(ctx, client.ObjectKeyFromObject(s.shoot), s.shoot)
+	}, patience, interval).Should(MatchError(ContainSubstring("not found")), func() string {
+		return fmt.Sprintf("Shoot %s is still there: %+v", s.technicalID, s.shoot.Status.LastErrors)
+	})
+}

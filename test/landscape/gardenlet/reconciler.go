@@ -1,0 +1,227 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package gardenlet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	"github.com/gardener/gardener/pkg/client/kubernetes"
+	"github.com/gardener/gardener/pkg/controllerutils"
+	"github.com/gardener/gardener/pkg/extensions"
+	"github.com/gardener/gardener/pkg/utils/flow"
+	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
+)
+
+// concurrentShoots is how many flows run at the same time. A flow waits for other components, as gardenlet's do.
+const concurrentShoots = 20
+
+// shootReconciler runs gardenlet's flows.
+type shootReconciler struct {
+	options Options
+	garden  client.Client
+	seed    kubernetes.Interface
+}
+
+func (r *shootReconciler) addToManager(garden manager.Manager) error {
+	return builder.ControllerManagedBy(garden).
+		Named("shoot").
+		For(&gardencorev1beta1.Shoot{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, triggered()))).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: concurrentShoots,
+			SkipNameValidation:      new(true), // another landscape may live in the same process
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
+				r.options.RetryInterval, r.options.RetryInterval),
+		}).
+		Complete(r)
+}
+
+// triggered is for what changes the generation of a Shoot in gardener-apiserver, but not of a custom resource.
+func triggered() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return requested(e.ObjectNew) && !requested(e.ObjectOld) ||
+			e.ObjectNew.GetDeletionTimestamp() != nil && e.ObjectOld.GetDeletionTimestamp() == nil
+	}}
+}
+
+// requested says whether an operation was asked for that makes gardenlet reconcile the Shoot.
+func requested(shoot client.Object) bool {
+	switch shoot.GetAnnotations()[v1beta1constants.GardenerOperation] {
+	case v1beta1constants.GardenerOperationReconcile, v1beta1constants.ShootOperationRetry:
+		return true
+	default:
+		return false
+	}
+}
+
+// Reconcile runs one flow for the Shoot.
+func (r *shootReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	shoot := &gardencorev1beta1.Shoot{}
+	if err := r.garden.Get(ctx, request.NamespacedName, shoot); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if shoot.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(shoot, gardencorev1beta1.GardenerName) {
+		return reconcile.Result{}, nil
+	}
+	if failedForGood(shoot) {
+		return reconcile.Result{}, nil
+	}
+	if err := r.accept(ctx, shoot); err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{}, r.operate(ctx, shoot)
+}
+
+// failedForGood says whether gardenlet would leave the Shoot alone, until somebody changes it or asks for a retry.
+func failedForGood(shoot *gardencorev1beta1.Shoot) bool {
+	last := shoot.Status.LastOperation
+	return last != nil && last.State == gardencorev1beta1.LastOperationStateFailed &&
+		shoot.Generation == shoot.Status.ObservedGeneration && !requested(shoot)
+}
+
+// accept prepares the Shoot for an operation: finalizer, and the request for it is taken away.
+func (r *shootReconciler) accept(ctx context.Context, shoot *gardencorev1beta1.Shoot) error {
+	if shoot.DeletionTimestamp == nil && !controllerutil.ContainsFinalizer(shoot, gardencorev1beta1.GardenerName) {
+		if err := controllerutils.AddFinalizers(ctx, r.garden, shoot, gardencorev1beta1.GardenerName); err != nil {
+			return fmt.Errorf("failed to add the finalizer to Shoot %s: %w", client.ObjectKeyFromObject(shoot), err)
+		}
+	}
+	if !requested(shoot) {
+		return nil
+	}
+	patch := client.MergeFrom(shoot.DeepCopy())
+	delete(shoot.Annotations, v1beta1constants.GardenerOperation)
+	return r.garden.Patch(ctx, shoot, patch)
+}
+
+// operate runs the flow and writes how it went into the Shoot's status.
+func (r *shootReconciler) operate(ctx context.Context, shoot *gardencorev1beta1.Shoot) error {
+	operationType := v1beta1helper.ComputeOperationType(shoot.ObjectMeta, shoot.Status.LastOperation)
+	project, _, err := gardenerutils.ProjectAndNamespaceFromReader(ctx, r.garden, shoot.Namespace)
+	if err == nil && project == nil {
+		err = fmt.Errorf("cannot find Project for namespace '%s'", shoot.Namespace)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.reportStart(ctx, shoot, operationType, gardenerutils.ComputeTechnicalID(project.Name, shoot)); err != nil {
+		return err
+	}
+	o, err := r.newOperation(ctx, shoot)
+	if err == nil {
+		err = o.syncCluster(ctx, shoot)
+	}
+	if err != nil {
+		return r.reportError(ctx, shoot, operationType, err)
+	}
+	if shoot.DeletionTimestamp != nil {
+		return r.delete(ctx, o)
+	}
+	if err := o.reconcile(ctx); err != nil {
+		return r.reportError(ctx, o.Shoot.GetInfo(), operationType, err)
+	}
+	shoot = o.Shoot.GetInfo()
+	if err := r.reportSuccess(ctx, shoot, operationType, "Shoot cluster has been successfully reconciled."); err != nil {
+		return err
+	}
+	return o.syncCluster(ctx, shoot)
+}
+
+// delete runs the deletion flow and lets the Shoot go.
+func (r *shootReconciler) delete(ctx context.Context, o *operation) error {
+	const operationType = gardencorev1beta1.LastOperationTypeDelete
+	err := o.delete(ctx)
+	shoot := o.Shoot.GetInfo()
+	if err == nil {
+		cluster := &extensionsv1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: o.Shoot.ControlPlaneNamespace}}
+		err = client.IgnoreNotFound(r.seed.Client().Delete(ctx, cluster))
+	}
+	if err != nil {
+		return r.reportError(ctx, shoot, operationType, err)
+	}
+	if err := r.reportSuccess(ctx, shoot, operationType, "Shoot cluster has been successfully deleted."); err != nil {
+		return err
+	}
+	return controllerutils.RemoveFinalizers(ctx, r.garden, shoot, gardencorev1beta1.GardenerName)
+}
+
+// reportStart writes that the operation began. shoot gets the status as it is then.
+func (r *shootReconciler) reportStart(ctx context.Context, shoot *gardencorev1beta1.Shoot, operationType gardencorev1beta1.LastOperationType, technicalID string) error {
+	patch := client.MergeFrom(shoot.DeepCopy())
+	shoot.Status.TechnicalID = technicalID
+	shoot.Status.UID = shoot.UID
+	shoot.Status.SeedName = &r.options.SeedName
+	shoot.Status.ObservedGeneration = shoot.Generation
+	shoot.Status.Gardener = gardencorev1beta1.Gardener{ID: "landscape", Name: "gardenlet", Version: r.options.GardenerVersion}
+	description := "Reconciliation of Shoot cluster initialized."
+	if operationType == gardencorev1beta1.LastOperationTypeDelete {
+		description = "Deletion of Shoot cluster in progress."
+	}
+	setLastOperation(shoot, operationType, gardencorev1beta1.LastOperationStateProcessing, 0, description)
+	return r.garden.Status().Patch(ctx, shoot, patch)
+}
+
+func (r *shootReconciler) reportSuccess(ctx context.Context, shoot *gardencorev1beta1.Shoot, operationType gardencorev1beta1.LastOperationType, description string) error {
+	patch := client.MergeFrom(shoot.DeepCopy())
+	shoot.Status.LastErrors = nil
+	setLastOperation(shoot, operationType, gardencorev1beta1.LastOperationStateSucceeded, 100, description)
+	return r.garden.Status().Patch(ctx, shoot, patch)
+}
+
+// reportError writes what went wrong, in gardenlet's words, and returns an error that makes the controller retry; nil if gardenlet would not
+// retry because a user has to do something.
+func (r *shootReconciler) reportError(ctx context.Context, shoot *gardencorev1beta1.Shoot, operationType gardencorev1beta1.LastOperationType, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err() // stopped in the middle: that tells nothing about the shoot
+	}
+	failure := v1beta1helper.NewWrappedLastErrors(v1beta1helper.FormatLastErrDescription(err), lastErrors(err))
+	state, progress := gardencorev1beta1.LastOperationStateError, int32(0)
+	if shoot.Status.LastOperation != nil {
+		progress = shoot.Status.LastOperation.Progress
+	}
+	description, retry := failure.Description+" Operation will be retried.", errors.New(failure.Description)
+	if v1beta1helper.HasNonRetryableErrorCode(failure.LastErrors...) {
+		state, description, retry = gardencorev1beta1.LastOperationStateFailed, failure.Description, nil
+	}
+	patch := client.MergeFrom(shoot.DeepCopy())
+	shoot.Status.LastErrors = failure.LastErrors
+	setLastOperation(shoot, operationType, state, progress, description)
+	return errors.Join(retry, r.garden.Status().Patch(ctx, shoot, patch))
+}
+
+// lastErrors returns the errors of a flow's tasks, and err itself if it is of no flow.
+func lastErrors(err error) error {
+	if tasks := flow.Errors(err); tasks != nil {
+		return tasks
+	}
+	return err
+}
+
+func setLastOperation(shoot *gardencorev1beta1.Shoot, operationType gardencorev1beta1.LastOperationType, state gardencorev1beta1.LastOperationState, progress int32, description string) {
+	shoot.Status.LastOperation = &gardencorev1beta1.LastOperation{
+		Type: operationType, State: state, Progress: progress, Description: description, LastUpdateTime: metav1.Now(),
+	}
+}
+
+// syncCluster writes the Cluster resource, in which extensions find the Shoot.
+func (o *operation) syncCluster(ctx context.Context, shoot *gardencorev1beta1.Shoot) error {
+	return extensions.SyncClusterResourceToSeed(ctx, o.SeedClientSet.Client(), o.Shoot.ControlPlaneNamespace, shoot, o.Shoot.CloudProfile, o.Seed.GetInfo())
+}

@@ -1,0 +1,230 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package workload
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// serviceAccountMount is where every pod finds the identity of its ServiceAccount.
+const serviceAccountMount = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+// Host mounts the volumes of pods of one cluster into directories of this machine.
+type Host struct {
+	// Client reads what volumes refer to, and requests tokens.
+	Client client.Client
+	// Config says where the cluster is and which certificate authority it has.
+	Config *rest.Config
+	// Dir is the directory below which each pod gets its own.
+	Dir string
+
+	mutex  sync.Mutex
+	tokens map[string]token // by file
+}
+
+// Pod is a pod to run as a process: one that exists in the cluster, or one that a Deployment's template would make.
+type Pod struct {
+	Namespace string
+	Name      string
+	// UID is empty for a pod that does not exist in the cluster. The tokens of one that does exist are bound to it.
+	UID  string
+	Spec corev1.PodSpec
+}
+
+// Mount writes the files of all volumes that the container mounts, and renews those that changed. Call it again when Secrets or ConfigMaps
+// changed, and after [Mounted.RefreshAfter]. It fails if the container does not exist, a volume is of a kind that needs a node, or what it
+// refers to cannot be read.
+func (h *Host) Mount(ctx context.Context, pod Pod, container string) (*Mounted, error) {
+	m := &Mounted{pod: pod, root: filepath.Join(h.Dir, pod.Namespace, pod.Name), config: h.Config}
+	for _, c := range pod.Spec.Containers {
+		if c.Name == container {
+			m.container = c
+		}
+	}
+	if m.container.Name == "" {
+		return nil, fmt.Errorf("pod %s/%s has no container %q", pod.Namespace, pod.Name, container)
+	}
+	m.pattern = mountPattern(m.container.VolumeMounts)
+	for _, mount := range m.container.VolumeMounts {
+		if err := h.mount(ctx, m, mount); err != nil {
+			return nil, fmt.Errorf("mounting volume %s of pod %s/%s: %w", mount.Name, pod.Namespace, pod.Name, err)
+		}
+	}
+	return m, nil
+}
+
+func (h *Host) mount(ctx context.Context, m *Mounted, mount corev1.VolumeMount) error {
+	dir := filepath.Join(m.root, mount.MountPath)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, volume := range m.pod.Spec.Volumes {
+		if volume.Name != mount.Name {
+			continue
+		}
+		files, err := h.files(ctx, m, volume.VolumeSource, dir)
+		if err != nil {
+			return err
+		}
+		for name, content := range files {
+			if err := replaceFile(filepath.Join(dir, name), []byte(m.Translate(string(content)))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("the pod has no such volume")
+}
+
+func (h *Host) files(ctx context.Context, m *Mounted, source corev1.VolumeSource, dir string) (map[string][]byte, error) {
+	namespace := m.pod.Namespace
+	switch {
+	case source.EmptyDir != nil:
+		return nil, nil
+	case source.Secret != nil:
+		return h.secretFiles(ctx, namespace, source.Secret.SecretName, source.Secret.Items)
+	case source.ConfigMap != nil:
+		return h.configMapFiles(ctx, namespace, source.ConfigMap.Name, source.ConfigMap.Items)
+	case source.Projected != nil:
+		files := map[string][]byte{}
+		for _, projection := range source.Projected.Sources {
+			part, err := h.projectedFiles(ctx, m, projection, dir)
+			if err != nil {
+				return nil, err
+			}
+			for name, content := range part {
+				files[name] = content
+			}
+		}
+		return files, nil
+	default:
+		return nil, fmt.Errorf("only emptyDir, secret, configMap and projected volumes work without a node")
+	}
+}
+
+func (h *Host) projectedFiles(ctx context.Context, m *Mounted, projection corev1.VolumeProjection, dir string) (map[string][]byte, error) {
+	namespace := m.pod.Namespace
+	switch {
+	case projection.Secret != nil:
+		return h.secretFiles(ctx, namespace, projection.Secret.Name, projection.Secret.Items)
+	case projection.ConfigMap != nil && projection.ConfigMap.Name == "kube-root-ca.crt":
+		// kube-controller-manager publishes it, which not every cluster of a landscape has.
+		return map[string][]byte{corev1.ServiceAccountRootCAKey: h.Config.CAData}, nil
+	case projection.ConfigMap != nil:
+		return h.configMapFiles(ctx, namespace, projection.ConfigMap.Name, projection.ConfigMap.Items)
+	case projection.DownwardAPI != nil:
+		files := map[string][]byte{}
+		for _, item := range projection.DownwardAPI.Items {
+			value, err := m.field(item.FieldRef)
+			if err != nil {
+				return nil, err
+			}
+			files[item.Path] = []byte(value)
+		}
+		return files, nil
+	case projection.ServiceAccountToken != nil:
+		name := projection.ServiceAccountToken.Path
+		token, err := h.token(ctx, m.pod, projection.ServiceAccountToken, filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		m.refresh(token)
+		return map[string][]byte{name: []byte(token.value)}, nil
+	default:
+		return nil, fmt.Errorf("only secret, configMap, downwardAPI and serviceAccountToken can be projected without a node")
+	}
+}
+
+func (h *Host) secretFiles(ctx context.Context, namespace, name string, items []corev1.KeyToPath) (map[string][]byte, error) {
+	secret := &corev1.Secret{}
+	if err := h.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err != nil {
+		return nil, err
+	}
+	return selectItems(secret.Data, items), nil
+}
+
+func (h *Host) configMapFiles(ctx context.Context, namespace, name string, items []corev1.KeyToPath) (map[string][]byte, error) {
+	configMap := &corev1.ConfigMap{}
+	if err := h.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, configMap); err != nil {
+		return nil, err
+	}
+	data := map[string][]byte{}
+	for key, value := range configMap.Data {
+		data[key] = []byte(value)
+	}
+	return selectItems(data, items), nil
+}
+
+// selectItems gives the keys their paths. A key that is not there yet gives no file: a token, for example, comes later.
+func selectItems(data map[string][]byte, items []corev1.KeyToPath) map[string][]byte {
+	if len(items) == 0 {
+		return data
+	}
+	files := map[string][]byte{}
+	for _, item := range items {
+		if content, ok := data[item.Key]; ok {
+			files[item.Path] = content
+		}
+	}
+	return files
+}
+
+// replaceFile writes the file in one step and only if its content changes.
+func replaceFile(path string, content []byte) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// Forget removes the files of a pod that does not run any more.
+func (h *Host) Forget(namespace, name string) error {
+	root := filepath.Join(h.Dir, namespace, name)
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	for file := range h.tokens {
+		if strings.HasPrefix(file, root+string(filepath.Separator)) {
+			delete(h.tokens, file)
+		}
+	}
+	return os.RemoveAll(root)
+}
+
+// kubeconfig lets a program that is not in a pod act as the pod's ServiceAccount.
+func kubeconfig(config *rest.Config, serviceAccountDir string) ([]byte, error) {
+	const name = "pod"
+	kubeconfig := clientcmdapi.NewConfig()
+	kubeconfig.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthority: filepath.Join(serviceAccountDir, "ca.crt")}
+	kubeconfig.AuthInfos[name] = &clientcmdapi.AuthInfo{TokenFile: filepath.Join(serviceAccountDir, "token")}
+	kubeconfig.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+	kubeconfig.CurrentContext = name
+	return clientcmd.Write(*kubeconfig)
+}
+
+// refreshShare is the share of a token's lifetime after which it is renewed, as a kubelet does.
+const refreshShare = 0.8
+
+func refreshTime(issued, expires time.Time) time.Time {
+	return issued.Add(time.Duration(float64(expires.Sub(issued)) * refreshShare))
+}

@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package landscape
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet"
+)
+
+// shoots are the clusters of the landscape's Shoots: what infrastructure, etcd, kube-apiserver and nodes are elsewhere.
+type shoots struct {
+	landscape *Landscape
+
+	mutex  sync.Mutex
+	byName map[string]*shoot
+}
+
+// shoot is the cluster of one Shoot. Its operations don't overlap.
+type shoot struct {
+	mutex   sync.Mutex
+	cluster *cluster.Cluster
+	flux    *flux.Controllers
+}
+
+func (s *shoots) of(object *gardencorev1beta1.Shoot) *shoot {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.byName == nil {
+		s.byName = map[string]*shoot{}
+	}
+	name := object.Status.TechnicalID
+	if s.byName[name] == nil {
+		s.byName[name] = &shoot{}
+	}
+	return s.byName[name]
+}
+
+// ShootCluster returns the running cluster of the Shoot with the given namespace in the seed.
+func (l *Landscape) ShootCluster(technicalID string) (*cluster.Cluster, error) {
+	l.shoots.mutex.Lock()
+	shoot := l.shoots.byName[technicalID]
+	l.shoots.mutex.Unlock()
+	if shoot != nil {
+		shoot.mutex.Lock()
+		defer shoot.mutex.Unlock()
+		if shoot.cluster != nil {
+			return shoot.cluster, nil
+		}
+	}
+	return nil, fmt.Errorf("no cluster of shoot %s is running", technicalID)
+}
+
+func (s *shoots) ensureCluster(ctx context.Context, object *gardencorev1beta1.Shoot) (*cluster.Cluster, error) {
+	shoot := s.of(object)
+	shoot.mutex.Lock()
+	defer shoot.mutex.Unlock()
+	if shoot.cluster != nil {
+		return shoot.cluster, nil
+	}
+	started, err := cluster.Start(ctx, object.Status.TechnicalID, s.landscape.etcd, gardenlet.ShootAPIServerArgs...)
+	if err != nil {
+		return nil, err
+	}
+	shoot.cluster = started
+	return started, s.landscape.writeKubeconfig(started.Name, started)
+}
+
+// deployWorkers gives the cluster nodes, and runs what Flux's pods on them would run.
+func (s *shoots) deployWorkers(ctx context.Context, object *gardencorev1beta1.Shoot) (err error) {
+	shoot := s.of(object)
+	shoot.mutex.Lock()
+	defer shoot.mutex.Unlock()
+	if shoot.cluster == nil {
+		return fmt.Errorf("the cluster of shoot %s is not running yet", object.Status.TechnicalID)
+	}
+	if shoot.cluster.Kwok == nil {
+		if err := shoot.cluster.StartNodes(ctx); err != nil {
+			return err
+		}
+	}
+	if shoot.flux == nil {
+		shoot.flux, err = flux.Start(context.WithoutCancel(ctx), flux.Options{
+			Name:  object.Status.TechnicalID,
+			Shoot: shoot.cluster.AdminConfig,
+			Bin:   s.landscape.options.Bin,
+			Dir:   s.landscape.options.Dir,
+			Log:   s.landscape.options.Log.WithName("flux").WithValues("shoot", object.Status.TechnicalID),
+		})
+	}
+	return err
+}
+
+// destroyWorkers stops what runs on nodes. Deployments and pods stay as they are, and nobody acts on them any more.
+func (s *shoots) destroyWorkers(_ context.Context, object *gardencorev1beta1.Shoot) error {
+	shoot := s.of(object)
+	shoot.mutex.Lock()
+	defer shoot.mutex.Unlock()
+	return shoot.stopFlux()
+}
+
+func (s *shoots) deleteCluster(_ context.Context, object *gardencorev1beta1.Shoot) error {
+	shoot := s.of(object)
+	shoot.mutex.Lock()
+	defer shoot.mutex.Unlock()
+	return shoot.stop()
+}
+
+func (s *shoots) stop() error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	errs := make(chan error, len(s.byName))
+	for _, shoot := range s.byName {
+		go func() {
+			shoot.mutex.Lock()
+			defer shoot.mutex.Unlock()
+			errs <- shoot.stop()
+		}()
+	}
+	var err error
+	for range s.byName {
+		err = errors.Join(err, <-errs)
+	}
+	return err
+}
+
+func (s *shoot) stop() error {
+	err := s.stopFlux()
+	if s.cluster != nil {
+		err = errors.Join(err, s.cluster.Stop())
+		s.cluster = nil
+	}
+	return err
+}
+
+func (s *shoot) stopFlux() error {
+	if s.flux == nil {
+		return nil
+	}
+	err := s.flux.Stop()
+	s.flux = nil
+	return err
+}
