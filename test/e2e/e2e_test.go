@@ -35,7 +35,7 @@ func (s *shootOwner) expectContent() {
 		g.Expect(deployment.Status.AvailableReplicas).To(BeEquivalentTo(3))
 
 		plan := &unstructured.Unstructured{}
-		plan.SetGroupVersionKind(schema.GroupVersionKind{Group: "platform.example.org", Version: "v1alpha1", Kind: "BackupPlan"})
+		plan.SetGroupVersionKind(schema.GroupVersionKind{Group: "platform.example.org", Version: "v1", Kind: "BackupPlan"})
 		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "shop", Name: "nightly"}, plan)).To(Succeed())
 	}, patience, interval).Should(Succeed())
 }

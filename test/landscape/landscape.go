@@ -62,6 +62,7 @@ type Landscape struct {
 	Git *gitserver.Server
 
 	options   Options
+	version   string // of Gardener
 	etcd      *cluster.Etcd
 	gardenlet *gardenlet.Gardenlet
 	shoots    shoots
@@ -81,9 +82,14 @@ func Start(ctx context.Context, options Options) (_ *Landscape, err error) {
 		return nil, fmt.Errorf("failed to create the landscape's directory: %w", err)
 	}
 
+	version, err := gardenerVersion(options.Bin)
+	if err != nil {
+		return nil, err
+	}
+
 	// The programs live as long as the landscape, not only as long as its start may take.
 	lifetime, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &Landscape{options: options, cancel: cancel, exited: make(chan error, 1)}
+	l := &Landscape{options: options, version: version, cancel: cancel, exited: make(chan error, 1)}
 	l.shoots.landscape = l
 	defer func() {
 		if err != nil {
@@ -173,7 +179,7 @@ func (l *Landscape) startGarden(ctx context.Context) (err error) {
 	if l.Garden, err = cluster.Start(ctx, "garden", l.etcd); err != nil {
 		return fmt.Errorf("failed to start the garden: %w", err)
 	}
-	if l.GardenClient, err = client.New(l.Garden.AdminConfig, client.Options{Scheme: kubernetes.GardenScheme}); err != nil {
+	if l.GardenClient, err = client.New(gardenlet.GardenConfig(l.Garden.AdminConfig), client.Options{Scheme: kubernetes.GardenScheme}); err != nil {
 		return err
 	}
 	if err := gardenlet.InstallGarden(ctx, l.Garden.AdminConfig); err != nil {
@@ -202,6 +208,7 @@ func (l *Landscape) startGardenlet(ctx context.Context) (err error) {
 	l.gardenlet, err = gardenlet.Start(ctx, gardenlet.Options{
 		Garden:             l.Garden.AdminConfig,
 		Seed:               l.Seed.AdminConfig,
+		GardenerVersion:    l.version,
 		Bin:                l.options.Bin,
 		Dir:                l.options.Dir,
 		Log:                l.options.Log.WithName("gardenlet"),

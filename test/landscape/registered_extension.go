@@ -74,7 +74,7 @@ func (l *Landscape) installExtension(ctx context.Context, deployment *gardencore
 		Seed:            l.Seed,
 		SeedObject:      seed,
 		Deployment:      deployment,
-		GardenerVersion: "v1.150.0",
+		GardenerVersion: l.version,
 		Bin:             l.options.Bin,
 		Dir:             l.options.Dir,
 		OnExit:          l.onExit,

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	clientretry "k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,6 +31,8 @@ const (
 	taskRetryInterval = 5 * time.Second
 	taskTimeout       = 30 * time.Second
 	readyTimeout      = 2 * time.Minute
+	// apiServerDeleted is an annotation of the shoot's namespace. gardenlet sees it by the missing Deployment of kube-apiserver.
+	apiServerDeleted = "landscape/kube-apiserver-deleted"
 )
 
 // tasks collects the tasks of a flow that run one after the other. (gardenlet runs what it can in parallel.)
@@ -170,7 +175,7 @@ func (o *operation) delete(ctx context.Context) error {
 		return err
 	}
 	t := newTasks("Shoot cluster deletion")
-	if err == nil && namespace.DeletionTimestamp == nil {
+	if err == nil && namespace.DeletionTimestamp == nil && namespace.Annotations[apiServerDeleted] == "" {
 		t.addRepeated("Deploying Shoot namespace in Seed", o.DeployControlPlaneNamespace)
 		o.addControlPlane(t)
 		t.add("Cleaning up webhooks", flow.TaskFn(o.CleanWebhooks).Timeout(10*time.Minute))
@@ -187,7 +192,7 @@ func (o *operation) delete(ctx context.Context) error {
 	t.addRepeated("Deleting stale extension resources", o.extensions.DeleteStaleResources)
 	t.add("Waiting until all stale extension resources have been deleted", o.extensions.WaitCleanupStaleResources)
 	t.addRepeated("Waiting until shoot managed resources have been deleted", o.WaitUntilShootManagedResourcesDeleted)
-	t.addRepeated("Deleting Kubernetes API server", o.hook(o.options.DeleteShootCluster))
+	t.addRepeated("Deleting Kubernetes API server", o.deleteKubeAPIServer)
 	t.addRepeated("Deleting extension resources after kube-apiserver", o.extensions.DestroyAfterKubeAPIServer)
 	t.add("Waiting until extension resources that should be handled after kube-apiserver have been deleted", o.extensions.WaitCleanupAfterKubeAPIServer)
 	t.add("Destroying gardener-resource-manager", o.destroyResourceManager)
@@ -196,9 +201,19 @@ func (o *operation) delete(ctx context.Context) error {
 	return o.run(ctx, t)
 }
 
+// deleteKubeAPIServer notes that the API server is gone, so that a repeated operation does not start a new one to clean it up.
+func (o *operation) deleteKubeAPIServer(ctx context.Context) error {
+	if err := o.hook(o.options.DeleteShootCluster)(ctx); err != nil {
+		return err
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: o.Shoot.ControlPlaneNamespace}}
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+apiServerDeleted+`":"true"}}}`))
+	return client.IgnoreNotFound(o.SeedClientSet.Client().Patch(ctx, namespace, patch))
+}
+
 func (o *operation) destroyResourceManager(ctx context.Context) error {
 	if o.resourceManager == nil {
-		return nil // the namespace is already going, and all that is in it
+		return nil // goes with the namespace
 	}
 	return o.resourceManager.Destroy(ctx)
 }

@@ -36,7 +36,7 @@ const (
 // InstallGarden prepares a cluster to be a garden cluster: the kinds of core.gardener.cloud that are needed (as permissive custom resource
 // definitions), namespace "garden", and a CloudProfile. It may be called again.
 func InstallGarden(ctx context.Context, config *rest.Config) error {
-	c, err := client.New(gardenAccess(config), client.Options{Scheme: kubernetes.GardenScheme})
+	c, err := client.New(GardenConfig(config), client.Options{Scheme: kubernetes.GardenScheme})
 	if err != nil {
 		return fmt.Errorf("failed to connect to the garden: %w", err)
 	}
@@ -64,7 +64,7 @@ func InstallGarden(ctx context.Context, config *rest.Config) error {
 // CreateProject creates a Project and does for it what gardener-controller-manager does: its namespace garden-<name> with the labels that
 // connect them, and phase Ready. It returns the namespace and may be called again.
 func CreateProject(ctx context.Context, garden *rest.Config, name string) (string, error) {
-	c, err := client.New(gardenAccess(garden), client.Options{Scheme: kubernetes.GardenScheme})
+	c, err := client.New(GardenConfig(garden), client.Options{Scheme: kubernetes.GardenScheme})
 	if err != nil {
 		return "", fmt.Errorf("failed to connect to the garden: %w", err)
 	}

@@ -140,7 +140,7 @@ func (o Options) complete() (Options, error) {
 		}
 		o.GardenerVersion = version
 	}
-	o.Garden, o.Seed = gardenAccess(o.Garden), unlimited(o.Seed)
+	o.Garden, o.Seed = GardenConfig(o.Garden), unlimited(o.Seed)
 	return o, nil
 }
 
@@ -163,8 +163,9 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// gardenAccess is for clients of the garden: Gardener's clients send protocol buffers, which custom resources cannot be.
-func gardenAccess(config *rest.Config) *rest.Config {
+// GardenConfig returns a configuration for clients that write to the garden, without rate limit. Gardener's kinds are custom resources there,
+// which must be sent as JSON: controller-runtime would send protocol buffers, and kube-apiserver panics on them.
+func GardenConfig(config *rest.Config) *rest.Config {
 	config = unlimited(config)
 	config.ContentType = runtime.ContentTypeJSON
 	return config

@@ -18,7 +18,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -140,9 +139,7 @@ func logFile(t *testing.T, dir string) *os.File {
 
 func newClient(t *testing.T, c *cluster.Cluster, scheme *runtime.Scheme) client.Client {
 	t.Helper()
-	config := rest.CopyConfig(c.AdminConfig)
-	config.ContentType = runtime.ContentTypeJSON // for the custom resources in the garden
-	result, err := client.New(config, client.Options{Scheme: scheme})
+	result, err := client.New(gardenlet.GardenConfig(c.AdminConfig), client.Options{Scheme: scheme})
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	return result
 }
