@@ -19,7 +19,9 @@ import (
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 )
@@ -66,6 +68,7 @@ func TestPrivateRepository(t *testing.T) {
 	first.expectHealthy()
 
 	pushMessage(first, t, repository, gitserver.DefaultBranch, "hello")
+	first.fetch()
 	first.expectSynced(repository, gitserver.DefaultBranch)
 	first.Expect(first.message()).To(Equal("hello"))
 
@@ -88,6 +91,7 @@ func TestPrivateRepository(t *testing.T) {
 	third.expectSourceError("does not exist, or the key is not registered for it")
 	other.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(otherRepository), "repositoryType": "private"})
 	third.reconcile()
+	third.expectSucceeded()
 	third.expectSynced(otherRepository, gitserver.DefaultBranch)
 	third.Expect(third.message()).NotTo(Equal("hello"))
 }
@@ -179,6 +183,75 @@ func TestExtensionIsKilledInTheMiddle(t *testing.T) {
 	shoot.expectSynced(repository, gitserver.DefaultBranch)
 	shoot.expectContent()
 	p.Expect(p.sourceSecret().Data).To(Equal(key.Data))
+}
+
+// TestExtensionIsDown shows that a shoot is not blocked by an extension that is down, and heals once it is back.
+func TestExtensionIsDown(t *testing.T) {
+	p := newProject(t, "down")
+	p.configure(map[string]string{"fluxVersion": fluxVersion})
+	shared.ExtensionProcess().Kill()
+	shoot := p.newShoot("one")
+	shoot.cluster() // gardener-resource-manager comes right after, and without the webhook
+	p.Eventually(func(g Gomega) {
+		shoot.state(g)
+		g.Expect(shoot.shoot.Status.LastOperation.Description).To(ContainSubstring("Waiting until extension resources handled after kube-apiserver are ready"))
+	}, patience, interval).Should(Succeed())
+	p.Expect(shared.ExtensionProcess().Restart(t.Context())).To(Succeed())
+
+	shoot.expectError("does not manage namespace flux-system of the shoot yet: the extension's webhook adds --extra-target-namespace=flux-system when Gardener reconciles the shoot")
+	shoot.expectSucceeded()
+	shoot.expectHealthy()
+}
+
+// TestResyncIsQuiet makes gardener-resource-manager apply everything once more, as it does each hour: it repairs drift, and
+// writes nothing else.
+func TestResyncIsQuiet(t *testing.T) {
+	p := newProject(t, "quiet")
+	repository := p.newRepository(false)
+	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
+	shoot := p.newShoot("one")
+	p.registerKey(repository)
+	shoot.expectSucceeded()
+	shoot.expectSynced(repository, gitserver.DefaultBranch)
+	shoot.expectHealthy()
+
+	before := len(shoot.writesOfResourceManager())
+	for managedResource, drift := range map[string]client.Object{
+		managedresource.Installation:  &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "notification-controller"}},
+		managedresource.Configuration: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: source.SecretName}},
+	} {
+		p.Expect(shoot.cluster().Delete(t.Context(), drift)).To(Succeed())
+		shoot.resync(managedResource)
+		p.Eventually(func() error {
+			return shoot.cluster().Get(t.Context(), client.ObjectKeyFromObject(drift), drift)
+		}, patience, interval).Should(Succeed())
+	}
+	p.Consistently(func() []string { return shoot.writesOfResourceManager()[before:] }, "5s", interval).Should(HaveEach(Or(
+		Equal("create deployments flux-system/notification-controller"),
+		Equal("create secrets flux-system/flux-source"),
+		// The API server completes a Service with what depends on the cluster, its addresses among it.
+		HavePrefix("update services flux-system/"),
+	)))
+}
+
+// writesOfResourceManager are the requests of the shoot's gardener-resource-manager that wrote, as "verb resource namespace/name".
+func (s *shootOwner) writesOfResourceManager() []string {
+	events, err := shared.Writes(s.technicalID)
+	s.Expect(err).NotTo(HaveOccurred())
+	var writes []string
+	for _, event := range events {
+		if event.User.Username == "system:serviceaccount:kube-system:gardener-resource-manager" && event.ObjectRef != nil && event.ObjectRef.Resource != "leases" {
+			writes = append(writes, event.Verb+" "+event.ObjectRef.Resource+" "+event.ObjectRef.Namespace+"/"+event.ObjectRef.Name)
+		}
+	}
+	return writes
+}
+
+// resync asks gardener-resource-manager to apply a ManagedResource.
+func (s *shootOwner) resync(name string) {
+	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: s.technicalID, Name: name}}
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
+	s.Expect(shared.SeedClient.Patch(s.t.Context(), managedResource, patch)).To(Succeed())
 }
 
 func TestExtensionIsSwitchedOff(t *testing.T) {

@@ -247,6 +247,14 @@ func (s *shootOwner) expectSynced(repository *gitserver.Repository, branch strin
 	}, patience, interval).Should(Succeed())
 }
 
+// fetch asks Flux to look at the repository now, as `flux reconcile source git flux-system` does, instead of within a minute.
+func (s *shootOwner) fetch() {
+	gitRepository := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: render.Namespace, Name: render.Name}}
+	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`,
+		fluxmeta.ReconcileRequestAnnotation, time.Now().Format(time.RFC3339Nano)))
+	s.Expect(s.cluster().Patch(s.t.Context(), gitRepository, patch)).To(Succeed())
+}
+
 // expectSourceError waits until Flux tells why it cannot read the repository.
 func (s *shootOwner) expectSourceError(words string) {
 	s.Eventually(func(g Gomega) {

@@ -50,12 +50,12 @@ func (r *registeredExtension) stop() error {
 func (l *Landscape) installRegisteredExtension(ctx context.Context) {
 	err := wait.PollUntilContextCancel(ctx, registrationInterval, true, func(ctx context.Context) (bool, error) {
 		deployment := &gardencorev1.ControllerDeployment{}
-		if l.GardenClient.Get(ctx, client.ObjectKey{Name: extension.Registration}, deployment) != nil {
-			return false, nil
+		if err := l.GardenClient.Get(ctx, client.ObjectKey{Name: extension.Registration}, deployment); err != nil {
+			return false, client.IgnoreNotFound(err)
 		}
 		registration := &gardencorev1beta1.ControllerRegistration{}
-		if l.GardenClient.Get(ctx, client.ObjectKey{Name: extension.Registration}, registration) != nil {
-			return false, nil
+		if err := l.GardenClient.Get(ctx, client.ObjectKey{Name: extension.Registration}, registration); err != nil {
+			return false, client.IgnoreNotFound(err)
 		}
 		return true, l.installExtension(ctx, deployment)
 	})

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fluxssh "github.com/fluxcd/pkg/ssh"
@@ -311,7 +310,7 @@ func TestImmutableButComplete(t *testing.T) {
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 	writeSecret(t, namespace, map[string][]byte{"identity": pair.PrivateKey, "identity.pub": pair.PublicKey},
-		func(s *corev1.Secret) { s.Immutable = ptr.To(true) })
+		func(s *corev1.Secret) { s.Immutable = new(true) })
 	repository := private(server.URL())
 	repository.KnownHosts = server.KnownHosts
 	credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
@@ -341,7 +340,7 @@ func TestProblemsOfTheSecret(t *testing.T) {
 		},
 		"immutable and incomplete": {
 			data:   map[string][]byte{"identity": pair.PrivateKey},
-			change: func(s *corev1.Secret) { s.Immutable = ptr.To(true) },
+			change: func(s *corev1.Secret) { s.Immutable = new(true) },
 			want:   "it is immutable, and identity.pub, known_hosts must be written: create it again with the same keys and without immutable: true",
 		},
 		"being deleted": {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -156,16 +157,16 @@ func newProgram(ctx context.Context, options Options) (process.Program, error) {
 	}
 	health := "127.0.0.1:" + ports[1]
 	// The last of several flags of the same name counts.
-	args := append(deployment.Spec.Template.Spec.Containers[0].Args,
-		"--kubeconfig="+kubeconfigFile,
+	args := slices.Concat(deployment.Spec.Template.Spec.Containers[0].Args, []string{
+		"--kubeconfig=" + kubeconfigFile,
 		"--webhook-config-mode=url",
-		"--webhook-config-url=127.0.0.1:"+ports[0],
+		"--webhook-config-url=127.0.0.1:" + ports[0],
 		"--webhook-config-server-host=127.0.0.1",
-		"--webhook-config-server-port="+ports[0],
-		"--webhook-config-cert-dir="+filepath.Join(dir, "webhook"),
-		"--health-bind-address="+health,
-		"--metrics-bind-address=127.0.0.1:"+ports[2],
-	)
+		"--webhook-config-server-port=" + ports[0],
+		"--webhook-config-cert-dir=" + filepath.Join(dir, "webhook"),
+		"--health-bind-address=" + health,
+		"--metrics-bind-address=127.0.0.1:" + ports[2],
+	})
 	return process.Program{
 		Name:   Program,
 		Path:   path,
