@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || 
 IMAGE   ?= ghcr.io/23technologies/$(NAME)
 
 CHART     := charts/$(NAME)
-LANDSCAPE := go run ./test/landscape/cmd/landscape
+LANDSCAPE := bin/landscape
 
 # What --version prints.
 LD_FLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(VERSION) \
@@ -42,16 +42,21 @@ help: ## List the targets.
 	  /^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: tools-landscape build ## Show the main job from the registration to the synced shoot. KEEP=1 leaves the landscape up.
+demo: tools-landscape build $(LANDSCAPE) ## Show the main job from the registration to the synced shoot. KEEP=1 leaves the landscape up.
 	@$(LANDSCAPE) demo $(if $(filter 1 true yes,$(KEEP)),--keep)
 
 .PHONY: up
-up: tools-landscape build ## Start the local landscape, and write its kubeconfigs to dev/.
+up: tools-landscape build $(LANDSCAPE) ## Start the local landscape, and write its kubeconfigs to dev/.
 	@$(LANDSCAPE) up
 
 .PHONY: down
-down: ## Stop the local landscape.
+down: $(LANDSCAPE) ## Stop the local landscape.
 	@$(LANDSCAPE) down
+
+.PHONY: $(LANDSCAPE)
+$(LANDSCAPE):
+	@echo "building the landscape's program"
+	@go build -trimpath -ldflags="-s -w" -o $(LANDSCAPE) ./test/landscape/cmd/landscape
 
 ##@ Build
 
@@ -99,7 +104,7 @@ test-unit: ## Run the unit tests.
 	hack/test.sh unit
 
 .PHONY: test-integration
-test-integration: $(if $(KUBEBUILDER_ASSETS),,tools-envtest) ## Run the integration tests on a real kube-apiserver (KUBEBUILDER_ASSETS, or built).
+test-integration: tools-landscape ## Run the integration tests on real programs (kube-apiserver and etcd of KUBEBUILDER_ASSETS, if set).
 	hack/test.sh integration
 
 .PHONY: test-e2e

@@ -5,9 +5,9 @@
 // Package render says which objects belong in a shoot: the Flux installation of a release, and the GitRepository and
 // Kustomization that make Flux follow the project's repository. It is pure: no I/O, the same input gives the same objects.
 //
-// Objects are normalised, that is, they carry the values that the shoot's kube-apiserver would default.
-// gardener-resource-manager compares what it wants with what the API server returns, and would otherwise write the same
-// objects again at each resync (pkg/resourcemanager/controller/managedresource/merger.go of Gardener).
+// CustomResourceDefinitions and custom resources carry the values that the shoot's kube-apiserver would default, so that a
+// gardener-resource-manager that compares them with what the API server returns finds no difference
+// (pkg/resourcemanager/controller/managedresource/merger.go of Gardener).
 package render
 
 import (
@@ -35,7 +35,7 @@ const (
 
 // Installation is a Flux release, ready to be put into a shoot.
 type Installation struct {
-	// Objects are the normalised objects of the release: namespace, CRDs, RBAC, Deployments and what belongs to them.
+	// Objects are the objects of the release: namespace, CRDs, RBAC, Deployments and what belongs to them.
 	Objects []client.Object
 
 	gitRepository *customResource
@@ -66,7 +66,7 @@ func NewInstallation(manifests []byte) (*Installation, error) {
 	if installation.kustomization == nil {
 		return nil, missingCRDError(kustomizev1.KustomizationKind)
 	}
-	if err := installation.retrySources(); err != nil {
+	if err := installation.boundRetryDelay(); err != nil {
 		return nil, err
 	}
 	return installation, nil

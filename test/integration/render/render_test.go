@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package render_test shows what is rendered to a real API server.
+package render_test
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// TestNormalised applies a release and a configuration, and compares what the API server made of CustomResourceDefinitions
+// and custom resources with what was rendered. Objects of other kinds need only be accepted.
+func TestNormalised(t *testing.T) {
+	g := NewWithT(t)
+	shoot := &envtest.Environment{}
+	config, err := shoot.Start()
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { _ = shoot.Stop() })
+	c, err := client.New(config, client.Options{})
+	g.Expect(err).NotTo(HaveOccurred())
+
+	catalogue, err := release.NewCatalogue(release.Options{})
+	g.Expect(err).NotTo(HaveOccurred())
+	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
+	g.Expect(err).NotTo(HaveOccurred())
+	installation, err := render.NewInstallation(flux.Manifests)
+	g.Expect(err).NotTo(HaveOccurred())
+	configuration, err := installation.Configuration(
+		&project.Repository{URL: "ssh://git@git.example.com/fleet/shoots", Branch: "main", Path: "./", Private: true},
+		&source.Credentials{Identity: []byte("not a real key")},
+	)
+	g.Expect(err).NotTo(HaveOccurred())
+
+	for _, object := range installation.Objects {
+		expectAccepted(g, t, c, object)
+	}
+	for _, object := range configuration {
+		// until the CustomResourceDefinitions are established
+		g.Eventually(func(g Gomega) { expectAccepted(g, t, c, object) }, "1m").Should(Succeed())
+	}
+}
+
+func expectAccepted(g Gomega, t *testing.T, c client.Client, rendered client.Object) {
+	object := rendered.DeepCopyObject().(client.Object)
+	g.Expect(c.Create(t.Context(), object)).To(Succeed(), "%T %s", object, object.GetName())
+	switch rendered.GetObjectKind().GroupVersionKind().Kind {
+	case "CustomResourceDefinition", "GitRepository", "Kustomization":
+		g.Expect(withoutServerFields(object)).To(Equal(withoutServerFields(rendered)))
+	}
+}
+
+// withoutServerFields drops what gardener-resource-manager does not compare: status, and metadata of the API server.
+func withoutServerFields(object client.Object) map[string]any {
+	content := object.DeepCopyObject().(*unstructured.Unstructured)
+	delete(content.Object, "status")
+	content.Object["metadata"] = nil
+	return content.Object
+}
