@@ -29,7 +29,6 @@ import (
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
@@ -227,11 +226,13 @@ func (s *shootOwner) expectError(sentence string) {
 
 // reconcile asks Gardener to reconcile the Shoot now, and waits until it has begun.
 func (s *shootOwner) reconcile() {
+	s.state(s)
+	before := s.shoot.Status.LastOperation.LastUpdateTime
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
 	s.Expect(shared.GardenClient.Patch(s.t.Context(), s.shoot, patch)).To(Succeed())
 	s.Eventually(func(g Gomega) {
-		g.Expect(shared.GardenClient.Get(s.t.Context(), client.ObjectKeyFromObject(s.shoot), s.shoot)).To(Succeed())
-		g.Expect(s.shoot.Annotations).NotTo(HaveKey(v1beta1constants.GardenerOperation))
+		s.state(g)
+		g.Expect(s.shoot.Status.LastOperation.LastUpdateTime).NotTo(Equal(before))
 	}, patience, interval).Should(Succeed())
 }
 

@@ -7,6 +7,7 @@ package lifecycle_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -126,14 +127,21 @@ func TestSecondReconcileWritesNothing(t *testing.T) {
 	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed())
 	shared.requests.take()
 	s.operate("reconcile")
-	s.expectSuccess()
 
+	var writes []string
+	written := func() []string {
+		writes = append(writes, shared.requests.take()...)
+		return writes
+	}
 	extension := "/apis/extensions.gardener.cloud/v1alpha1/namespaces/" + s.control + "/extensions/shoot-flux"
-	s.Expect(shared.requests.take()).To(Equal([]string{
+	expected := Equal([]string{
 		"PATCH " + extension,             // removes the operation annotation
 		"PATCH " + extension + "/status", // Processing
 		"PATCH " + extension + "/status", // Succeeded
-	}))
+	})
+	s.Eventually(written, patience).Should(expected)
+	s.Consistently(written, time.Second).Should(expected)
+	s.expectSuccess()
 	unchanged := &corev1.Secret{}
 	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKeyFromObject(secret), unchanged)).To(Succeed())
 	s.Expect(unchanged.ResourceVersion).To(Equal(secret.ResourceVersion))
