@@ -110,11 +110,16 @@ func (o *options) down(ctx context.Context) error {
 	if err := o.absolute(); err != nil {
 		return err
 	}
-	err := supervisor.Down(ctx, o.dir)
-	if errors.Is(err, supervisor.ErrNotRunning) {
+	switch err := supervisor.Down(ctx, o.dir); {
+	case errors.Is(err, supervisor.ErrNotRunning):
 		_, err = fmt.Println(err)
+		return err
+	case err != nil:
+		return err
+	default:
+		_, err = fmt.Println("the landscape has ended")
+		return err
 	}
-	return err
 }
 
 func (o *options) demo(ctx context.Context) (err error) {
