@@ -58,6 +58,7 @@ func pushMessage(g Gomega, t *testing.T, repository *gitserver.Repository, branc
 }
 
 func TestPrivateRepository(t *testing.T) {
+	t.Parallel()
 	p := newProject(t, "private")
 	repository := p.newRepository(false)
 	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
@@ -80,21 +81,28 @@ func TestPrivateRepository(t *testing.T) {
 	second.expectSynced(repository, gitserver.DefaultBranch)
 	second.Expect(second.message()).To(Equal("hello"))
 	p.Expect(p.sourceSecret().Data).To(Equal(key.Data))
+}
 
-	// Another project has another key.
-	other := newProject(t, "other")
-	otherRepository := other.newRepository(false)
-	other.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
-	third := other.newShoot("one")
-	other.registerKey(otherRepository)
-	other.Expect(other.sourceSecret().Data["identity"]).NotTo(Equal(key.Data["identity"]))
-	third.expectSucceeded()
-	third.expectSourceError("does not exist, or the key is not registered for it")
-	other.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(otherRepository), "repositoryType": "private"})
-	third.reconcile()
-	third.expectSucceeded()
-	third.expectSynced(otherRepository, gitserver.DefaultBranch)
-	third.Expect(third.message()).NotTo(Equal("hello"))
+// TestProjectsAreApart shows that one project cannot read what another one can.
+func TestProjectsAreApart(t *testing.T) {
+	t.Parallel()
+	admin, stranger := newProject(t, "apart"), newProject(t, "stranger")
+	repository, otherRepository := admin.newRepository(false), stranger.newRepository(false)
+	configuration := map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": admin.sshURL(repository), "repositoryType": "private"}
+	admin.configure(configuration)
+	stranger.configure(configuration)
+	shoot, strangers := admin.newShoot("one"), stranger.newShoot("one")
+	admin.registerKey(repository)
+	stranger.registerKey(otherRepository)
+
+	shoot.expectSynced(repository, gitserver.DefaultBranch)
+	strangers.expectSourceError("does not exist, or the key is not registered for it")
+	stranger.Expect(stranger.sourceSecret().Data["identity"]).NotTo(Equal(admin.sourceSecret().Data["identity"]))
+
+	configuration["repositoryUrl"] = stranger.sshURL(otherRepository)
+	stranger.configure(configuration)
+	strangers.reconcile()
+	strangers.expectSynced(otherRepository, gitserver.DefaultBranch)
 }
 
 // expectHealthy waits until the Shoot says that its system components, Flux among them, are healthy.
@@ -108,6 +116,7 @@ func (s *shootOwner) expectHealthy() {
 }
 
 func TestPublicRepository(t *testing.T) {
+	t.Parallel()
 	p := newProject(t, "public")
 	repository := p.newRepository(true)
 	url, err := repository.HTTPURL()
@@ -126,6 +135,7 @@ func TestPublicRepository(t *testing.T) {
 
 // TestMistakes makes the mistakes that people make, reads what they see, and repairs them.
 func TestMistakes(t *testing.T) {
+	t.Parallel()
 	p := newProject(t, "mistakes")
 	repository := p.newRepository(false)
 	configuration := map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"}
@@ -207,6 +217,7 @@ func TestExtensionIsDown(t *testing.T) {
 // TestResync makes gardener-resource-manager apply everything once more, as it does each hour: it repairs drift, and what is
 // as it should be does not change. (It sends an update for each object all the same: gardenlet configures it so.)
 func TestResync(t *testing.T) {
+	t.Parallel()
 	p := newProject(t, "resync")
 	repository := p.newRepository(false)
 	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
@@ -281,6 +292,7 @@ func (s *shootOwner) resync(name string) {
 }
 
 func TestExtensionIsSwitchedOff(t *testing.T) {
+	t.Parallel()
 	p := newProject(t, "off")
 	repository := p.newRepository(false)
 	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
