@@ -24,8 +24,8 @@ import (
 // extensionName is the name of the extension, to which Gardener's library adds the prefix gardener-extension-.
 const extensionName = "shoot-flux"
 
-// options are the command line options of the extension: those that Gardener's extensions have, and where Flux releases
-// come from.
+// options are the command line options of the extension: those that Gardener's extensions have, where Flux releases
+// come from, and when changes in the garden reach the shoots.
 type options struct {
 	rest        *extensionscmdcontroller.RESTOptions
 	manager     *extensionscmdcontroller.ManagerOptions
@@ -36,6 +36,8 @@ type options struct {
 	heartbeat   *extensionsheartbeatcmd.Options
 	webhook     *extensionscmdwebhook.AddToManagerOptions
 	releasesURL string
+
+	reconcileOnConfigurationChange bool
 
 	all extensionscmdcontroller.OptionAggregator
 }
@@ -73,6 +75,8 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.all.AddFlags(flags)
 	flags.StringVar(&o.releasesURL, "flux-releases-url", release.DefaultBaseURL,
 		"The URL of Flux's releases, or of a mirror with the same layout, from which releases that are not built in are downloaded.")
+	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
+		"Whether a change of a project's ConfigMap flux-config reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
 }
 
 func (o *options) newWebhook(mgr manager.Manager) (*extensionswebhook.Webhook, error) {
