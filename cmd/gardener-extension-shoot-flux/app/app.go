@@ -175,7 +175,7 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 		Seed:            seed,
 		Garden:          gardenAccess(seed),
 		Releases:        releases,
-		Sources:         source.NewKeeper(nil),
+		Sources:         source.NewKeeper(options.hostKeyScan.dial()),
 		Events:          mgr.GetEventRecorder("gardener-extension-" + extensionName),
 		GardenerVersion: options.general.Completed().GardenerVersion,
 	}, nil
