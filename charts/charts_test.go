@@ -27,8 +27,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/chartrenderer"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
+	"github.com/gardener/gardener/pkg/resourcemanager/controller/garbagecollector/references"
+	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -106,17 +110,17 @@ func TestObjects(t *testing.T) {
 		"ClusterRoleBinding /gardener-extension-shoot-flux",
 		"Role extension-shoot-flux-abcde/gardener-extension-shoot-flux",
 		"RoleBinding extension-shoot-flux-abcde/gardener-extension-shoot-flux",
-		"Role garden/gardener-extension-shoot-flux",
-		"RoleBinding garden/gardener-extension-shoot-flux",
 		"Service extension-shoot-flux-abcde/gardener-extension-shoot-flux",
 		"Deployment extension-shoot-flux-abcde/gardener-extension-shoot-flux",
 	}
 	highlyAvailable := "PodDisruptionBudget extension-shoot-flux-abcde/gardener-extension-shoot-flux"
 	autoscaled := "VerticalPodAutoscaler extension-shoot-flux-abcde/gardener-extension-shoot-flux"
+	gardenletKubeconfig := []string{"Role garden/gardener-extension-shoot-flux", "RoleBinding garden/gardener-extension-shoot-flux"}
+	gardenAccess := "Secret extension-shoot-flux-abcde/garden-access-shoot-flux"
 	expected := map[string][]string{
-		"defaults":   append(slices.Clone(always), highlyAvailable, autoscaled),
-		"minimal":    always,
-		"everything": append(slices.Clone(always), highlyAvailable, autoscaled),
+		"defaults":   slices.Concat(always, gardenletKubeconfig, []string{highlyAvailable, autoscaled}),
+		"minimal":    slices.Concat(always, gardenletKubeconfig),
+		"everything": slices.Concat(always, []string{gardenAccess, highlyAvailable, autoscaled}),
 	}
 	for name, values := range values(t) {
 		t.Run(name, func(t *testing.T) {
@@ -212,7 +216,88 @@ func TestValuesReachTheDeployment(t *testing.T) {
 		"--self-hosted-shoot-cluster=true",
 		"--log-level=debug",
 		"--log-format=text",
+		"--reconcile-on-configuration-change=false",
+		"--host-key-scan=true",
+		"--host-key-scan-deny-networks=10.250.0.0/16,100.96.0.0/11,100.64.0.0/13,169.254.169.254/32,192.0.2.0/24",
+		"--host-key-scan-allow-networks=10.250.7.7/32,2001:db8::/32",
 	))
+}
+
+// gardenlet must find nothing to inject, and what is mounted must be what its own injection would mount.
+func TestGardenAccess(t *testing.T) {
+	g := NewWithT(t)
+	objects := objects(t, readValues(t, "everything"))
+	const kubeconfig = "generic-garden-kubeconfig-81fb3a88"
+	secret, deployment := find[*corev1.Secret](t, objects), find[*appsv1.Deployment](t, objects)
+
+	g.Expect(secret.Labels).To(And(HaveKeyWithValue(resourcesv1alpha1.ResourceManagerPurpose, resourcesv1alpha1.LabelPurposeTokenRequest),
+		HaveKeyWithValue(resourcesv1alpha1.ResourceManagerClass, resourcesv1alpha1.ResourceManagerClassGarden)))
+	g.Expect(secret.Annotations).To(HaveKeyWithValue(resourcesv1alpha1.Ignore, "true"), "or each update would remove the token")
+	g.Expect(secret.Data).To(BeEmpty())
+	g.Expect(secret.Annotations[resourcesv1alpha1.ServiceAccountName]).NotTo(HavePrefix(v1beta1constants.ExtensionGardenServiceAccountPrefix))
+
+	g.Expect(deployment.Labels).To(HaveKeyWithValue(v1beta1constants.LabelInjectGardenKubeconfig, "false"))
+	reference := references.AnnotationKey(references.KindSecret, kubeconfig)
+	g.Expect(deployment.Annotations).To(HaveKeyWithValue(reference, kubeconfig))
+	g.Expect(deployment.Spec.Template.Annotations).To(HaveKeyWithValue(reference, kubeconfig))
+
+	own := deployment.DeepCopy()
+	g.Expect(gardenerutils.InjectGenericGardenKubeconfig(own, kubeconfig, secret.Name, gardenerutils.VolumeMountPathGenericGardenKubeconfig)).To(Succeed())
+	g.Expect(own).To(Equal(deployment))
+
+	bare := find[*appsv1.Deployment](t, withoutGardenAccess(t))
+	g.Expect(gardenerutils.InjectGenericGardenKubeconfig(bare, kubeconfig, secret.Name, gardenerutils.VolumeMountPathGenericGardenKubeconfig)).To(Succeed())
+	injected, container := bare.Spec.Template.Spec, deployment.Spec.Template.Spec.Containers[0]
+	g.Expect(container.Env).To(ContainElement(injected.Containers[0].Env[len(injected.Containers[0].Env)-1]))
+	g.Expect(container.VolumeMounts).To(ContainElements(injected.Containers[0].VolumeMounts))
+	g.Expect(files(deployment)).To(Equal(files(bare)))
+}
+
+func withoutGardenAccess(t *testing.T) []client.Object {
+	t.Helper()
+	values := readValues(t, "everything")
+	delete(values["gardener"].(map[string]any)["garden"].(map[string]any), "genericKubeconfigSecretName")
+	return objects(t, values)
+}
+
+// files says what each file of the volume with the garden's kubeconfig comes from.
+func files(deployment *appsv1.Deployment) map[string]string {
+	result := map[string]string{}
+	for _, volume := range deployment.Spec.Template.Spec.Volumes {
+		if volume.Name == "garden-kubeconfig" {
+			for _, source := range volume.Projected.Sources {
+				for _, item := range source.Secret.Items {
+					result[item.Path] = source.Secret.Name + "/" + item.Key
+				}
+			}
+		}
+	}
+	return result
+}
+
+func TestNetworksThatAreNotScanned(t *testing.T) {
+	argument := func(values map[string]any) string {
+		for _, argument := range find[*appsv1.Deployment](t, objects(t, values)).Spec.Template.Spec.Containers[0].Args {
+			if networks, ok := strings.CutPrefix(argument, "--host-key-scan-deny-networks="); ok {
+				return networks
+			}
+		}
+		return ""
+	}
+	networks := map[string]any{"pods": "100.96.0.0/11", "services": "100.64.0.0/13"}
+	for name, test := range map[string]struct {
+		values   map[string]any
+		networks string
+	}{
+		"no seed":           {nil, ""},
+		"seed":              {map[string]any{"gardener": map[string]any{"seed": map[string]any{"spec": map[string]any{"networks": networks}}}}, "100.96.0.0/11,100.64.0.0/13"},
+		"self-hosted shoot": {map[string]any{"gardener": map[string]any{"shoot": map[string]any{"spec": map[string]any{"networking": networks}}}}, "100.96.0.0/11,100.64.0.0/13"},
+		"of the operator":   {map[string]any{"hostKeyScan": map[string]any{"denyNetworks": []any{"192.0.2.0/24"}}}, "192.0.2.0/24"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			NewWithT(t).Expect(argument(test.values)).To(Equal(test.networks))
+		})
+	}
 }
 
 func TestWrongValuesAreRefused(t *testing.T) {
@@ -227,6 +312,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"replicas":        {map[string]any{"replicaCount": -1}, "replicaCount"},
 		"too few ports":   {map[string]any{"usablePorts": []any{8080}}, "usablePorts"},
 		"no repository":   {map[string]any{"image": map[string]any{"repository": ""}}, "repository"},
+		"no network":      {map[string]any{"hostKeyScan": map[string]any{"denyNetworks": []any{"10.0.0.1"}}}, "denyNetworks"},
 		"image as string": {map[string]any{"image": "example.org/image:tag"}, "image"},
 	}
 	for name, test := range cases {
@@ -248,11 +334,21 @@ func TestUnknownValuesOfGardenletAreAccepted(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 }
 
-// A right that is added or widened shows up as a change of the golden file.
+// A right that is added or widened shows up as a change of the golden files.
 func TestRights(t *testing.T) {
+	for file, objects := range map[string][]client.Object{
+		"rights.txt":                      objects(t, readValues(t, "everything")),
+		"rights-gardenlet-kubeconfig.txt": objects(t, nil),
+	} {
+		t.Run(file, func(t *testing.T) { expectRights(t, "testdata/"+file, objects) })
+	}
+}
+
+func expectRights(t *testing.T, file string, objects []client.Object) {
+	t.Helper()
 	g := NewWithT(t)
 	var lines []string
-	for _, object := range objects(t, nil) {
+	for _, object := range objects {
 		switch role := object.(type) {
 		case *rbacv1.ClusterRole:
 			lines = append(lines, describe("everywhere", role.Rules)...)
@@ -263,9 +359,9 @@ func TestRights(t *testing.T) {
 	slices.Sort(lines)
 	actual := strings.Join(lines, "\n") + "\n"
 	if *update {
-		g.Expect(os.WriteFile("testdata/rights.txt", []byte(actual), 0o644)).To(Succeed())
+		g.Expect(os.WriteFile(file, []byte(actual), 0o644)).To(Succeed())
 	}
-	expected, err := os.ReadFile("testdata/rights.txt")
+	expected, err := os.ReadFile(file)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(actual).To(Equal(string(expected)), "run the test with -update if this is what the extension needs")
 	g.Expect(actual).NotTo(ContainSubstring("*"))

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -30,10 +31,12 @@ import (
 	extensionswebhook "github.com/gardener/gardener/extensions/pkg/webhook"
 	corevalidation "github.com/gardener/gardener/pkg/api/core/validation"
 	extensionsvalidation "github.com/gardener/gardener/pkg/api/extensions/validation"
+	operatorvalidation "github.com/gardener/gardener/pkg/api/operator/v1alpha1/validation"
 	"github.com/gardener/gardener/pkg/apis/core"
 	gardencorev1 "github.com/gardener/gardener/pkg/apis/core/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	operatorv1alpha1 "github.com/gardener/gardener/pkg/apis/operator/v1alpha1"
 	apiserverfeatures "github.com/gardener/gardener/pkg/apiserver/features"
 	"github.com/gardener/gardener/pkg/chartrenderer"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
@@ -49,10 +52,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// scheme knows the kinds of the garden and of what gardenlet writes into seeds.
+// scheme knows the kinds of the garden, of what gardenlet writes into seeds, and of gardener-operator.
 var scheme = func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{kubernetes.AddGardenSchemeToScheme, extensionsv1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{kubernetes.AddGardenSchemeToScheme, extensionsv1alpha1.AddToScheme, operatorv1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			panic(err)
 		}
@@ -138,6 +141,8 @@ func validate(t *testing.T, object runtime.Object) field.ErrorList {
 			object.Spec.Provider.Workers[i].Machine.Image = &gardencorev1beta1.ShootMachineImage{Name: "local", Version: new("1.0.0")}
 		}
 		return corevalidation.ValidateShoot(admitted(t, object, &core.Shoot{}))
+	case *operatorv1alpha1.Extension:
+		return operatorvalidation.ValidateExtension(object)
 	case *extensionsv1alpha1.Extension:
 		return extensionsvalidation.ValidateExtension(object)
 	case *extensionsv1alpha1.Cluster, *corev1.Namespace, *corev1.ConfigMap:
@@ -190,6 +195,25 @@ func TestRegistration(t *testing.T) {
 	g.Expect(resource.Lifecycle.Reconcile).To(HaveValue(Equal(gardencorev1beta1.AfterKubeAPIServer)))
 	g.Expect(resource.Lifecycle.Delete).To(HaveValue(Equal(gardencorev1beta1.BeforeKubeAPIServer)))
 	g.Expect(resource.WorkerlessSupported).To(BeNil())
+	g.Expect(resource.ReconcileTimeout).To(HaveValue(Equal(metav1.Duration{Duration: 3 * time.Minute})))
+	g.Expect(deployment.InjectGardenKubeconfig).To(HaveValue(BeTrue()))
+}
+
+// gardener-operator makes the same registration from its Extension.
+func TestOperatorExtension(t *testing.T) {
+	g := NewWithT(t)
+	objects := read(t, "controller-registration.yaml")
+	deployment := find[*gardencorev1.ControllerDeployment](t, objects)
+	registration := find[*gardencorev1beta1.ControllerRegistration](t, objects)
+	extension := find[*operatorv1alpha1.Extension](t, read(t, "operator-extension.yaml"))
+
+	g.Expect(extension.Name).To(Equal(registration.Name))
+	g.Expect(extension.Annotations).To(Equal(registration.Annotations))
+	g.Expect(extension.Spec.Resources).To(Equal(registration.Spec.Resources))
+	installed := extension.Spec.Deployment.ExtensionDeployment
+	g.Expect(installed.InjectGardenKubeconfig).To(Equal(deployment.InjectGardenKubeconfig))
+	g.Expect(installed.Values.Raw).To(MatchJSON(deployment.Helm.Values.Raw))
+	g.Expect(installed.Helm.OCIRepository.GetURL()).To(HaveSuffix("/charts/gardener-extension-shoot-flux:v0.0.1"))
 }
 
 // The chart in the registration can be installed by gardenlet, and runs the version that the registration says.

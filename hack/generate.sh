@@ -21,7 +21,34 @@ PATH="$PWD/bin:$PATH"
 echo "generate: the embedded Flux manifests"
 go run ./hack/flux-manifests
 
-echo "generate: example/controller-registration.yaml"
+# What Gardener's own script can't say is added from hack/registration.yaml.
+registration=example/controller-registration.yaml
+version=v0.0.1
+echo "generate: $registration"
 gardener="$(go list -m -f '{{ .Dir }}' github.com/gardener/gardener)"
-bash "$gardener/hack/generate-controller-registration.sh" --pod-security-enforce=restricted \
-  shoot-flux charts/gardener-extension-shoot-flux v0.0.1 example/controller-registration.yaml Extension:shoot-flux
+bash "$gardener/hack/generate-controller-registration.sh" --pod-security-enforce=restricted --inject-garden-kubeconfig \
+  shoot-flux charts/gardener-extension-shoot-flux "$version" "$registration" Extension:shoot-flux
+yq --inplace '(select(.kind == "ControllerRegistration") | .spec.resources[0]) *= (load("hack/registration.yaml") | ... comments="")' "$registration"
+
+# The same registration for gardener-operator, which takes the chart from a registry instead of the manifest.
+echo "generate: example/operator-extension.yaml"
+cat >example/operator-extension.yaml <<'EOF'
+# SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+EOF
+chart=ghcr.io/23technologies/charts/gardener-extension-shoot-flux:"$version" yq eval-all '
+  (select(.kind == "ControllerDeployment")) as $deployment | (select(.kind == "ControllerRegistration")) as $registration |
+  select(.kind == "ControllerRegistration") | {
+    "apiVersion": "operator.gardener.cloud/v1alpha1",
+    "kind": "Extension",
+    "metadata": $registration.metadata,
+    "spec": {
+      "resources": $registration.spec.resources,
+      "deployment": {"extension": {
+        "helm": {"ociRepository": {"ref": strenv(chart)}},
+        "values": $deployment.helm.values,
+        "injectGardenKubeconfig": $deployment.injectGardenKubeconfig
+      }}
+    }
+  }' "$registration" >>example/operator-extension.yaml

@@ -5,11 +5,14 @@
 package garden_test
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
@@ -79,4 +82,15 @@ current-context: garden
 func TestMissingSecret(t *testing.T) {
 	_, err := garden.GardenletKubeconfig(fake.NewFakeClient()).Client(t.Context())
 	NewWithT(t).Expect(err).To(MatchError(ContainSubstring("no access to the garden: Secret garden/gardenlet-kubeconfig does not exist in the seed, is gardenlet running there?")))
+}
+
+func TestARefusalOfGardenletSaysWhatTheOperatorCanDo(t *testing.T) {
+	g := NewWithT(t)
+	server := answers(t, http.StatusForbidden, "Forbidden")
+	content := strings.ReplaceAll(kubeconfig, "https://garden.example.org", `"`+server+`"`)
+	client, err := garden.GardenletKubeconfig(fake.NewFakeClient(secret(map[string]string{"kubeconfig": content}))).Client(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(client.Get(t.Context(), types.NamespacedName{Namespace: "garden-one", Name: "flux-config"}, &corev1.ConfigMap{})).To(MatchError(
+		"what the garden says; a current Gardener refuses this to gardenlet, whose kubeconfig the extension uses here: set injectGardenKubeconfig: true " +
+			"in the extension's ControllerDeployment, which gives it a ServiceAccount of its own, and apply the extension's example/garden/rights.yaml to the garden"))
 }

@@ -30,6 +30,10 @@ const (
 	// before the installation does: only a running Flux can let go of its objects.
 	Configuration = "extension-shoot-flux-configuration"
 
+	// ConfigurationDigestLabel is the label of ManagedResource Configuration that tells from which project's
+	// configuration it was made.
+	ConfigurationDigestLabel = "flux.extensions.gardener.cloud/configuration-digest"
+
 	origin = "gardener-extension-shoot-flux"
 )
 
@@ -62,9 +66,10 @@ func Serialize(objects []client.Object) (Data, error) {
 	return data, nil
 }
 
-// Apply creates or updates the ManagedResource of the given name. If it holds the data already, nothing is written.
-func Apply(ctx context.Context, seed client.Client, namespace, name string, data Data) error {
-	if err := managedresources.CreateForShoot(ctx, seed, namespace, name, origin, false, data); err != nil {
+// Apply creates or updates the ManagedResource of the given name. If it holds the data and has the labels already, nothing
+// is written.
+func Apply(ctx context.Context, seed client.Client, namespace, name string, labels map[string]string, data Data) error {
+	if err := managedresources.CreateForShootWithLabels(ctx, seed, namespace, name, origin, false, labels, data); err != nil {
 		return fmt.Errorf("failed to apply ManagedResource %s/%s in the seed: %w", namespace, name, err)
 	}
 	return nil

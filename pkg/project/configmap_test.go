@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	keyA   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
-	keyB   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAfuCHKVTjquxvt6CM6tdG4SLp1Btn/nOeHHE5UOzRdf"
-	sshURL = "ssh://git@git.example.org/owner/repo.git"
+	keyA     = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+	keyB     = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAfuCHKVTjquxvt6CM6tdG4SLp1Btn/nOeHHE5UOzRdf"
+	sshURL   = "ssh://git@git.example.org/owner/repo.git"
+	httpsURL = "https://example.org/repo"
 )
 
 const writeURL = `write it as "https://host/owner/repository", "ssh://git@host/owner/repository.git" or "git@host:owner/repository.git"`
@@ -30,58 +31,60 @@ func private(url string) *Repository {
 	return &Repository{URL: url, Branch: "main", Path: "./", Private: true}
 }
 
+var acceptedCases = map[string]struct {
+	data       map[string]string
+	version    string
+	repository *Repository
+}{
+	"nothing":                      {data: nil, version: "latest"},
+	"empty values are not written": {data: map[string]string{"fluxVersion": " ", "repositoryUrl": "\n", "repositoryBranch": ""}, version: "latest"},
+	"version with v":               {data: map[string]string{"fluxVersion": "v2.9.4"}, version: "v2.9.4"},
+	"version without v":            {data: map[string]string{"fluxVersion": "0.29.5"}, version: "v0.29.5"},
+	"pre-release":                  {data: map[string]string{"fluxVersion": "2.0.0-rc.5"}, version: "v2.0.0-rc.5"},
+	"latest":                       {data: map[string]string{"fluxVersion": "latest\n"}, version: "latest"},
+	"public repository": {
+		data:       map[string]string{"repositoryUrl": "https://github.com/fluxcd/flux2-kustomize-helm-example"},
+		version:    "latest",
+		repository: public("https://github.com/fluxcd/flux2-kustomize-helm-example"),
+	},
+	"http with port, host in capitals": {
+		data:       map[string]string{"repositoryUrl": "HTTP://Git.Example.org:8080/Repo.git", "repositoryType": "public"},
+		version:    "latest",
+		repository: public("http://git.example.org:8080/Repo.git"),
+	},
+	"all keys": {
+		data: map[string]string{
+			"fluxVersion": "2.9.4", "repositoryUrl": sshURL, "repositoryBranch": "release/1.x",
+			"repositoryType": "private", "repositoryPath": "clusters//production/", "knownHosts": "# ours\n\ngit.example.org " + keyA + " ops@example.org since 2024\r\n",
+		},
+		version: "v2.9.4",
+		repository: &Repository{URL: sshURL, Branch: "release/1.x", Path: "./clusters/production", Private: true,
+			KnownHosts: "git.example.org " + keyA + "\n"},
+	},
+	"scp form": {
+		data:       map[string]string{"repositoryUrl": "git@github.com:owner/repo.git", "repositoryType": "private"},
+		version:    "latest",
+		repository: private("ssh://git@github.com/owner/repo.git"),
+	},
+	"scp form with absolute path and without user": {
+		data:       map[string]string{"repositoryUrl": "git.example.org:/srv/git/repo.git", "repositoryType": "private"},
+		version:    "latest",
+		repository: private("ssh://git.example.org/srv/git/repo.git"),
+	},
+	"SSH to an IPv6 address": {
+		data:       map[string]string{"repositoryUrl": "ssh://git@[2001:DB8::1]:2222/repo", "repositoryType": "private"},
+		version:    "latest",
+		repository: private("ssh://git@[2001:db8::1]:2222/repo"),
+	},
+	"path of the root": {
+		data:       map[string]string{"repositoryUrl": "https://example.org/repo", "repositoryPath": "."},
+		version:    "latest",
+		repository: public("https://example.org/repo"),
+	},
+}
+
 func TestParseAccepts(t *testing.T) {
-	for name, tc := range map[string]struct {
-		data       map[string]string
-		version    string
-		repository *Repository
-	}{
-		"nothing":                      {data: nil, version: "latest"},
-		"empty values are not written": {data: map[string]string{"fluxVersion": " ", "repositoryUrl": "\n", "repositoryBranch": ""}, version: "latest"},
-		"version with v":               {data: map[string]string{"fluxVersion": "v2.9.4"}, version: "v2.9.4"},
-		"version without v":            {data: map[string]string{"fluxVersion": "0.29.5"}, version: "v0.29.5"},
-		"pre-release":                  {data: map[string]string{"fluxVersion": "2.0.0-rc.5"}, version: "v2.0.0-rc.5"},
-		"latest":                       {data: map[string]string{"fluxVersion": "latest\n"}, version: "latest"},
-		"public repository": {
-			data:       map[string]string{"repositoryUrl": "https://github.com/fluxcd/flux2-kustomize-helm-example"},
-			version:    "latest",
-			repository: public("https://github.com/fluxcd/flux2-kustomize-helm-example"),
-		},
-		"http with port, host in capitals": {
-			data:       map[string]string{"repositoryUrl": "HTTP://Git.Example.org:8080/Repo.git", "repositoryType": "public"},
-			version:    "latest",
-			repository: public("http://git.example.org:8080/Repo.git"),
-		},
-		"all keys": {
-			data: map[string]string{
-				"fluxVersion": "2.9.4", "repositoryUrl": sshURL, "repositoryBranch": "release/1.x",
-				"repositoryType": "private", "repositoryPath": "clusters//production/", "knownHosts": "# ours\n\ngit.example.org " + keyA + " ops@example.org since 2024\r\n",
-			},
-			version: "v2.9.4",
-			repository: &Repository{URL: sshURL, Branch: "release/1.x", Path: "./clusters/production", Private: true,
-				KnownHosts: "git.example.org " + keyA + "\n"},
-		},
-		"scp form": {
-			data:       map[string]string{"repositoryUrl": "git@github.com:owner/repo.git", "repositoryType": "private"},
-			version:    "latest",
-			repository: private("ssh://git@github.com/owner/repo.git"),
-		},
-		"scp form with absolute path and without user": {
-			data:       map[string]string{"repositoryUrl": "git.example.org:/srv/git/repo.git", "repositoryType": "private"},
-			version:    "latest",
-			repository: private("ssh://git.example.org/srv/git/repo.git"),
-		},
-		"SSH to an IPv6 address": {
-			data:       map[string]string{"repositoryUrl": "ssh://git@[2001:DB8::1]:2222/repo", "repositoryType": "private"},
-			version:    "latest",
-			repository: private("ssh://git@[2001:db8::1]:2222/repo"),
-		},
-		"path of the root": {
-			data:       map[string]string{"repositoryUrl": "https://example.org/repo", "repositoryPath": "."},
-			version:    "latest",
-			repository: public("https://example.org/repo"),
-		},
-	} {
+	for name, tc := range acceptedCases {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			config, err := Parse(tc.data)
@@ -91,20 +94,22 @@ func TestParseAccepts(t *testing.T) {
 	}
 }
 
+var knownHostsCases = map[string]struct{ url, knownHosts string }{
+	"port 22":             {sshURL, "git.example.org " + keyA},
+	"written port 22":     {"ssh://git@git.example.org:22/repo", "git.example.org " + keyA},
+	"other port":          {"ssh://git@git.example.org:2222/repo", "[git.example.org]:2222 " + keyA},
+	"several hosts":       {sshURL, "git.example.org,192.0.2.7 " + keyA},
+	"pattern":             {sshURL, "*.example.org " + keyA},
+	"hashed":              {sshURL, knownhosts.HashHostname("git.example.org") + " " + keyA},
+	"hashed, other port":  {"ssh://git@git.example.org:2222/repo", knownhosts.HashHostname("[git.example.org]:2222") + " " + keyA},
+	"IPv6":                {"ssh://git@[2001:db8::1]/repo", "2001:db8::1 " + keyA},
+	"IPv6, other port":    {"ssh://git@[2001:db8::1]:2222/repo", "[2001:db8::1]:2222 " + keyA},
+	"one of several fits": {sshURL, "github.com " + keyB + "\ngit.example.org " + keyA},
+	"another is revoked":  {sshURL, "@revoked * " + keyB + "\ngit.example.org " + keyA},
+}
+
 func TestParseAcceptsKnownHosts(t *testing.T) {
-	for name, tc := range map[string]struct{ url, knownHosts string }{
-		"port 22":             {sshURL, "git.example.org " + keyA},
-		"written port 22":     {"ssh://git@git.example.org:22/repo", "git.example.org " + keyA},
-		"other port":          {"ssh://git@git.example.org:2222/repo", "[git.example.org]:2222 " + keyA},
-		"several hosts":       {sshURL, "git.example.org,192.0.2.7 " + keyA},
-		"pattern":             {sshURL, "*.example.org " + keyA},
-		"hashed":              {sshURL, knownhosts.HashHostname("git.example.org") + " " + keyA},
-		"hashed, other port":  {"ssh://git@git.example.org:2222/repo", knownhosts.HashHostname("[git.example.org]:2222") + " " + keyA},
-		"IPv6":                {"ssh://git@[2001:db8::1]/repo", "2001:db8::1 " + keyA},
-		"IPv6, other port":    {"ssh://git@[2001:db8::1]:2222/repo", "[2001:db8::1]:2222 " + keyA},
-		"one of several fits": {sshURL, "github.com " + keyB + "\ngit.example.org " + keyA},
-		"another is revoked":  {sshURL, "@revoked * " + keyB + "\ngit.example.org " + keyA},
-	} {
+	for name, tc := range knownHostsCases {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			config, err := Parse(map[string]string{"repositoryUrl": tc.url, "repositoryType": "private", "knownHosts": tc.knownHosts})
@@ -114,129 +119,130 @@ func TestParseAcceptsKnownHosts(t *testing.T) {
 	}
 }
 
+var refusedCases = map[string]struct {
+	data map[string]string
+	want string
+}{
+	"key in another case": {map[string]string{"repositoryURL": httpsURL},
+		`repositoryURL: Forbidden: unknown key, did you mean repositoryUrl?`},
+	"key with wrong letters": {map[string]string{"fluxVerison": "v2.9.4"},
+		`fluxVerison: Forbidden: unknown key, did you mean fluxVersion?`},
+	"key with separator": {map[string]string{"known_hosts": "x"},
+		`known_hosts: Forbidden: unknown key, did you mean knownHosts?`},
+	"last part of a key": {map[string]string{"branch": "x"},
+		`branch: Forbidden: unknown key, did you mean repositoryBranch?`},
+	"key of something else": {map[string]string{"values.yaml": "x"},
+		`values.yaml: Forbidden: unknown key, the known ones are fluxVersion, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts`},
+	"range of versions": {map[string]string{"fluxVersion": "2.x"},
+		`fluxVersion: Invalid value: "2.x": ranges of versions are not supported: write one release such as "v2.9.4", or "latest"`},
+	"comparison": {map[string]string{"fluxVersion": ">= 2.8.0"},
+		`fluxVersion: Invalid value: ">= 2.8.0": ranges of versions are not supported: write one release such as "v2.9.4", or "latest"`},
+	"version with two numbers": {map[string]string{"fluxVersion": "v2.9"},
+		`fluxVersion: Invalid value: "v2.9": write a release with all its three numbers such as "v2.9.4", or "latest"`},
+	"no version": {map[string]string{"fluxVersion": "newest"},
+		`fluxVersion: Invalid value: "newest": write a release with all its three numbers such as "v2.9.4", or "latest"`},
+	"no URL": {map[string]string{"repositoryBranch": "main"},
+		`repositoryUrl: Required value: the other keys of the repository are written: ` + writeURL + `, or remove the other keys to install only Flux`},
+	"unknown type": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "Private"},
+		`repositoryType: Unsupported value: "Private": supported values: "private", "public"`},
+	"private over https": {map[string]string{"repositoryUrl": httpsURL, "repositoryType": "private"},
+		`repositoryType: Invalid value: "private": a private repository is read with an SSH key, and repositoryUrl starts with https://: write it in its SSH form such as "ssh://git@example.org/…", or write public if it can be read without credentials`},
+	"public over SSH": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "public"},
+		`repositoryType: Invalid value: "public": SSH always needs a key, and repositoryUrl starts with ssh:// or has the form git@host:path: write private, or an https:// URL`},
+	"SSH without type": {map[string]string{"repositoryUrl": "git@github.com:owner/repo"},
+		`repositoryType: Invalid value: "public": SSH always needs a key, and repositoryUrl starts with ssh:// or has the form git@host:path: write private, or an https:// URL`},
+	"password": {map[string]string{"repositoryUrl": "https://user:hunter2@example.org/repo"},
+		`repositoryUrl: Invalid value: it must not hold a user, password or token, because many people can read it: for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`},
+	"token": {map[string]string{"repositoryUrl": "https://hunter2@example.org/repo"},
+		`repositoryUrl: Invalid value: it must not hold a user, password or token, because many people can read it: for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`},
+	"password in SSH": {map[string]string{"repositoryUrl": "ssh://git:hunter2@example.org/repo", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: it must not hold a password, because many people can read it: write "ssh://git@host/owner/repository.git" and register the project's public key at the Git server`},
+	"password in scp form": {map[string]string{"repositoryUrl": "git:hunter2@example.org:repo", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: it is not the URL of a Git repository: ` + writeURL},
+	"password with slash": {map[string]string{"repositoryUrl": "https://git:hunt/er2@example.org/repo"},
+		`repositoryUrl: Invalid value: it is not the URL of a Git repository: ` + writeURL},
+	"odd user": {map[string]string{"repositoryUrl": "ssh://-oProxyCommand=x@example.org/repo", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: the user's name must consist of letters, digits, ".", "_" and "-": in most cases it is git`},
+	"token in the query": {map[string]string{"repositoryUrl": httpsURL + "?token=hunter2"},
+		`repositoryUrl: Invalid value: write it without "?" and "#" and what follows`},
+	"fragment": {map[string]string{"repositoryUrl": httpsURL + "#"},
+		`repositoryUrl: Invalid value: write it without "?" and "#" and what follows`},
+	"Git's own protocol": {map[string]string{"repositoryUrl": "git://example.org/repo"},
+		`repositoryUrl: Invalid value: "git://example.org/repo": only https://, http:// and ssh:// are supported: ` + writeURL},
+	"local path": {map[string]string{"repositoryUrl": "/srv/git/repo"},
+		`repositoryUrl: Invalid value: "/srv/git/repo": it is not the URL of a Git repository: ` + writeURL},
+	"no scheme": {map[string]string{"repositoryUrl": "example.org/owner/repo"},
+		`repositoryUrl: Invalid value: "example.org/owner/repo": it is not the URL of a Git repository: ` + writeURL},
+	"no host": {map[string]string{"repositoryUrl": "https:///repo"},
+		`repositoryUrl: Invalid value: "https:///repo": the host must be a DNS name or an IP address, and the port a number from 1 to 65535: ` + writeURL},
+	"host as an option": {map[string]string{"repositoryUrl": "ssh://-oProxyCommand=x/repo", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "ssh://-oProxyCommand=x/repo": the host must be a DNS name or an IP address, and the port a number from 1 to 65535: ` + writeURL},
+	"port out of range": {map[string]string{"repositoryUrl": "https://example.org:70000/repo"},
+		`repositoryUrl: Invalid value: "https://example.org:70000/repo": the host must be a DNS name or an IP address, and the port a number from 1 to 65535: ` + writeURL},
+	"IPv6 zone": {map[string]string{"repositoryUrl": "ssh://git@[fe80::1%25eth0]/repo", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "ssh://git@[fe80::1%25eth0]/repo": the host must be a DNS name or an IP address, and the port a number from 1 to 65535: ` + writeURL},
+	"no path": {map[string]string{"repositoryUrl": "https://example.org/"},
+		`repositoryUrl: Invalid value: "https://example.org/": the path of the repository is missing: ` + writeURL},
+	"long URL": {map[string]string{"repositoryUrl": "file://" + strings.Repeat("a", 100)},
+		`repositoryUrl: Invalid value: "file://` + strings.Repeat("a", 57) + `…": only https://, http:// and ssh:// are supported: ` + writeURL},
+	"very long URL": {map[string]string{"repositoryUrl": httpsURL + strings.Repeat("a", 2048)},
+		`repositoryUrl: Too long: may not be more than 2048 bytes`},
+	"control character": {map[string]string{"repositoryUrl": "https://example.org/\x1b[31mrepo"},
+		`repositoryUrl: Invalid value: character 21 is invisible (U+001B): type the value again`},
+	"invisible blank": {map[string]string{"repositoryUrl": httpsURL, "repositoryBranch": "ma\u200bin"},
+		`repositoryBranch: Invalid value: character 3 is invisible (U+200B): type the value again`},
+	"no UTF-8": {map[string]string{"repositoryUrl": httpsURL, "repositoryBranch": "\xff"},
+		`repositoryBranch: Invalid value: it is not UTF-8 text: type it again`},
+	"encoded control character": {map[string]string{"repositoryUrl": "https://example.org/re%0apo"},
+		`repositoryUrl: Invalid value: "https://example.org/re%0apo": it is not the URL of a Git repository: ` + writeURL},
+	"absolute path": {map[string]string{"repositoryUrl": httpsURL, "repositoryPath": "/clusters"},
+		`repositoryPath: Invalid value: "/clusters": write the directory as seen from the root of the repository, such as "./clusters/production"`},
+	"path out of the repository": {map[string]string{"repositoryUrl": httpsURL, "repositoryPath": "a/../../b"},
+		`repositoryPath: Invalid value: "a/../../b": the directory must be inside the repository: write it without ".."`},
+	"path with backslash": {map[string]string{"repositoryUrl": httpsURL, "repositoryPath": `.\clusters`},
+		`repositoryPath: Invalid value: ".\\clusters": separate directories with "/"`},
+	"path with blank at the end of a part": {map[string]string{"repositoryUrl": httpsURL, "repositoryPath": `a /b`},
+		`repositoryPath: Invalid value: "a /b": no part of the path may start or end with a blank`},
+	"known hosts without SSH": {map[string]string{"repositoryUrl": httpsURL, "knownHosts": "example.org " + keyA},
+		`knownHosts: Forbidden: it is only for SSH, and repositoryUrl starts with https://: remove it`},
+	"known hosts of another host": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "github.com " + keyA},
+		`knownHosts: Invalid value: no line is for git.example.org:22: add the line that "ssh-keyscan git.example.org" prints`},
+	"known hosts of another port": {map[string]string{"repositoryUrl": "ssh://git@git.example.org:2222/repo", "repositoryType": "private", "knownHosts": "git.example.org " + keyA},
+		`knownHosts: Invalid value: no line is for git.example.org:2222: add the line that "ssh-keyscan -p 2222 git.example.org" prints`},
+	"only a revoked key": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "@revoked git.example.org " + keyA},
+		`knownHosts: Invalid value: no line is for git.example.org:22: add the line that "ssh-keyscan git.example.org" prints`},
+	"the same key is revoked": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "@revoked * " + keyA + "\ngit.example.org " + keyA},
+		`knownHosts: Invalid value: no line is for git.example.org:22: add the line that "ssh-keyscan git.example.org" prints`},
+	"certificate authority": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "@cert-authority *.example.org " + keyA},
+		`knownHosts: Invalid value: line 1: @cert-authority is not supported by Flux: write the host's own public key`},
+	"unknown marker": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "@mine git.example.org " + keyA},
+		`knownHosts: Invalid value: line 1: only the marker @revoked is known`},
+	"several keys on a line": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "\ngit.example.org " + keyA + "\ngit.example.org " + keyA + " git.example.org " + keyB},
+		`knownHosts: Invalid value: line 2: it holds several keys, of which Flux uses only the first: write each key on its own line`},
+	"public key without host": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": keyA},
+		`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…"`},
+	"cut key": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "git.example.org " + keyA[:40]},
+		`knownHosts: Invalid value: line 1: the key can't be read: copy the line again, as ssh-keyscan prints it`},
+	"wildcards that take long to match": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": strings.Repeat("*e", 60) + " " + keyA},
+		`knownHosts: Invalid value: line 1: it has too many "*": write a line for each host`},
+	"too many known hosts": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": strings.Repeat("git.example.org "+keyA+"\n", 1000)},
+		`knownHosts: Too long: may not be more than 65536 bytes`},
+	"unknown hash": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "|2|abc|def " + keyA},
+		`knownHosts: Invalid value: line 1: the host can't be read: write its name, [name]:port, or the hashed form that ssh-keygen -H makes`},
+	"all problems at once, in order": {
+		map[string]string{"zone": "x", "knownHosts": "x", "repositoryPath": "..", "repositoryType": "secret", "repositoryBranch": "a..b", "repositoryUrl": "x", "fluxVersion": "newest", "areas": "x"},
+		`[fluxVersion: Invalid value: "newest": write a release with all its three numbers such as "v2.9.4", or "latest", ` +
+			`repositoryUrl: Invalid value: "x": it is not the URL of a Git repository: ` + writeURL + `, ` +
+			`repositoryBranch: Invalid value: "a..b": a branch must not contain "..", ` +
+			`repositoryType: Unsupported value: "secret": supported values: "private", "public", ` +
+			`repositoryPath: Invalid value: "..": the directory must be inside the repository: write it without "..", ` +
+			`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…", ` +
+			`areas: Forbidden: unknown key, the known ones are fluxVersion, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, ` +
+			`zone: Forbidden: unknown key, the known ones are fluxVersion, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts]`},
+}
+
 func TestParseRefuses(t *testing.T) {
-	const url = "https://example.org/repo"
-	for name, tc := range map[string]struct {
-		data map[string]string
-		want string
-	}{
-		"key in another case": {map[string]string{"repositoryURL": url},
-			`repositoryURL: Forbidden: unknown key, did you mean repositoryUrl?`},
-		"key with wrong letters": {map[string]string{"fluxVerison": "v2.9.4"},
-			`fluxVerison: Forbidden: unknown key, did you mean fluxVersion?`},
-		"key with separator": {map[string]string{"known_hosts": "x"},
-			`known_hosts: Forbidden: unknown key, did you mean knownHosts?`},
-		"last part of a key": {map[string]string{"branch": "x"},
-			`branch: Forbidden: unknown key, did you mean repositoryBranch?`},
-		"key of something else": {map[string]string{"values.yaml": "x"},
-			`values.yaml: Forbidden: unknown key, the known ones are fluxVersion, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts`},
-		"range of versions": {map[string]string{"fluxVersion": "2.x"},
-			`fluxVersion: Invalid value: "2.x": ranges of versions are not supported: write one release such as "v2.9.4", or "latest"`},
-		"comparison": {map[string]string{"fluxVersion": ">= 2.8.0"},
-			`fluxVersion: Invalid value: ">= 2.8.0": ranges of versions are not supported: write one release such as "v2.9.4", or "latest"`},
-		"version with two numbers": {map[string]string{"fluxVersion": "v2.9"},
-			`fluxVersion: Invalid value: "v2.9": write a release with all its three numbers such as "v2.9.4", or "latest"`},
-		"no version": {map[string]string{"fluxVersion": "newest"},
-			`fluxVersion: Invalid value: "newest": write a release with all its three numbers such as "v2.9.4", or "latest"`},
-		"no URL": {map[string]string{"repositoryBranch": "main"},
-			`repositoryUrl: Required value: the other keys of the repository are written: ` + writeURL + `, or remove the other keys to install only Flux`},
-		"unknown type": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "Private"},
-			`repositoryType: Unsupported value: "Private": supported values: "private", "public"`},
-		"private over https": {map[string]string{"repositoryUrl": url, "repositoryType": "private"},
-			`repositoryType: Invalid value: "private": a private repository is read with an SSH key, and repositoryUrl starts with https://: write it in its SSH form such as "ssh://git@example.org/…", or write public if it can be read without credentials`},
-		"public over SSH": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "public"},
-			`repositoryType: Invalid value: "public": SSH always needs a key, and repositoryUrl starts with ssh:// or has the form git@host:path: write private, or an https:// URL`},
-		"SSH without type": {map[string]string{"repositoryUrl": "git@github.com:owner/repo"},
-			`repositoryType: Invalid value: "public": SSH always needs a key, and repositoryUrl starts with ssh:// or has the form git@host:path: write private, or an https:// URL`},
-		"password": {map[string]string{"repositoryUrl": "https://user:hunter2@example.org/repo"},
-			`repositoryUrl: Invalid value: it must not hold a user, password or token, because many people can read it: for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`},
-		"token": {map[string]string{"repositoryUrl": "https://hunter2@example.org/repo"},
-			`repositoryUrl: Invalid value: it must not hold a user, password or token, because many people can read it: for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`},
-		"password in SSH": {map[string]string{"repositoryUrl": "ssh://git:hunter2@example.org/repo", "repositoryType": "private"},
-			`repositoryUrl: Invalid value: it must not hold a password, because many people can read it: write "ssh://git@host/owner/repository.git" and register the project's public key at the Git server`},
-		"password in scp form": {map[string]string{"repositoryUrl": "git:hunter2@example.org:repo", "repositoryType": "private"},
-			`repositoryUrl: Invalid value: it is not the URL of a Git repository: ` + writeURL},
-		"password with slash": {map[string]string{"repositoryUrl": "https://git:hunt/er2@example.org/repo"},
-			`repositoryUrl: Invalid value: it is not the URL of a Git repository: ` + writeURL},
-		"odd user": {map[string]string{"repositoryUrl": "ssh://-oProxyCommand=x@example.org/repo", "repositoryType": "private"},
-			`repositoryUrl: Invalid value: the user's name must consist of letters, digits, ".", "_" and "-": in most cases it is git`},
-		"token in the query": {map[string]string{"repositoryUrl": url + "?token=hunter2"},
-			`repositoryUrl: Invalid value: write it without "?" and "#" and what follows`},
-		"fragment": {map[string]string{"repositoryUrl": url + "#"},
-			`repositoryUrl: Invalid value: write it without "?" and "#" and what follows`},
-		"Git's own protocol": {map[string]string{"repositoryUrl": "git://example.org/repo"},
-			`repositoryUrl: Invalid value: "git://example.org/repo": only https://, http:// and ssh:// are supported: ` + writeURL},
-		"local path": {map[string]string{"repositoryUrl": "/srv/git/repo"},
-			`repositoryUrl: Invalid value: "/srv/git/repo": it is not the URL of a Git repository: ` + writeURL},
-		"no scheme": {map[string]string{"repositoryUrl": "example.org/owner/repo"},
-			`repositoryUrl: Invalid value: "example.org/owner/repo": it is not the URL of a Git repository: ` + writeURL},
-		"no host": {map[string]string{"repositoryUrl": "https:///repo"},
-			`repositoryUrl: Invalid value: "https:///repo": the host must be a DNS name or an IP address, and the port a number from 1 to 65535: ` + writeURL},
-		"host as an option": {map[string]string{"repositoryUrl": "ssh://-oProxyCommand=x/repo", "repositoryType": "private"},
-			`repositoryUrl: Invalid value: "ssh://-oProxyCommand=x/repo": the host must be a DNS name or an IP address, and the port a number from 1 to 65535: ` + writeURL},
-		"port out of range": {map[string]string{"repositoryUrl": "https://example.org:70000/repo"},
-			`repositoryUrl: Invalid value: "https://example.org:70000/repo": the host must be a DNS name or an IP address, and the port a number from 1 to 65535: ` + writeURL},
-		"IPv6 zone": {map[string]string{"repositoryUrl": "ssh://git@[fe80::1%25eth0]/repo", "repositoryType": "private"},
-			`repositoryUrl: Invalid value: "ssh://git@[fe80::1%25eth0]/repo": the host must be a DNS name or an IP address, and the port a number from 1 to 65535: ` + writeURL},
-		"no path": {map[string]string{"repositoryUrl": "https://example.org/"},
-			`repositoryUrl: Invalid value: "https://example.org/": the path of the repository is missing: ` + writeURL},
-		"long URL": {map[string]string{"repositoryUrl": "file://" + strings.Repeat("a", 100)},
-			`repositoryUrl: Invalid value: "file://` + strings.Repeat("a", 57) + `…": only https://, http:// and ssh:// are supported: ` + writeURL},
-		"very long URL": {map[string]string{"repositoryUrl": url + strings.Repeat("a", 2048)},
-			`repositoryUrl: Too long: may not be more than 2048 bytes`},
-		"control character": {map[string]string{"repositoryUrl": "https://example.org/\x1b[31mrepo"},
-			`repositoryUrl: Invalid value: character 21 is invisible (U+001B): type the value again`},
-		"invisible blank": {map[string]string{"repositoryUrl": url, "repositoryBranch": "ma\u200bin"},
-			`repositoryBranch: Invalid value: character 3 is invisible (U+200B): type the value again`},
-		"no UTF-8": {map[string]string{"repositoryUrl": url, "repositoryBranch": "\xff"},
-			`repositoryBranch: Invalid value: it is not UTF-8 text: type it again`},
-		"encoded control character": {map[string]string{"repositoryUrl": "https://example.org/re%0apo"},
-			`repositoryUrl: Invalid value: "https://example.org/re%0apo": it is not the URL of a Git repository: ` + writeURL},
-		"absolute path": {map[string]string{"repositoryUrl": url, "repositoryPath": "/clusters"},
-			`repositoryPath: Invalid value: "/clusters": write the directory as seen from the root of the repository, such as "./clusters/production"`},
-		"path out of the repository": {map[string]string{"repositoryUrl": url, "repositoryPath": "a/../../b"},
-			`repositoryPath: Invalid value: "a/../../b": the directory must be inside the repository: write it without ".."`},
-		"path with backslash": {map[string]string{"repositoryUrl": url, "repositoryPath": `.\clusters`},
-			`repositoryPath: Invalid value: ".\\clusters": separate directories with "/"`},
-		"path with blank at the end of a part": {map[string]string{"repositoryUrl": url, "repositoryPath": `a /b`},
-			`repositoryPath: Invalid value: "a /b": no part of the path may start or end with a blank`},
-		"known hosts without SSH": {map[string]string{"repositoryUrl": url, "knownHosts": "example.org " + keyA},
-			`knownHosts: Forbidden: it is only for SSH, and repositoryUrl starts with https://: remove it`},
-		"known hosts of another host": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "github.com " + keyA},
-			`knownHosts: Invalid value: no line is for git.example.org:22: add the line that "ssh-keyscan git.example.org" prints`},
-		"known hosts of another port": {map[string]string{"repositoryUrl": "ssh://git@git.example.org:2222/repo", "repositoryType": "private", "knownHosts": "git.example.org " + keyA},
-			`knownHosts: Invalid value: no line is for git.example.org:2222: add the line that "ssh-keyscan -p 2222 git.example.org" prints`},
-		"only a revoked key": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "@revoked git.example.org " + keyA},
-			`knownHosts: Invalid value: no line is for git.example.org:22: add the line that "ssh-keyscan git.example.org" prints`},
-		"the same key is revoked": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "@revoked * " + keyA + "\ngit.example.org " + keyA},
-			`knownHosts: Invalid value: no line is for git.example.org:22: add the line that "ssh-keyscan git.example.org" prints`},
-		"certificate authority": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "@cert-authority *.example.org " + keyA},
-			`knownHosts: Invalid value: line 1: @cert-authority is not supported by Flux: write the host's own public key`},
-		"unknown marker": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "@mine git.example.org " + keyA},
-			`knownHosts: Invalid value: line 1: only the marker @revoked is known`},
-		"several keys on a line": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "\ngit.example.org " + keyA + "\ngit.example.org " + keyA + " git.example.org " + keyB},
-			`knownHosts: Invalid value: line 2: it holds several keys, of which Flux uses only the first: write each key on its own line`},
-		"public key without host": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": keyA},
-			`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…"`},
-		"cut key": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "git.example.org " + keyA[:40]},
-			`knownHosts: Invalid value: line 1: the key can't be read: copy the line again, as ssh-keyscan prints it`},
-		"wildcards that take long to match": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": strings.Repeat("*e", 60) + " " + keyA},
-			`knownHosts: Invalid value: line 1: it has too many "*": write a line for each host`},
-		"too many known hosts": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": strings.Repeat("git.example.org "+keyA+"\n", 1000)},
-			`knownHosts: Too long: may not be more than 65536 bytes`},
-		"unknown hash": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "|2|abc|def " + keyA},
-			`knownHosts: Invalid value: line 1: the host can't be read: write its name, [name]:port, or the hashed form that ssh-keygen -H makes`},
-		"all problems at once, in order": {
-			map[string]string{"zone": "x", "knownHosts": "x", "repositoryPath": "..", "repositoryType": "secret", "repositoryBranch": "a..b", "repositoryUrl": "x", "fluxVersion": "newest", "areas": "x"},
-			`[fluxVersion: Invalid value: "newest": write a release with all its three numbers such as "v2.9.4", or "latest", ` +
-				`repositoryUrl: Invalid value: "x": it is not the URL of a Git repository: ` + writeURL + `, ` +
-				`repositoryBranch: Invalid value: "a..b": a branch must not contain "..", ` +
-				`repositoryType: Unsupported value: "secret": supported values: "private", "public", ` +
-				`repositoryPath: Invalid value: "..": the directory must be inside the repository: write it without "..", ` +
-				`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…", ` +
-				`areas: Forbidden: unknown key, the known ones are fluxVersion, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, ` +
-				`zone: Forbidden: unknown key, the known ones are fluxVersion, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts]`},
-	} {
+	for name, tc := range refusedCases {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			config, err := Parse(tc.data)

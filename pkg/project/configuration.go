@@ -11,6 +11,9 @@
 package project
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"net"
 	"net/url"
 
@@ -82,6 +85,13 @@ func (c *Configuration) Validate() field.ErrorList {
 		errs = append(errs, validateKnownHosts(r, field.NewPath(keyKnownHosts))...)
 	}
 	return errs
+}
+
+// Digest tells two configurations apart, however they were written. It can be the value of a label.
+func (c *Configuration) Digest() string {
+	// Strings and a bool can always be serialized.
+	data, _ := json.Marshal(c)
+	return fmt.Sprintf("%x", sha256.Sum224(data))
 }
 
 // HostPort is the Git server's "name:port". The port is the scheme's default port if the URL has none.

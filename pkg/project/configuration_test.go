@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
@@ -41,4 +42,20 @@ func TestTyped(t *testing.T) {
 	config.Repository.Private = false
 	config.FluxVersion = "2.x"
 	g.Expect(config.Validate()).To(HaveLen(2))
+}
+
+func TestDigest(t *testing.T) {
+	g := NewWithT(t)
+	digest := func(data map[string]string) string {
+		config, err := Parse(data)
+		g.Expect(err).NotTo(HaveOccurred())
+		return config.Digest()
+	}
+	url := "https://example.org/repo"
+	one := digest(map[string]string{"repositoryUrl": url})
+	g.Expect(digest(map[string]string{"repositoryUrl": url + "\n", "repositoryBranch": "main", "fluxVersion": "latest"})).To(Equal(one), "only written differently")
+	g.Expect(digest(map[string]string{"repositoryUrl": url, "repositoryBranch": "next"})).NotTo(Equal(one))
+	g.Expect(digest(map[string]string{"repositoryUrl": url, "fluxVersion": "2.9.4"})).NotTo(Equal(one))
+	g.Expect(digest(nil)).NotTo(Equal(one))
+	g.Expect(validation.IsValidLabelValue(one)).To(BeEmpty())
 }

@@ -33,3 +33,52 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 resources.gardener.cloud/ignore: "true"
 {{- end -}}
 {{- end -}}
+
+{{- define "scrapeAnnotations" -}}
+{{- if .Values.metrics.enableScraping -}}
+prometheus.io/scrape: "true"
+prometheus.io/name: shoot-flux
+prometheus.io/port: "{{ tpl .Values.metricsPort . }}"
+{{- end -}}
+{{- end -}}
+
+{{- /*
+The Secret with the kubeconfig of the garden that gardenlet makes for all extensions of the installation. It is empty where the
+ControllerDeployment has no injectGardenKubeconfig: true: then the extension uses the kubeconfig of gardenlet itself.
+*/ -}}
+{{- define "genericKubeconfigSecretName" -}}
+{{- (.Values.gardener.garden | default dict).genericKubeconfigSecretName | default "" -}}
+{{- end -}}
+
+{{- define "gardenAccessSecretName" -}}
+garden-access-shoot-flux
+{{- end -}}
+
+{{- /*
+The kubeconfig has the absolute path of the token in this directory.
+*/ -}}
+{{- define "gardenMountPath" -}}
+/var/run/secrets/gardener.cloud/garden/generic-kubeconfig
+{{- end -}}
+
+{{- /*
+Without this reference, gardener-resource-manager would collect the Secret with the kubeconfig as garbage.
+*/ -}}
+{{- define "gardenReferenceAnnotation" -}}
+{{- with include "genericKubeconfigSecretName" . -}}
+reference.resources.gardener.cloud/secret-{{ sha256sum . | trunc 8 }}: {{ . }}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+Networks that a project admin must not reach through the seed: the seed's own, and those that the operator lists.
+*/ -}}
+{{- define "hostKeyScanDenyNetworks" -}}
+{{- $networks := list -}}
+{{- $seed := ((.Values.gardener.seed | default dict).spec | default dict).networks | default dict -}}
+{{- $shoot := ((.Values.gardener.shoot | default dict).spec | default dict).networking | default dict -}}
+{{- range list $seed $shoot -}}
+{{- $networks = concat $networks (list .nodes .pods .services | compact) (.blockCIDRs | default list) -}}
+{{- end -}}
+{{- concat $networks .Values.hostKeyScan.denyNetworks | uniq | join "," -}}
+{{- end -}}

@@ -8,6 +8,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -21,6 +22,7 @@ import (
 
 	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	"github.com/gardener/gardener/extensions/pkg/controller/heartbeat"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	gardenerhealthz "github.com/gardener/gardener/pkg/healthz"
 
@@ -122,15 +124,22 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	if err != nil {
 		return err
 	}
+	if err := addReachability(mgr, actuator.Garden); err != nil {
+		return err
+	}
 	classes := options.general.Completed().ExtensionClasses
 	if len(classes) == 0 {
 		classes = []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot}
 	}
-	if err := lifecycle.AddToManager(ctx, mgr, actuator, lifecycle.AddArgs{
+	args := lifecycle.AddArgs{
 		ControllerOptions:         options.lifecycle.Completed().Options(),
 		IgnoreOperationAnnotation: options.reconciler.Completed().IgnoreOperationAnnotation,
 		ExtensionClasses:          classes,
-	}); err != nil {
+	}
+	if options.reconcileOnConfigurationChange {
+		args.Configurations = actuator.Garden
+	}
+	if err := lifecycle.AddToManager(ctx, mgr, actuator, args); err != nil {
 		return fmt.Errorf("failed to add the lifecycle controller: %w", err)
 	}
 	if err := healthcheck.AddToManager(mgr, lifecycle.Type, options.healthCheck.Completed().Options(), classes); err != nil {
@@ -164,10 +173,31 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 	}
 	return &lifecycle.Actuator{
 		Seed:            seed,
-		Garden:          garden.GardenletKubeconfig(seed),
+		Garden:          gardenAccess(seed),
 		Releases:        releases,
-		Sources:         source.NewKeeper(nil),
+		Sources:         source.NewKeeper(options.hostKeyScan.dial()),
 		Events:          mgr.GetEventRecorder("gardener-extension-" + extensionName),
 		GardenerVersion: options.general.Completed().GardenerVersion,
 	}, nil
+}
+
+// gardenAccess is the kubeconfig that gardenlet mounts for the extension, or, where it mounts none, gardenlet's own.
+func gardenAccess(seed client.Reader) *garden.Access {
+	if path := os.Getenv(v1beta1constants.EnvGenericGardenKubeconfig); path != "" {
+		return garden.KubeconfigFile(path)
+	}
+	return garden.GardenletKubeconfig(seed)
+}
+
+// addReachability adds the readiness check "garden". The Deployment's probe leaves it out, because the webhook of the seed
+// works without the garden and must not lose its endpoints.
+func addReachability(mgr manager.Manager, access *garden.Access) error {
+	reachability := garden.NewReachability(access)
+	if err := mgr.Add(reachability); err != nil {
+		return fmt.Errorf("failed to add what asks whether the garden can be reached: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("garden", reachability.Check); err != nil {
+		return fmt.Errorf("failed to add the readiness check of the garden: %w", err)
+	}
+	return nil
 }

@@ -24,8 +24,8 @@ import (
 // extensionName is the name of the extension, to which Gardener's library adds the prefix gardener-extension-.
 const extensionName = "shoot-flux"
 
-// options are the command line options of the extension: those that Gardener's extensions have, and where Flux releases
-// come from.
+// options are the command line options of the extension: those that Gardener's extensions have, where Flux releases
+// come from, which Git servers are asked for their host keys, and when changes in the garden reach the shoots.
 type options struct {
 	rest        *extensionscmdcontroller.RESTOptions
 	manager     *extensionscmdcontroller.ManagerOptions
@@ -36,6 +36,10 @@ type options struct {
 	heartbeat   *extensionsheartbeatcmd.Options
 	webhook     *extensionscmdwebhook.AddToManagerOptions
 	releasesURL string
+
+	hostKeyScan hostKeyScan
+
+	reconcileOnConfigurationChange bool
 
 	all extensionscmdcontroller.OptionAggregator
 }
@@ -73,6 +77,9 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.all.AddFlags(flags)
 	flags.StringVar(&o.releasesURL, "flux-releases-url", release.DefaultBaseURL,
 		"The URL of Flux's releases, or of a mirror with the same layout, from which releases that are not built in are downloaded.")
+	o.hostKeyScan.addFlags(flags)
+	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
+		"Whether a change of a project's ConfigMap flux-config reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
 }
 
 func (o *options) newWebhook(mgr manager.Manager) (*extensionswebhook.Webhook, error) {
@@ -85,6 +92,9 @@ func (o *options) complete() error {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	if err := o.heartbeat.Validate(); err != nil {
+		return fmt.Errorf("invalid command line: %w", err)
+	}
+	if err := o.hostKeyScan.complete(); err != nil {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	return nil

@@ -32,7 +32,7 @@ type Actuator struct {
 	// Seed is a client of the seed that doesn't cache.
 	Seed client.Client
 	// Garden is the way into the garden.
-	Garden garden.Access
+	Garden *garden.Access
 	// Releases are the Flux releases that can be installed.
 	Releases *release.Catalogue
 	// Sources keeps the credentials of projects in the garden.
@@ -85,10 +85,11 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 		return err
 	}
 	log.Info("Applying Flux", "version", flux.Version, "origin", flux.Origin, "digest", flux.Digest)
-	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, installation.data); err != nil {
+	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, nil, installation.data); err != nil {
 		return err
 	}
-	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Configuration, data); err != nil {
+	labels := map[string]string{managedresource.ConfigurationDigestLabel: configuration.Digest()}
+	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Configuration, labels, data); err != nil {
 		return err
 	}
 	return a.checkResourceManager(ctx, ex.Namespace, shoot)

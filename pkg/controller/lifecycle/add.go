@@ -13,8 +13,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	"github.com/gardener/gardener/extensions/pkg/controller/extension"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 )
 
 const (
@@ -37,11 +40,22 @@ type AddArgs struct {
 	IgnoreOperationAnnotation bool
 	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
 	ExtensionClasses []extensionsv1alpha1.ExtensionClass
+	// Configurations is the way into the garden in which the ConfigMaps flux-config are watched, so that a change reaches
+	// the shoots of the project at once. Without it, a change reaches a shoot when gardenlet next reconciles it.
+	Configurations *garden.Access
 }
 
 // AddToManager adds the controller that reconciles Extensions of type shoot-flux by the actuator.
 func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs) error {
 	args.ControllerOptions.RateLimiter = workqueue.NewTypedWithMaxWaitRateLimiter(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request](), maxRetryDelay)
+	var watches extensionscontroller.WatchBuilder
+	if args.Configurations != nil {
+		watch, err := watchConfigurations(ctx, mgr, args.Configurations)
+		if err != nil {
+			return err
+		}
+		watches.Register(watch)
+	}
 	return extension.Add(mgr, extension.AddArgs{
 		Actuator:                  actuator,
 		ControllerOptions:         args.ControllerOptions,
@@ -49,6 +63,7 @@ func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.A
 		FinalizerSuffix:           Type,
 		Predicates:                extension.DefaultPredicates(ctx, mgr, args.IgnoreOperationAnnotation),
 		Type:                      Type,
+		WatchBuilder:              watches,
 		IgnoreOperationAnnotation: args.IgnoreOperationAnnotation,
 		ExtensionClasses:          args.ExtensionClasses,
 	})

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -174,6 +175,7 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 	return mgr, lifecycle.AddToManager(ctx, mgr, actuator, lifecycle.AddArgs{
 		ControllerOptions: controller.Options{MaxConcurrentReconciles: 1},
 		ExtensionClasses:  []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
+		Configurations:    actuator.Garden,
 	})
 }
 
@@ -190,13 +192,18 @@ type shoot struct {
 // and gardener-resource-manager, the last with the arguments that the webhook gives it.
 func newShoot(t *testing.T, resourceManagerArgs ...string) *shoot {
 	shared.projects++
-	name := fmt.Sprintf("p%d", shared.projects)
-	s := &shoot{Gomega: NewWithT(t), ctx: t.Context(), project: "garden-" + name, control: "shoot--" + name + "--one"}
-	s.object = &gardencorev1beta1.Shoot{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: "one"}}
+	project := fmt.Sprintf("garden-p%d", shared.projects)
+	NewWithT(t).Expect(shared.gardenClient.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: project}})).To(Succeed())
+	return newShootOf(t, project, "one", resourceManagerArgs...)
+}
+
+// newShootOf is newShoot in an existing project.
+func newShootOf(t *testing.T, project, name string, resourceManagerArgs ...string) *shoot {
+	s := &shoot{Gomega: NewWithT(t), ctx: t.Context(), project: project, control: "shoot--" + strings.TrimPrefix(project, "garden-") + "--" + name}
+	s.object = &gardencorev1beta1.Shoot{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: name}}
 	s.extension = &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: lifecycle.Type}}
 	s.extension.Spec.Type = lifecycle.Type
 
-	s.Expect(shared.gardenClient.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.project}})).To(Succeed())
 	s.Expect(shared.seedClient.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.control, Labels: map[string]string{
 		v1beta1constants.GardenRole: v1beta1constants.GardenRoleShoot,
 	}}})).To(Succeed())

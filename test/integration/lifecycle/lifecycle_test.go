@@ -5,6 +5,7 @@
 package lifecycle_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -19,10 +20,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -177,6 +180,75 @@ func TestAMistakeLeavesWhatRunsAlone(t *testing.T) {
 	s.Expect(unchanged.ResourceVersion).To(Equal(installation.ResourceVersion))
 	unchanged, _ = s.managedResource(managedresource.Configuration)
 	s.Expect(unchanged.ResourceVersion).To(Equal(configuration.ResourceVersion))
+}
+
+// digest is of the configuration that the shoot has.
+func (s *shoot) digest(g Gomega) string {
+	managedResource := &resourcesv1alpha1.ManagedResource{}
+	g.Expect(shared.seedClient.Get(s.ctx, client.ObjectKey{Namespace: s.control, Name: managedresource.Configuration}, managedResource)).To(Succeed())
+	return managedResource.Labels[managedresource.ConfigurationDigestLabel]
+}
+
+func digestOf(s *shoot, data map[string]string) string {
+	configuration, err := project.Parse(data)
+	s.Expect(err).NotTo(HaveOccurred())
+	return configuration.Digest()
+}
+
+// Nobody but the project's admin does anything here.
+func TestAChangeOfTheConfigurationReachesTheShootAtOnce(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	other := newShoot(t, targetNamespace)
+	other.configure(publicRepository)
+	other.operate("reconcile")
+	other.expectSuccess()
+	untouched := other.extension.Status.LastOperation.LastUpdateTime
+
+	branch := maps.Clone(publicRepository)
+	branch["repositoryBranch"] = "next"
+	s.configure(branch)
+	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, branch))) }, patience).Should(Succeed())
+	s.expectSuccess()
+
+	s.configure(map[string]string{"fluxVersion": "newest"})
+	s.expectFailure("fluxVersion")
+	s.configure(publicRepository)
+	s.expectSuccess()
+	s.Expect(s.digest(s)).To(Equal(digestOf(s, publicRepository)))
+
+	other.lastOperation(other)
+	s.Expect(other.extension.Status.LastOperation.LastUpdateTime).To(Equal(untouched), "another project's shoot")
+}
+
+func TestAChangeOfTheConfigurationDisturbsNobody(t *testing.T) {
+	for name, change := range map[string]func(*shoot){
+		"hibernated": func(s *shoot) { s.object.Spec.Hibernation = &gardencorev1beta1.Hibernation{Enabled: new(true)} },
+		"failed": func(s *shoot) {
+			s.object.Status.LastOperation = &gardencorev1beta1.LastOperation{Type: gardencorev1beta1.LastOperationTypeReconcile, State: gardencorev1beta1.LastOperationStateFailed}
+		},
+		"deleted": func(s *shoot) { s.object.DeletionTimestamp = new(metav1.Now()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShoot(t, targetNamespace)
+			s.configure(publicRepository)
+			s.operate("reconcile")
+			s.expectSuccess()
+			change(s)
+			s.syncCluster()
+			awake := newShootOf(t, s.project, "two", targetNamespace)
+			awake.operate("reconcile")
+			awake.expectSuccess()
+
+			s.configure(map[string]string{"fluxVersion": "v2.9.4"})
+			s.Eventually(func(g Gomega) {
+				g.Expect(awake.digest(g)).To(Equal(digestOf(s, map[string]string{"fluxVersion": "v2.9.4"})))
+			}, patience).Should(Succeed())
+			s.Consistently(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, publicRepository))) }, time.Second).Should(Succeed())
+		})
+	}
 }
 
 func TestLatestWithoutTheReleaseServer(t *testing.T) {

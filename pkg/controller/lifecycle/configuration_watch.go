@@ -1,0 +1,160 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+	"github.com/gardener/gardener/pkg/extensions"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+)
+
+const (
+	// pace is the time between the reconciliations of two shoots of a project after its configuration has changed, so that
+	// many of them don't ask the garden and the Git server at the same moment.
+	pace = 100 * time.Millisecond
+
+	// projectField is the index of Clusters by the namespace of their Shoot in the garden.
+	projectField = "spec.shoot.metadata.namespace"
+)
+
+// configurationWatch reconciles the shoots of a project as soon as its configuration in the garden is another one than the
+// one that they have.
+//
+// What a shoot has is told by a label of its ManagedResource. So neither a restart of the extension nor a new connection
+// to the garden reconciles anything by itself, and a change that happened meanwhile is not missed.
+type configurationWatch struct {
+	// seed caches, and has the index projectField.
+	seed client.Reader
+	log  logr.Logger
+}
+
+// watchConfigurations adds the watch to a controller.
+func watchConfigurations(ctx context.Context, mgr manager.Manager, access *garden.Access) (func(controller.Controller) error, error) {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &extensionsv1alpha1.Cluster{}, projectField, projectOfCluster); err != nil {
+		return nil, fmt.Errorf("failed to index Clusters by the namespace of their Shoot: %w", err)
+	}
+	w := &configurationWatch{seed: mgr.GetClient(), log: mgr.GetLogger().WithName("configuration-watch")}
+	return func(c controller.Controller) error {
+		return c.Watch(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+			watch := garden.ConfigMapWatch{Access: access, Name: project.ConfigMapName, Log: w.log, Seen: func(ctx context.Context, old, configMap *corev1.ConfigMap) {
+				w.enqueue(ctx, queue, old, configMap)
+			}}
+			go watch.Run(ctx)
+			return nil
+		}))
+	}, nil
+}
+
+func projectOfCluster(object client.Object) []string {
+	cluster, ok := object.(*extensionsv1alpha1.Cluster)
+	if !ok {
+		return nil
+	}
+	shoot := &metav1.PartialObjectMetadata{}
+	if err := json.Unmarshal(cluster.Spec.Shoot.Raw, shoot); err != nil {
+		return nil
+	}
+	return []string{shoot.Namespace}
+}
+
+func (w *configurationWatch) enqueue(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request], old, configMap *corev1.ConfigMap) {
+	log := w.log.WithValues("namespace", configMap.Namespace)
+	requests, err := w.outdated(ctx, old, configMap)
+	if err != nil {
+		log.Error(err, "Failed to find the shoots of a project")
+		return
+	}
+	for i, request := range requests {
+		queue.AddAfter(request, time.Duration(i)*pace)
+	}
+	if len(requests) > 0 {
+		log.Info("The configuration of the project has changed", "shoots", len(requests))
+	}
+}
+
+// outdated returns the Extensions of the project that are to be reconciled because of its ConfigMap.
+func (w *configurationWatch) outdated(ctx context.Context, old, configMap *corev1.ConfigMap) ([]reconcile.Request, error) {
+	changed := old != nil && !maps.Equal(old.Data, configMap.Data)
+	var digest string
+	if configuration, err := project.Parse(configMap.Data); err == nil {
+		digest = configuration.Digest()
+	}
+
+	clusters := &extensionsv1alpha1.ClusterList{}
+	if err := w.seed.List(ctx, clusters, client.MatchingFields{projectField: configMap.Namespace}); err != nil {
+		return nil, fmt.Errorf("failed to list the Clusters of the seed: %w", err)
+	}
+	var requests []reconcile.Request
+	for _, cluster := range clusters.Items {
+		ex := &extensionsv1alpha1.Extension{}
+		key := client.ObjectKey{Namespace: cluster.Name, Name: Type}
+		if err := w.seed.Get(ctx, key, ex); client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("failed to read Extension %s of the seed: %w", key, err)
+		} else if err != nil {
+			continue
+		}
+		shoot, err := extensions.ShootFromCluster(&cluster)
+		if err != nil || !mayReconcile(ex, shoot) {
+			continue
+		}
+		if current, err := w.isCurrent(ctx, ex, digest); err != nil {
+			return nil, err
+		} else if changed || !current {
+			requests = append(requests, reconcile.Request{NamespacedName: key})
+		}
+	}
+	return requests, nil
+}
+
+// isCurrent tells whether the Extension was last reconciled, with success, for the configuration with this digest.
+func (w *configurationWatch) isCurrent(ctx context.Context, ex *extensionsv1alpha1.Extension, digest string) (bool, error) {
+	if ex.Status.LastOperation.State != gardencorev1beta1.LastOperationStateSucceeded {
+		return false, nil
+	}
+	key := client.ObjectKey{Namespace: ex.Namespace, Name: managedresource.Configuration}
+	managedResource := &resourcesv1alpha1.ManagedResource{}
+	if err := w.seed.Get(ctx, key, managedResource); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("failed to read ManagedResource %s of the seed: %w", key, err)
+	}
+	return managedResource.Labels[managedresource.ConfigurationDigestLabel] == digest, nil
+}
+
+// mayReconcile tells whether the Extension may be reconciled although gardenlet does not ask for it. If not, gardenlet will
+// ask for it in time: it is about to, or the shoot leaves the seed, sleeps, or has been given up until its owner tries again.
+func mayReconcile(ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) bool {
+	_, operation := ex.Annotations[v1beta1constants.GardenerOperation]
+	switch {
+	case shoot == nil, shoot.DeletionTimestamp != nil, extensionscontroller.IsShootFailed(shoot), v1beta1helper.HibernationIsEnabled(shoot), shoot.Status.IsHibernated:
+		return false
+	case operation, ex.DeletionTimestamp != nil, ex.Status.LastOperation == nil:
+		return false
+	}
+	return v1beta1helper.ComputeOperationType(ex.ObjectMeta, ex.Status.LastOperation) == gardencorev1beta1.LastOperationTypeReconcile && !extensionscontroller.IsMigrated(ex) ||
+		ex.Status.LastOperation.Type == gardencorev1beta1.LastOperationTypeCreate
+}
