@@ -6,9 +6,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager/signals"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/cmd/gardener-extension-shoot-flux/app"
@@ -16,7 +16,7 @@ import (
 
 func main() {
 	if err := app.NewCommand().ExecuteContext(signals.SetupSignalHandler()); err != nil {
-		log.Log.Error(err, "The extension stopped")
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }

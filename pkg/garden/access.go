@@ -19,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -104,9 +105,7 @@ func (a *Access) connect(kubeconfig []byte) (*Connection, error) {
 // scheme has the two kinds that are read and written in the garden.
 var scheme = func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
-	if err := corev1.AddToScheme(scheme); err != nil {
-		panic(err)
-	}
+	utilruntime.Must(corev1.AddToScheme(scheme))
 	return scheme
 }()
 

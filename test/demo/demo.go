@@ -58,7 +58,7 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	s := &story{out: options.Out, kubeconfigs: options.Kubeconfigs, repository: repository}
+	s := &story{out: options.Out, dir: options.Dir, kubeconfigs: options.Kubeconfigs, repository: repository}
 	for _, chapter := range []func(context.Context) error{
 		s.operator, s.projectAdmin, s.shootOwner, s.registerKey, s.firstSync, s.change, s.developer, s.table,
 	} {
@@ -72,6 +72,7 @@ func Run(ctx context.Context, options Options) error {
 // story is what the chapters of the demo share.
 type story struct {
 	out         io.Writer
+	dir         string
 	kubeconfigs string
 	repository  *gitserver.Repository
 
@@ -107,8 +108,10 @@ func (s *story) projectAdmin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.say("The Git server's host keys are written down, because the extension does not ask servers on a seed's own machine for theirs.")
 	return s.kubectl(ctx, garden, "-n", projectNamespace, "create", "configmap", "flux-config",
-		"--from-literal=fluxVersion=v2.9.4", "--from-literal=repositoryUrl="+url, "--from-literal=repositoryType=private")
+		"--from-literal=fluxVersion=v2.9.4", "--from-literal=repositoryUrl="+url, "--from-literal=repositoryType=private",
+		"--from-file=knownHosts="+filepath.Join(s.dir, "git", "known_hosts"))
 }
 
 func (s *story) shootOwner(ctx context.Context) error {

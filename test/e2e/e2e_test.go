@@ -61,7 +61,7 @@ func TestPrivateRepository(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "private")
 	repository := p.newRepository(false)
-	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
+	p.configure(p.private(repository))
 	first := p.newShoot("one")
 	p.registerKey(repository)
 	first.expectSucceeded()
@@ -88,7 +88,7 @@ func TestProjectsAreApart(t *testing.T) {
 	t.Parallel()
 	admin, stranger := newProject(t, "apart"), newProject(t, "stranger")
 	repository, otherRepository := admin.newRepository(false), stranger.newRepository(false)
-	configuration := map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": admin.sshURL(repository), "repositoryType": "private"}
+	configuration := admin.private(repository)
 	admin.configure(configuration)
 	stranger.configure(configuration)
 	shoot, strangers := admin.newShoot("one"), stranger.newShoot("one")
@@ -99,8 +99,7 @@ func TestProjectsAreApart(t *testing.T) {
 	strangers.expectSourceError("does not exist, or the key is not registered for it")
 	stranger.Expect(stranger.sourceSecret().Data["identity"]).NotTo(Equal(admin.sourceSecret().Data["identity"]))
 
-	configuration["repositoryUrl"] = stranger.sshURL(otherRepository)
-	stranger.configure(configuration)
+	stranger.configure(stranger.private(otherRepository))
 	strangers.reconcile()
 	strangers.expectSynced(otherRepository, gitserver.DefaultBranch)
 }
@@ -138,7 +137,7 @@ func TestMistakes(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "mistakes")
 	repository := p.newRepository(false)
-	configuration := map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"}
+	configuration := p.private(repository)
 	shoot := p.newShoot("one")
 	shoot.expectError("ConfigMap garden-mistakes/flux-config does not exist in the garden: create it")
 
@@ -146,12 +145,18 @@ func TestMistakes(t *testing.T) {
 	shoot.expectError("ConfigMap garden-mistakes/flux-config in the garden is not valid: ")
 	shoot.expectError("fluxVersion")
 
+	delete(configuration, "knownHosts")
 	p.configure(configuration)
+	shoot.expectError("secret garden-mistakes/flux-source in the garden: could not ask 127.0.0.1:")
+	shoot.expectError("knownHosts")
+
+	p.configure(p.private(repository))
 	shoot.expectSucceeded()
 	shoot.expectSourceError("unable to authenticate")
 	p.registerKey(repository)
 	shoot.expectSynced(repository, gitserver.DefaultBranch)
 
+	configuration = p.private(repository)
 	configuration["repositoryBranch"] = "nowhere"
 	p.configure(configuration)
 	shoot.reconcile()
@@ -183,7 +188,7 @@ func TestGardenletKubeconfigIsRotated(t *testing.T) {
 func TestExtensionIsKilledInTheMiddle(t *testing.T) {
 	p := newProject(t, "killed")
 	repository := p.newRepository(false)
-	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
+	p.configure(p.private(repository))
 	shoot := p.newShoot("one")
 	p.registerKey(repository) // the key is made, so a reconciliation is under way
 	key := p.sourceSecret()
@@ -220,7 +225,7 @@ func TestResync(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "resync")
 	repository := p.newRepository(false)
-	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
+	p.configure(p.private(repository))
 	shoot := p.newShoot("one")
 	p.registerKey(repository)
 	shoot.expectSucceeded()
@@ -295,7 +300,7 @@ func TestExtensionIsSwitchedOff(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "off")
 	repository := p.newRepository(false)
-	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": p.sshURL(repository), "repositoryType": "private"})
+	p.configure(p.private(repository))
 	shoot := p.newShoot("one")
 	p.registerKey(repository)
 	shoot.expectSynced(repository, gitserver.DefaultBranch)

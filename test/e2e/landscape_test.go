@@ -132,10 +132,14 @@ func (p *projectAdmin) newRepository(public bool) *gitserver.Repository {
 	return repository
 }
 
-func (p *projectAdmin) sshURL(repository *gitserver.Repository) string {
+// private is the configuration for a private repository. The extension does not ask servers on the loopback interface for
+// their host keys.
+func (p *projectAdmin) private(repository *gitserver.Repository) map[string]string {
 	url, err := repository.SSHURL()
 	p.Expect(err).NotTo(HaveOccurred())
-	return url
+	knownHosts, err := shared.Git.KnownHosts()
+	p.Expect(err).NotTo(HaveOccurred())
+	return map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": url, "repositoryType": "private", "knownHosts": string(knownHosts)}
 }
 
 // sourceSecret is the project's Secret flux-source in the garden.

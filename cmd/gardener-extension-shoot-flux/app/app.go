@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
@@ -55,6 +56,7 @@ func NewCommand() *cobra.Command {
 }
 
 func run(ctx context.Context, options *options) error {
+	log.SetLogger(options.manager.Completed().Logger)
 	mgr, err := newManager(options)
 	if err != nil {
 		return err
