@@ -17,7 +17,7 @@ bin="$repo/bin"
 state="$bin/.build" # logs, stamps and unfinished programs
 
 group_envtest="etcd kube-apiserver kubectl"
-group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager source-controller kustomize-controller helm"
+group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager gardener-apiserver gardener-admission-controller gardener-controller-manager gardener-scheduler source-controller kustomize-controller helm"
 group_chart="helm yq"
 group_lint="golangci-lint"
 
@@ -44,7 +44,7 @@ describe() {
     package="$module/cmd/$1" ;;
   etcd)
     module=go.etcd.io/etcd/server/v3 package="$module" version_variable= ;;
-  gardener-resource-manager) # from the root module: the Gardener that the extension is compiled against
+  gardener-*) # from the root module: the Gardener that the extension is compiled against
     dir="$repo" module=github.com/gardener/gardener package="$module/cmd/$1" ;;
   source-controller | kustomize-controller)
     dir="$repo/hack/tools/$1" module="github.com/fluxcd/$1" package="$module" version_variable= ;;

@@ -95,11 +95,8 @@ func (s *story) operator(ctx context.Context) error {
 	if err := s.kubectl(ctx, garden, "apply", "-f", "example/controller-registration.yaml"); err != nil {
 		return err
 	}
-	s.say("gardenlet installs the chart in the seed, and the extension sends its heartbeat:")
-	if err := s.until(ctx, seed, "-n", "extension-shoot-flux", "get", "lease", "gardener-extension-heartbeat"); err != nil {
-		return err
-	}
-	return s.kubectl(ctx, seed, "-n", "extension-shoot-flux", "get", "lease,deployment,serviceaccount")
+	s.say("Gardener installs the chart in a seed as soon as a Shoot there needs it.")
+	return s.kubectl(ctx, garden, "get", "controllerregistrations,controllerdeployments")
 }
 
 func (s *story) projectAdmin(ctx context.Context) error {
@@ -125,7 +122,15 @@ func (s *story) shootOwner(ctx context.Context) error {
 		return err
 	}
 	s.reached("Shoot created", s.shootCreated)
-	return nil
+	s.say("gardener-controller-manager has noticed that the seed needs the extension, and gardenlet has installed it there:")
+	if err := s.kubectl(ctx, garden, "get", "controllerinstallations"); err != nil {
+		return err
+	}
+	namespace, err := s.try(ctx, seed, "get", "namespaces", "-l", "controllerregistration.core.gardener.cloud/name=shoot-flux", "-o", "jsonpath={.items[0].metadata.name}")
+	if err != nil {
+		return err
+	}
+	return s.kubectl(ctx, seed, "-n", namespace, "get", "lease,deployment,serviceaccount")
 }
 
 // untilCreated shows the progress of the Shoot's creation.

@@ -15,27 +15,19 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
-	"github.com/gardener/gardener/pkg/controllerutils"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
-
-// gardenletCertificateLifetime is long enough for a landscape that somebody plays with.
-const gardenletCertificateLifetime = 30 * 24 * time.Hour
 
 // Options configure a landscape.
 type Options struct {
@@ -46,6 +38,8 @@ type Options struct {
 	Kubeconfigs string
 	// Bin has the programs.
 	Bin process.Binaries
+	// OldLandscape makes a landscape as Gardener's were before the SeedAuthorizer: gardenlets may do everything in the garden.
+	OldLandscape bool
 	// Progress gets a line for each thing that became ready.
 	Progress io.Writer
 	// Log gets the log of what runs in this process.
@@ -54,22 +48,24 @@ type Options struct {
 
 // Landscape is a running landscape.
 type Landscape struct {
-	// Garden and Seed are running clusters.
-	Garden, Seed *cluster.Cluster
-	// GardenClient and SeedClient have all rights, and know Gardener's kinds.
+	// Garden is the running garden.
+	Garden *garden.Garden
+	// Seed is the first seed; Seeds are all, see [Landscape.AddSeed].
+	Seed  *Seed
+	Seeds []*Seed
+	// GardenClient has all rights in the garden, SeedClient in the first seed. They know Gardener's kinds.
 	GardenClient, SeedClient client.Client
 	// Git is the running Git server.
 	Git *gitserver.Server
 
-	options   Options
-	version   string // of Gardener
-	etcd      *cluster.Etcd
-	gardenlet *gardenlet.Gardenlet
-	shoots    shoots
-	extension registeredExtension
-	cancel    context.CancelFunc
-	exited    chan error
-	closers   []io.Closer
+	options  Options
+	version  string // of Gardener
+	etcd     *cluster.Etcd
+	shoots   shoots
+	lifetime context.Context //nolint:containedctx // of what runs in this process, ended by cancel
+	cancel   context.CancelFunc
+	exited   chan error
+	closers  []io.Closer
 }
 
 // Start starts a landscape without projects, shoots and extension. If that fails, nothing is left running.
@@ -89,7 +85,7 @@ func Start(ctx context.Context, options Options) (_ *Landscape, err error) {
 
 	// The programs live as long as the landscape, not only as long as its start may take.
 	lifetime, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &Landscape{options: options, version: version, cancel: cancel, exited: make(chan error, 1)}
+	l := &Landscape{options: options, version: version, lifetime: lifetime, cancel: cancel, exited: make(chan error, 1)}
 	l.shoots.landscape = l
 	defer func() {
 		if err != nil {
@@ -103,25 +99,28 @@ func Start(ctx context.Context, options Options) (_ *Landscape, err error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if err := l.startGardenlet(lifetime); err != nil {
+	if err := l.startGardenlet(lifetime, l.Seed); err != nil {
 		return nil, err
 	}
-	go l.installRegisteredExtension(lifetime)
 	return l, nil
 }
 
 // Stop ends all programs, in the reverse order. It reports those that had ended by themselves.
 func (l *Landscape) Stop() error {
 	l.cancel()
-	errs := []error{l.extension.stop()}
-	if l.gardenlet != nil {
-		errs = append(errs, l.gardenlet.Stop())
+	var errs []error
+	for _, s := range l.Seeds {
+		if s.gardenlet != nil {
+			errs = append(errs, s.gardenlet.Stop())
+			s.gardenlet = nil
+		}
 	}
 	errs = append(errs, l.shoots.stop())
-	for _, c := range []*cluster.Cluster{l.Seed, l.Garden} {
-		if c != nil {
-			errs = append(errs, c.Stop())
-		}
+	for _, s := range l.Seeds {
+		errs = append(errs, s.stop())
+	}
+	if l.Garden != nil {
+		errs = append(errs, l.Garden.Stop())
 	}
 	if l.etcd != nil {
 		errs = append(errs, l.etcd.Stop())
@@ -176,78 +175,21 @@ func (l *Landscape) startClusters(ctx context.Context) (err error) {
 }
 
 func (l *Landscape) startGarden(ctx context.Context) (err error) {
-	if l.Garden, err = cluster.Start(ctx, "garden", l.etcd); err != nil {
+	if l.Garden, err = garden.Start(ctx, garden.Options{Etcd: l.etcd, WithoutSeedAuthorizer: l.options.OldLandscape}); err != nil {
 		return fmt.Errorf("failed to start the garden: %w", err)
 	}
-	if l.GardenClient, err = client.New(gardenlet.GardenConfig(l.Garden.AdminConfig), client.Options{Scheme: kubernetes.GardenScheme}); err != nil {
+	if l.GardenClient, err = client.New(l.Garden.AdminConfig, client.Options{Scheme: kubernetes.GardenScheme}); err != nil {
 		return err
 	}
-	if err := gardenlet.InstallGarden(ctx, l.Garden.AdminConfig); err != nil {
-		return err
-	}
-	return errors.Join(l.allowGardenlet(ctx), l.writeKubeconfig("garden", l.Garden))
+	return l.writeKubeconfig("garden", l.Garden.Cluster)
 }
 
 func (l *Landscape) startSeed(ctx context.Context) (err error) {
-	if l.Seed, err = cluster.Start(ctx, "seed", l.etcd); err != nil {
-		return fmt.Errorf("failed to start the seed: %w", err)
-	}
-	if l.SeedClient, err = client.New(l.Seed.AdminConfig, client.Options{Scheme: kubernetes.SeedScheme}); err != nil {
+	if l.Seed, err = l.startSeedCluster(ctx, "seed", gardenlet.DefaultSeedName); err != nil {
 		return err
 	}
-	if err := gardenlet.InstallSeed(ctx, l.Seed.AdminConfig); err != nil {
-		return err
-	}
-	if err := l.Seed.StartControllers(ctx); err != nil {
-		return fmt.Errorf("failed to start the controllers of the seed: %w", err)
-	}
-	return l.writeKubeconfig("kubeconfig", l.Seed)
-}
-
-func (l *Landscape) startGardenlet(ctx context.Context) (err error) {
-	l.gardenlet, err = gardenlet.Start(ctx, gardenlet.Options{
-		Garden:             l.Garden.AdminConfig,
-		Seed:               l.Seed.AdminConfig,
-		GardenerVersion:    l.version,
-		Bin:                l.options.Bin,
-		Dir:                l.options.Dir,
-		Log:                l.options.Log.WithName("gardenlet"),
-		ShootCluster:       l.shoots.ensureCluster,
-		DeployWorkers:      l.shoots.deployWorkers,
-		DestroyWorkers:     l.shoots.destroyWorkers,
-		DeleteShootCluster: l.shoots.deleteCluster,
-	})
-	if err != nil {
-		return fmt.Errorf("failed to start the stand-in for gardenlet: %w", err)
-	}
-	l.progress("gardenlet is ready")
-	return nil
-}
-
-// allowGardenlet gives gardenlet all rights in the garden, as in landscapes without the SeedAuthorizer.
-func (l *Landscape) allowGardenlet(ctx context.Context) error {
-	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: v1beta1constants.SeedsGroup}}
-	_, err := controllerutils.GetAndCreateOrMergePatch(ctx, l.GardenClient, binding, func() error {
-		binding.RoleRef = rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}
-		binding.Subjects = []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: v1beta1constants.SeedsGroup}}
-		return nil
-	})
-	return err
-}
-
-// WriteGardenletKubeconfig gives gardenlet a new client certificate for the garden and writes it to Secret
-// garden/gardenlet-kubeconfig of the seed, as gardenlet does when it rotates its certificate.
-func (l *Landscape) WriteGardenletKubeconfig(ctx context.Context, lifetime time.Duration) error {
-	kubeconfig, err := l.Garden.ClientCertKubeconfig(v1beta1constants.SeedUserNamePrefix+gardenlet.DefaultSeedName, []string{v1beta1constants.SeedsGroup}, lifetime)
-	if err != nil {
-		return err
-	}
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1beta1constants.GardenNamespace, Name: "gardenlet-kubeconfig"}}
-	_, err = controllerutils.GetAndCreateOrMergePatch(ctx, l.SeedClient, secret, func() error {
-		secret.Data = map[string][]byte{kubernetes.KubeConfig: kubeconfig}
-		return nil
-	})
-	return err
+	l.SeedClient, l.Seeds = l.Seed.Client, []*Seed{l.Seed}
+	return l.writeKubeconfig("kubeconfig", l.Seed.Cluster)
 }
 
 func (l *Landscape) writeKubeconfig(name string, c *cluster.Cluster) error {
@@ -269,8 +211,11 @@ func (l *Landscape) writeKubeconfig(name string, c *cluster.Cluster) error {
 
 // CreateProject creates a project with its namespace in the garden, and returns the namespace.
 func (l *Landscape) CreateProject(ctx context.Context, name string) (string, error) {
-	return gardenlet.CreateProject(ctx, l.Garden.AdminConfig, name)
+	return l.Garden.CreateProject(ctx, name)
 }
+
+// ExtensionProcess returns the extension's process in the first seed, or nil while Gardener has not installed it there.
+func (l *Landscape) ExtensionProcess() *process.Process { return l.Seed.ExtensionProcess() }
 
 // lineWriter lets several goroutines write lines.
 type lineWriter struct {

@@ -68,7 +68,7 @@ func Start(ctx context.Context, name string, etcd *Etcd, apiServerArgs ...string
 	if c.pki, err = newPKI(filepath.Join(etcd.options.Dir, name, "pki"), name); err != nil {
 		return nil, fmt.Errorf("failed to create the PKI of cluster %s: %w", name, err)
 	}
-	if c.CA, err = c.pki.ca.pem(); err != nil {
+	if c.CA, err = c.pki.ca.PEM(); err != nil {
 		return nil, fmt.Errorf("failed to encode the CA of cluster %s: %w", name, err)
 	}
 	port, err := process.FreePort()
@@ -85,7 +85,7 @@ func Start(ctx context.Context, name string, etcd *Etcd, apiServerArgs ...string
 	ready := func(ctx context.Context) error {
 		return readiness.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	}
-	c.APIServer, err = etcd.start(ctx, name+"-kube-apiserver", "kube-apiserver", ready, c.apiServerArgs(port, apiServerArgs)...)
+	c.APIServer, err = etcd.StartProgram(ctx, name+"-kube-apiserver", "kube-apiserver", ready, c.apiServerArgs(port, apiServerArgs)...)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func StartEtcd(ctx context.Context, options Options) (*Etcd, error) {
 		return nil, err
 	}
 	e := &Etcd{options: options, url: "http://" + net.JoinHostPort(loopback, strconv.Itoa(port))}
-	e.Process, err = e.start(ctx, "etcd", "etcd", process.AnswersOK(e.url+"/health"),
+	e.Process, err = e.StartProgram(ctx, "etcd", "etcd", process.AnswersOK(e.url+"/health"),
 		"--name=landscape",
 		"--data-dir="+data,
 		"--listen-client-urls="+e.url,
@@ -77,8 +77,14 @@ func (e *Etcd) Stop() error {
 	return e.Process.Stop()
 }
 
-// start runs one of the landscape's programs under a name that is unique in the landscape, and reports when it is ready.
-func (e *Etcd) start(ctx context.Context, name, program string, ready func(context.Context) error, args ...string) (*process.Process, error) {
+// URL is where etcd listens.
+func (e *Etcd) URL() string { return e.url }
+
+// Dir is the directory of the landscape's state.
+func (e *Etcd) Dir() string { return e.options.Dir }
+
+// StartProgram runs one of the landscape's programs under a name that is unique in the landscape, and reports when it is ready.
+func (e *Etcd) StartProgram(ctx context.Context, name, program string, ready func(context.Context) error, args ...string) (*process.Process, error) {
 	path, err := e.options.Bin.Path(program)
 	if err != nil {
 		return nil, err

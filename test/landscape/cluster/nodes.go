@@ -107,7 +107,7 @@ func (c *Cluster) startComponent(ctx context.Context, program string, ready func
 	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
 		return nil, fmt.Errorf("failed to write the kubeconfig of %s of cluster %s: %w", program, c.Name, err)
 	}
-	return c.etcd.start(ctx, c.Name+"-"+program, program, ready, append([]string{"--kubeconfig=" + file}, args...)...)
+	return c.etcd.StartProgram(ctx, c.Name+"-"+program, program, ready, append([]string{"--kubeconfig=" + file}, args...)...)
 }
 
 // accountsReady is satisfied once pods can be created in namespace default: its ServiceAccount and CA are there.

@@ -26,12 +26,13 @@ import (
 const certificateLifetime = 30 * 24 * time.Hour
 
 // authority is a certificate authority: of a cluster (servers and clients), or of the requests that its aggregator forwards.
-type authority struct {
+type Authority struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
 }
 
-func newAuthority(name string) (*authority, error) {
+// NewAuthority makes an authority with a key of its own.
+func NewAuthority(name string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -40,16 +41,16 @@ func newAuthority(name string) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &authority{certificate: certificate, key: key}, nil
+	return &Authority{certificate: certificate, key: key}, nil
 }
 
-// pem is the authority's certificate.
-func (a *authority) pem() ([]byte, error) {
+// PEM is the authority's certificate.
+func (a *Authority) PEM() ([]byte, error) {
 	return cert.EncodeCertificates(a.certificate)
 }
 
-// issueServer issues a serving certificate for names and addresses.
-func (a *authority) issueServer(commonName string, names []string, addresses []net.IP) (certificate, key []byte, err error) {
+// IssueServer issues a serving certificate for names and addresses. Certificate and key are in PEM.
+func (a *Authority) IssueServer(commonName string, names []string, addresses []net.IP) (certificate, key []byte, err error) {
 	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: commonName},
 		DNSNames:    names,
@@ -59,14 +60,14 @@ func (a *authority) issueServer(commonName string, names []string, addresses []n
 }
 
 // issueClient issues a client certificate for a user and its groups.
-func (a *authority) issueClient(user string, groups []string, lifetime time.Duration) (certificate, key []byte, err error) {
+func (a *Authority) issueClient(user string, groups []string, lifetime time.Duration) (certificate, key []byte, err error) {
 	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: user, Organization: groups},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, lifetime)
 }
 
-func (a *authority) issue(template *x509.Certificate, lifetime time.Duration) (certificate, key []byte, err error) {
+func (a *Authority) issue(template *x509.Certificate, lifetime time.Duration) (certificate, key []byte, err error) {
 	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -95,7 +96,7 @@ func (a *authority) issue(template *x509.Certificate, lifetime time.Duration) (c
 // pki is what a control plane proves itself and its clients with.
 type pki struct {
 	dir string
-	ca  *authority
+	ca  *Authority
 }
 
 // newPKI creates the authorities, certificates and keys of a control plane and writes those that its programs read to dir.
@@ -103,11 +104,11 @@ func newPKI(dir, name string) (*pki, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	ca, err := newAuthority(name)
+	ca, err := NewAuthority(name)
 	if err != nil {
 		return nil, err
 	}
-	frontProxyCA, err := newAuthority(name + "-front-proxy")
+	frontProxyCA, err := NewAuthority(name + "-front-proxy")
 	if err != nil {
 		return nil, err
 	}
@@ -116,15 +117,15 @@ func newPKI(dir, name string) (*pki, error) {
 	if err != nil {
 		return nil, err
 	}
-	caPEM, err := ca.pem()
+	caPEM, err := ca.PEM()
 	if err != nil {
 		return nil, err
 	}
-	frontProxyPEM, err := frontProxyCA.pem()
+	frontProxyPEM, err := frontProxyCA.PEM()
 	if err != nil {
 		return nil, err
 	}
-	serverCertificate, serverKey, err := ca.issueServer("kube-apiserver",
+	serverCertificate, serverKey, err := ca.IssueServer("kube-apiserver",
 		[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
 		[]net.IP{net.ParseIP(loopback), net.ParseIP(kubernetesServiceIP)})
 	if err != nil {

@@ -32,8 +32,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet/workload"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
 
 const (

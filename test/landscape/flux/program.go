@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet/workload"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
 
 // program is the pod's container as a program.

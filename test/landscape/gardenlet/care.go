@@ -54,7 +54,7 @@ func (r *careReconciler) addToManager(mgr manager.Manager, seed ctrlcluster.Clus
 		WatchesRawSource(source.Kind[client.Object](seed.GetCache(), &extensionsv1alpha1.Cluster{}, handler.EnqueueRequestsFromMapFunc(byName))).
 		WatchesRawSource(source.Kind[client.Object](seed.GetCache(), &extensionsv1alpha1.Extension{}, handler.EnqueueRequestsFromMapFunc(byNamespace))).
 		WatchesRawSource(source.Kind[client.Object](seed.GetCache(), &resourcesv1alpha1.ManagedResource{}, handler.EnqueueRequestsFromMapFunc(byNamespace))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentShoots, SkipNameValidation: new(true)}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentShoots}).
 		Complete(r)
 }
 

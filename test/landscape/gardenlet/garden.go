@@ -6,102 +6,131 @@ package gardenlet
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
+	"time"
 
+	"github.com/go-logr/logr"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlcluster "sigs.k8s.io/controller-runtime/pkg/cluster"
 
+	"github.com/gardener/gardener/pkg/api/indexer"
+	gardencore "github.com/gardener/gardener/pkg/apis/core"
+	gardencorev1 "github.com/gardener/gardener/pkg/apis/core/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	securityv1alpha1 "github.com/gardener/gardener/pkg/apis/security/v1alpha1"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
-	"github.com/gardener/gardener/pkg/component/crddeployer"
 	"github.com/gardener/gardener/pkg/controllerutils"
+	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 )
-
-// gardenCRDs stand in for gardener-apiserver: they accept everything, and nothing is defaulted, validated or admitted.
-//
-//go:embed crds/core.gardener.cloud.yaml
-var gardenCRDs string
 
 const (
-	// CloudProfileName is the CloudProfile that [InstallGarden] creates.
-	CloudProfileName = "local"
-	// providerType is the type of the seed's and the CloudProfile's provider.
-	providerType = "local"
+	seedNamespaceTimeout  = time.Minute
+	seedNamespaceInterval = 200 * time.Millisecond
 )
 
-// InstallGarden prepares a cluster to be a garden cluster: the kinds of core.gardener.cloud that are needed (as permissive custom resource
-// definitions), namespace "garden", and a CloudProfile. It may be called again.
-func InstallGarden(ctx context.Context, config *rest.Config) error {
-	c, err := client.New(GardenConfig(config), client.Options{Scheme: kubernetes.GardenScheme})
-	if err != nil {
-		return fmt.Errorf("failed to connect to the garden: %w", err)
-	}
-	// The deployer needs a scheme that has CustomResourceDefinitions.
-	crdClient, err := client.New(unlimited(config), client.Options{Scheme: kubernetes.SeedScheme})
-	if err != nil {
-		return fmt.Errorf("failed to connect to the garden: %w", err)
-	}
-	crds, err := crddeployer.New(crdClient, []string{gardenCRDs}, false)
-	if err != nil {
-		return fmt.Errorf("failed to read the custom resource definitions of the garden: %w", err)
-	}
-	if err := deployAndWait(ctx, crds); err != nil {
-		return fmt.Errorf("failed to install the custom resource definitions of the garden: %w", err)
-	}
-	if err := ensure(ctx, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1beta1constants.GardenNamespace}}); err != nil {
-		return err
-	}
-	return ensure(ctx, c, &gardencorev1beta1.CloudProfile{
-		ObjectMeta: metav1.ObjectMeta{Name: CloudProfileName},
-		Spec:       gardencorev1beta1.CloudProfileSpec{Type: providerType},
+// newGarden connects to the garden as gardenlet does (cmd/gardenlet/app of Gardener): its identity may watch only what concerns its seed, so
+// everything else is watched by name or read directly.
+func newGarden(ctx context.Context, options Options) (ctrlcluster.Cluster, error) {
+	seedNamespace := gardenerutils.ComputeGardenNamespace(options.SeedName)
+	garden, err := ctrlcluster.New(options.Garden, func(o *ctrlcluster.Options) {
+		o.Scheme, o.Logger = kubernetes.GardenScheme, options.Log
+		o.NewCache = func(config *rest.Config, o cache.Options) (cache.Cache, error) {
+			return newGardenCache(options.Log, options.SeedName, seedNamespace, config, o)
+		}
+		o.NewClient = func(config *rest.Config, o client.Options) (client.Client, error) {
+			cached, err := client.New(config, o)
+			if err != nil {
+				return nil, err
+			}
+			o.Cache = nil
+			uncached, err := client.New(config, o)
+			if err != nil {
+				return nil, err
+			}
+			return &kubernetes.FallbackClient{Client: cached, Reader: uncached, KindToNamespaces: map[string]sets.Set[string]{
+				"Secret": sets.New(seedNamespace), "ServiceAccount": sets.New(seedNamespace),
+			}}, nil
+		}
 	})
-}
-
-// CreateProject creates a Project and does for it what gardener-controller-manager does: its namespace garden-<name> with the labels that
-// connect them, and phase Ready. It returns the namespace and may be called again.
-func CreateProject(ctx context.Context, garden *rest.Config, name string) (string, error) {
-	c, err := client.New(GardenConfig(garden), client.Options{Scheme: kubernetes.GardenScheme})
 	if err != nil {
-		return "", fmt.Errorf("failed to connect to the garden: %w", err)
+		return nil, fmt.Errorf("failed to connect to the garden: %w", err)
 	}
-	namespace := "garden-" + name
-	if err := ensure(ctx, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{
-		v1beta1constants.GardenRole:  v1beta1constants.GardenRoleProject,
-		v1beta1constants.ProjectName: name,
-	}}}); err != nil {
-		return "", err
+	for _, addIndex := range []func(context.Context, client.FieldIndexer) error{
+		indexer.AddControllerInstallationRegistrationRefName,
+		indexer.AddControllerInstallationSeedRefName,
+		indexer.AddShootSeedName,
+		indexer.AddShootStatusSeedName,
+	} {
+		if err := addIndex(ctx, garden.GetFieldIndexer()); err != nil {
+			return nil, fmt.Errorf("failed to index the garden: %w", err)
+		}
 	}
-	project := &gardencorev1beta1.Project{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: gardencorev1beta1.ProjectSpec{Namespace: &namespace}}
-	if err := ensure(ctx, c, project); err != nil {
-		return "", err
-	}
-	patch := client.MergeFrom(project.DeepCopy())
-	project.Status.Phase = gardencorev1beta1.ProjectReady
-	project.Status.ObservedGeneration = project.Generation
-	if err := c.Status().Patch(ctx, project, patch); err != nil {
-		return "", fmt.Errorf("failed to set the status of Project %s: %w", name, err)
-	}
-	return namespace, nil
+	return garden, nil
 }
 
-// registerSeed creates the Seed, as gardenlet does when it starts.
-func registerSeed(ctx context.Context, garden client.Client, name string) error {
-	seed := &gardencorev1beta1.Seed{ObjectMeta: metav1.ObjectMeta{Name: name}}
+func newGardenCache(log logr.Logger, seedName, seedNamespace string, config *rest.Config, options cache.Options) (cache.Cache, error) {
+	ofSeed := labels.SelectorFromSet(labels.Set{v1beta1constants.LabelPrefixSeedName + seedName: "true"})
+	options.ByObject = map[client.Object]cache.ByObject{
+		&gardencorev1beta1.ControllerInstallation{}: {Field: fields.SelectorFromSet(fields.Set{gardencore.SeedRefName: seedName})},
+		&gardencorev1beta1.Seed{}:                   {Label: ofSeed},
+		&gardencorev1beta1.Shoot{}:                  {Label: ofSeed},
+		&corev1.Secret{}:                            {Namespaces: map[string]cache.Config{seedNamespace: {}}},
+		&corev1.ServiceAccount{}:                    {Namespaces: map[string]cache.Config{seedNamespace: {}}},
+	}
+	single := map[client.Object]cache.NewCacheFunc{}
+	for _, object := range []client.Object{
+		&corev1.ConfigMap{}, &corev1.Namespace{}, &coordinationv1.Lease{}, &certificatesv1.CertificateSigningRequest{},
+		&gardencorev1.ControllerDeployment{}, &gardencorev1beta1.CloudProfile{}, &gardencorev1beta1.NamespacedCloudProfile{},
+		&gardencorev1beta1.Project{}, &securityv1alpha1.CredentialsBinding{},
+	} {
+		single[object] = kubernetes.SingleObjectCacheFunc(log, kubernetes.GardenScheme, object)
+	}
+	return kubernetes.AggregatorCacheFunc(kubernetes.NewRuntimeCache, single, kubernetes.GardenScheme)(config, options)
+}
+
+// registerSeed creates the Seed, as gardenlet does when it starts, waits for its namespace in the garden, and reports that the seed is
+// bootstrapped.
+func registerSeed(ctx context.Context, garden client.Client, options Options) error {
+	seed := &gardencorev1beta1.Seed{ObjectMeta: metav1.ObjectMeta{Name: options.SeedName}}
 	if _, err := controllerutils.GetAndCreateOrMergePatch(ctx, garden, seed, func() error {
-		seed.Spec.Provider.Type = providerType
-		seed.Spec.Provider.Region = providerType
+		metav1.SetMetaDataLabel(&seed.ObjectMeta, v1beta1constants.GardenRole, v1beta1constants.GardenRoleSeed)
+		seed.Spec = options.SeedSpec
 		return nil
 	}); err != nil {
-		return fmt.Errorf("failed to register Seed %s: %w", name, err)
+		return fmt.Errorf("failed to register Seed %s: %w", options.SeedName, err)
+	}
+	namespace := &corev1.Namespace{}
+	if err := wait.PollUntilContextTimeout(ctx, seedNamespaceInterval, seedNamespaceTimeout, true, func(ctx context.Context) (bool, error) {
+		err := garden.Get(ctx, client.ObjectKey{Name: gardenerutils.ComputeGardenNamespace(options.SeedName)}, namespace)
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+			return false, nil
+		}
+		return err == nil, err
+	}); err != nil {
+		return fmt.Errorf("the garden has no namespace %s for the seed: %w", gardenerutils.ComputeGardenNamespace(options.SeedName), err)
 	}
 	patch := client.MergeFrom(seed.DeepCopy())
-	seed.Status.ClusterIdentity = new("landscape-seed-" + name)
+	seed.Status.ClusterIdentity = new("landscape-seed-" + options.SeedName)
+	seed.Status.Gardener = options.identity()
+	seed.Status.ObservedGeneration = seed.Generation
+	seed.Status.LastOperation = &gardencorev1beta1.LastOperation{
+		Type: gardencorev1beta1.LastOperationTypeReconcile, State: gardencorev1beta1.LastOperationStateSucceeded, Progress: 100, LastUpdateTime: metav1.Now(),
+		Description: "Seed cluster has been successfully reconciled.",
+	}
 	if err := garden.Status().Patch(ctx, seed, patch); err != nil {
-		return fmt.Errorf("failed to set the status of Seed %s: %w", name, err)
+		return fmt.Errorf("failed to set the status of Seed %s: %w", options.SeedName, err)
 	}
 	return nil
 }

@@ -8,16 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlcluster "sigs.k8s.io/controller-runtime/pkg/cluster"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -27,8 +26,8 @@ import (
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet/workload"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
 
 const (
@@ -50,11 +49,14 @@ var ShootAPIServerArgs = []string{"--api-audiences=kubernetes,gardener"}
 
 // Options configure a [Gardenlet]. All fields without a stated default are required, except for the hooks.
 type Options struct {
-	// Garden and Seed are configurations with the privileges of system:masters. The clusters must have been prepared by [InstallGarden] and
-	// [InstallSeed].
-	Garden, Seed *rest.Config
+	// Garden is gardenlet's access to the garden, of user gardener.cloud:system:seed:<SeedName> and group gardener.cloud:system:seeds.
+	Garden *rest.Config
+	// Seed is an access to the seed with the privileges of system:masters. The cluster must have been prepared by [InstallSeed].
+	Seed *rest.Config
 	// SeedName is the name of the seed; default [DefaultSeedName].
 	SeedName string
+	// SeedSpec is what the seed is registered with.
+	SeedSpec gardencorev1beta1.SeedSpec
 	// GardenerVersion is the tag of the gardener-resource-manager's image; default is the version of the Gardener module this program was
 	// built with.
 	GardenerVersion string
@@ -75,17 +77,20 @@ type Options struct {
 	// DeleteShootCluster, if set, is called when gardenlet would delete the shoot's API server.
 	DeleteShootCluster func(ctx context.Context, shoot *gardencorev1beta1.Shoot) error
 
+	// Deployments run further Deployments of the seed as processes.
+	Deployments []*workload.Deployments
+
 	// WaitInterval is how often is looked whether something is ready; default 500 milliseconds (gardenlet: 5 seconds).
 	WaitInterval time.Duration
 	// SevereThreshold is how long an Extension may report an error before the operation fails; default 5 seconds (gardenlet: 30 seconds).
 	SevereThreshold time.Duration
-	// RetryInterval is the pause after a failed operation; default 5 seconds (gardenlet: an exponential backoff).
+	// RetryInterval is the longest pause after a failed operation; default 5 seconds (gardenlet: an exponential backoff without such a limit).
 	RetryInterval time.Duration
 }
 
 // Gardenlet works on Shoots until it is stopped.
 //
-// What differs from a real gardenlet: there is one seed, and every Shoot belongs to it; the shoot's control plane has certificates of its own,
+// What differs from a real gardenlet: the shoot's control plane has certificates of its own,
 // from which the secrets manager takes over its CA bundle and the kubeconfig for bootstrapping; the gardener-resource-manager has one replica and is a process with ports of its own on the loopback interface; its
 // webhooks are off, by Gardener's own switch for workerless shoots, because nothing in a shoot could call them; intervals are shorter (see
 // [Options]); kinds of conditions that need nodes are missing.
@@ -93,7 +98,9 @@ type Gardenlet struct {
 	options Options
 	cancel  context.CancelFunc
 	done    chan error
-	runner  *workload.Runner
+
+	resourceManagers    *workload.Deployments
+	seedResourceManager *process.Process
 }
 
 // Start begins to work on Shoots and returns when all watches are established. The context is the lifetime of the gardenlet.
@@ -103,17 +110,28 @@ func Start(ctx context.Context, options Options) (*Gardenlet, error) {
 		return nil, err
 	}
 	shortenIntervals()
-	garden, seed, err := newClusters(options)
+	seed, err := newSeed(options)
 	if err != nil {
 		return nil, err
 	}
+	garden, err := newGarden(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := seed.Add(garden); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	g := &Gardenlet{options: options, cancel: cancel, done: make(chan error, 1), runner: &workload.Runner{}}
-	if err := g.add(ctx, garden, seed); err != nil {
+	g := &Gardenlet{options: options, cancel: cancel, done: make(chan error, 1)}
+	if err := g.add(ctx, seed, garden); err != nil {
 		cancel()
 		return nil, err
 	}
-	go func() { g.done <- garden.Start(ctx) }()
+	if g.seedResourceManager, err = startSeedResourceManager(ctx, options); err != nil {
+		cancel()
+		return nil, fmt.Errorf("failed to start the seed's gardener-resource-manager: %w", err)
+	}
+	go func() { g.done <- seed.Start(ctx) }()
 	if !garden.GetCache().WaitForCacheSync(ctx) || !seed.GetCache().WaitForCacheSync(ctx) {
 		return nil, errors.Join(errors.New("gardenlet could not read garden and seed"), g.Stop())
 	}
@@ -140,7 +158,7 @@ func (o Options) complete() (Options, error) {
 		}
 		o.GardenerVersion = version
 	}
-	o.Garden, o.Seed = GardenConfig(o.Garden), unlimited(o.Seed)
+	o.Garden, o.Seed = unlimited(o.Garden), unlimited(o.Seed)
 	return o, nil
 }
 
@@ -163,41 +181,29 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// GardenConfig returns a configuration for clients that write to the garden, without rate limit. Gardener's kinds are custom resources there,
-// which must be sent as JSON: controller-runtime would send protocol buffers, and kube-apiserver panics on them.
-func GardenConfig(config *rest.Config) *rest.Config {
-	config = unlimited(config)
-	config.ContentType = runtime.ContentTypeJSON
-	return config
-}
-
 // shortenIntervals sets what Gardener's components only offer as variables of the whole process.
 var shortenIntervals = sync.OnceFunc(func() {
 	shared.IntervalWaitForGardenerResourceManagerBootstrapping = defaultWaitInterval
 	managedresources.IntervalWait = defaultWaitInterval
 })
 
-func newClusters(options Options) (manager.Manager, ctrlcluster.Cluster, error) {
-	garden, err := manager.New(options.Garden, manager.Options{
-		Scheme:                  kubernetes.GardenScheme,
+// newSeed is the manager of all controllers. Its own cluster is the seed, as gardenlet's is.
+func newSeed(options Options) (manager.Manager, error) {
+	seed, err := manager.New(options.Seed, manager.Options{
+		Scheme:                  kubernetes.SeedScheme,
 		Logger:                  options.Log,
+		Controller:              config.Controller{SkipNameValidation: new(true)}, // another landscape may live in the same process
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress:  "0",
 		GracefulShutdownTimeout: new(10 * time.Second),
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("failed to connect to the garden: %w", err)
+		return nil, fmt.Errorf("failed to connect to the seed: %w", err)
 	}
-	seed, err := ctrlcluster.New(options.Seed, func(o *ctrlcluster.Options) {
-		o.Scheme, o.Logger = kubernetes.SeedScheme, options.Log
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("failed to connect to the seed: %w", err)
-	}
-	return garden, seed, garden.Add(seed)
+	return seed, nil
 }
 
-func (g *Gardenlet) add(ctx context.Context, garden manager.Manager, seed ctrlcluster.Cluster) error {
+func (g *Gardenlet) add(ctx context.Context, seed manager.Manager, garden ctrlcluster.Cluster) error {
 	// Flows read what they wrote just before, so they do not read from caches.
 	gardenClient, err := client.New(g.options.Garden, client.Options{Scheme: kubernetes.GardenScheme})
 	if err != nil {
@@ -211,26 +217,27 @@ func (g *Gardenlet) add(ctx context.Context, garden manager.Manager, seed ctrlcl
 	if err != nil {
 		return fmt.Errorf("failed to connect to the seed: %w", err)
 	}
-	if err := registerSeed(ctx, gardenClient, g.options.SeedName); err != nil {
+	if err := registerSeed(ctx, gardenClient, g.options); err != nil {
 		return err
 	}
+	if err := g.options.addOwnControllers(ctx, seed, garden, seedClientSet); err != nil {
+		return fmt.Errorf("failed to add gardenlet's own controllers: %w", err)
+	}
 	shoots := &shootReconciler{options: g.options, garden: gardenClient, seed: seedClientSet}
-	if err := shoots.addToManager(garden); err != nil {
+	if err := shoots.addToManager(seed, garden); err != nil {
 		return err
 	}
 	care := &careReconciler{log: g.options.Log, garden: gardenClient, seed: seedClientSet.Client()}
-	if err := care.addToManager(garden, seed); err != nil {
+	if err := care.addToManager(seed, seed); err != nil {
 		return err
 	}
-	managers := &resourceManagers{
-		client: seedClientSet.Client(),
-		bin:    g.options.Bin,
-		dir:    g.options.Dir,
-		log:    g.options.Log,
-		runner: g.runner,
-		host:   &workload.Host{Client: seedClientSet.Client(), Config: g.options.Seed, Dir: filepath.Join(g.options.Dir, "pods")},
+	g.resourceManagers = newResourceManagers(g.options, seedClientSet.Client())
+	for _, deployments := range append([]*workload.Deployments{g.resourceManagers}, g.options.Deployments...) {
+		if err := deployments.AddToManager(seed, seed); err != nil {
+			return err
+		}
 	}
-	return managers.addToManager(garden, seed)
+	return nil
 }
 
 // Stop ends all processes and returns when they are gone and nobody works on Shoots any more. What is in the clusters stays.
@@ -238,10 +245,13 @@ func (g *Gardenlet) Stop() error {
 	g.cancel()
 	err := <-g.done
 	g.done <- err // for a second call
-	return errors.Join(err, g.runner.StopAll())
+	for _, deployments := range append(g.options.Deployments, g.resourceManagers) {
+		err = errors.Join(err, deployments.StopAll())
+	}
+	return errors.Join(err, g.seedResourceManager.Stop())
 }
 
 // ResourceManager returns the process of gardener-resource-manager for the shoot with this technical ID, if it runs.
 func (g *Gardenlet) ResourceManager(technicalID string) (*process.Process, bool) {
-	return g.runner.Process(technicalID)
+	return g.resourceManagers.Process(technicalID)
 }

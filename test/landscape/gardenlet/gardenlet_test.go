@@ -32,6 +32,7 @@ import (
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
@@ -46,6 +47,7 @@ const (
 
 // landscape is what the tests of a gardenlet need: three API servers, and nothing that would run an extension.
 type landscape struct {
+	running             *garden.Garden
 	garden, seed, shoot client.Client
 	gardenlet           *gardenlet.Gardenlet
 	namespace           string                        // of the project
@@ -64,9 +66,16 @@ func startLandscape(t *testing.T) *landscape {
 	etcd, err := cluster.StartEtcd(t.Context(), cluster.Options{Dir: dir, Bin: bin})
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { _ = etcd.Stop() })
-	clusters := make([]*cluster.Cluster, 3)
+	var (
+		running  *garden.Garden
+		clusters = make([]*cluster.Cluster, 2)
+	)
 	group, ctx := errgroup.WithContext(t.Context())
-	for i, name := range []string{"garden", "seed", technicalID} {
+	group.Go(func() (err error) {
+		running, err = garden.Start(ctx, garden.Options{Etcd: etcd})
+		return err
+	})
+	for i, name := range []string{"seed", technicalID} {
 		group.Go(func() (err error) {
 			var args []string
 			if name == technicalID {
@@ -75,9 +84,6 @@ func startLandscape(t *testing.T) *landscape {
 			if clusters[i], err = cluster.Start(ctx, name, etcd, args...); err != nil {
 				return err
 			}
-			if name == "garden" {
-				return gardenlet.InstallGarden(ctx, clusters[i].AdminConfig)
-			}
 			if err := clusters[i].StartControllers(ctx); err != nil || name != "seed" {
 				return err
 			}
@@ -85,6 +91,9 @@ func startLandscape(t *testing.T) *landscape {
 		})
 	}
 	err = group.Wait()
+	if running != nil {
+		t.Cleanup(func() { _ = running.Stop() })
+	}
 	for _, c := range clusters {
 		if c != nil {
 			t.Cleanup(func() { _ = c.Stop() })
@@ -93,18 +102,22 @@ func startLandscape(t *testing.T) *landscape {
 	g.Expect(err).NotTo(HaveOccurred())
 
 	l := &landscape{
-		garden:      newClient(t, clusters[0], kubernetes.GardenScheme),
-		seed:        newClient(t, clusters[1], kubernetes.SeedScheme),
-		shoot:       newClient(t, clusters[2], kubernetes.ShootScheme),
+		running:     running,
+		garden:      newClient(t, running.Cluster, kubernetes.GardenScheme),
+		seed:        newClient(t, clusters[0], kubernetes.SeedScheme),
+		shoot:       newClient(t, clusters[1], kubernetes.ShootScheme),
 		workersGone: make(chan *gardencorev1beta1.Shoot, 1),
 	}
-	l.namespace, err = gardenlet.CreateProject(t.Context(), clusters[0].AdminConfig, projectName)
+	l.namespace, err = running.CreateProject(t.Context(), projectName)
+	g.Expect(err).NotTo(HaveOccurred())
+	l.register(t)
+	access, err := running.GardenletConfig(gardenlet.DefaultSeedName)
 	g.Expect(err).NotTo(HaveOccurred())
 	l.gardenlet, err = gardenlet.Start(context.Background(), gardenlet.Options{
-		Garden: clusters[0].AdminConfig, Seed: clusters[1].AdminConfig, Bin: bin, Dir: dir, Log: log,
+		Garden: access, Seed: clusters[0].AdminConfig, SeedSpec: garden.SeedSpec(gardenlet.DefaultSeedName), Bin: bin, Dir: dir, Log: log,
 		GardenerVersion: "v1.150.0",
 		RetryInterval:   time.Second, SevereThreshold: time.Second,
-		ShootCluster: func(context.Context, *gardencorev1beta1.Shoot) (*cluster.Cluster, error) { return clusters[2], nil },
+		ShootCluster: func(context.Context, *gardencorev1beta1.Shoot) (*cluster.Cluster, error) { return clusters[1], nil },
 		DestroyWorkers: func(ctx context.Context, _ *gardencorev1beta1.Shoot) error {
 			cluster, err := extensions.GetCluster(ctx, l.seed, technicalID)
 			if err != nil {
@@ -139,7 +152,7 @@ func logFile(t *testing.T, dir string) *os.File {
 
 func newClient(t *testing.T, c *cluster.Cluster, scheme *runtime.Scheme) client.Client {
 	t.Helper()
-	result, err := client.New(gardenlet.GardenConfig(c.AdminConfig), client.Options{Scheme: scheme})
+	result, err := client.New(c.AdminConfig, client.Options{Scheme: scheme})
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	return result
 }
@@ -180,7 +193,6 @@ func (l *landscape) testCreate(t *testing.T) {
 	g.Expect(l.seed.Get(t.Context(), client.ObjectKey{Name: technicalID}, namespace)).To(Succeed())
 	g.Expect(namespace.Labels).To(And(
 		HaveKeyWithValue("gardener.cloud/role", "shoot"),
-		HaveKeyWithValue("extensions.gardener.cloud/shoot-flux", "true"),
 		HaveKeyWithValue("shoot.gardener.cloud/provider", "local"),
 		HaveKeyWithValue("seed.gardener.cloud/provider", "local"),
 	))
@@ -189,7 +201,7 @@ func (l *landscape) testCreate(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(cluster.Shoot.Name).To(Equal(shootName))
 	g.Expect(cluster.Seed.Name).To(Equal(gardenlet.DefaultSeedName))
-	g.Expect(cluster.CloudProfile.Name).To(Equal(gardenlet.CloudProfileName))
+	g.Expect(cluster.CloudProfile.Name).To(Equal(garden.CloudProfileName))
 
 	for _, name := range []string{v1beta1constants.SecretNameGardener, v1beta1constants.SecretNameGardenerInternal} {
 		shootClient, err := kubernetes.NewClientFromSecret(t.Context(), l.seed, technicalID, name, kubernetes.WithDisabledCachedClient())
@@ -240,13 +252,7 @@ func (l *landscape) testTargetNamespaces(t *testing.T) {
 
 func (l *landscape) testExtension(t *testing.T) {
 	g := NewWithT(t)
-	g.Expect(l.garden.Create(t.Context(), &gardencorev1beta1.ControllerRegistration{
-		ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"},
-		Spec: gardencorev1beta1.ControllerRegistrationSpec{Resources: []gardencorev1beta1.ControllerResource{
-			{Kind: extensionsv1alpha1.ExtensionResource, Type: extensionType},
-		}},
-	})).To(Succeed())
-	l.annotate(t, "reconcile")
+	l.want(t, gardencorev1beta1.Extension{Type: extensionType})
 
 	extension := &extensionsv1alpha1.Extension{}
 	g.Eventually(func() (map[string]string, error) {
@@ -254,6 +260,9 @@ func (l *landscape) testExtension(t *testing.T) {
 		return extension.Annotations, err
 	}, timeout).Should(And(HaveKeyWithValue("gardener.cloud/operation", "reconcile"), HaveKey("gardener.cloud/timestamp")))
 	g.Expect(extension.Spec.Type).To(Equal(extensionType))
+	namespace := &corev1.Namespace{}
+	g.Expect(l.seed.Get(t.Context(), client.ObjectKey{Name: technicalID}, namespace)).To(Succeed())
+	g.Expect(namespace.Labels).To(HaveKeyWithValue("extensions.gardener.cloud/shoot-flux", "true"))
 
 	l.answer(t, &gardencorev1beta1.LastError{Description: "there is no ConfigMap flux-config"})
 	g.Eventually(l.lastOperation(t), timeout).Should(And(
@@ -272,6 +281,27 @@ func (l *landscape) testExtension(t *testing.T) {
 		return l.lastOperation(t)().State
 	}, timeout).Should(Equal(gardencorev1beta1.LastOperationStateSucceeded))
 	g.Expect(l.getShoot(t).Status.LastErrors).To(BeEmpty())
+}
+
+// register registers an extension that nobody installs.
+func (l *landscape) register(t *testing.T) {
+	t.Helper()
+	g := NewWithT(t)
+	g.Expect(l.garden.Create(t.Context(), &gardencorev1beta1.ControllerRegistration{
+		ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"},
+		Spec: gardencorev1beta1.ControllerRegistrationSpec{Resources: []gardencorev1beta1.ControllerResource{
+			{Kind: extensionsv1alpha1.ExtensionResource, Type: extensionType},
+		}},
+	})).To(Succeed())
+}
+
+// want makes the Shoot ask for these extensions only.
+func (l *landscape) want(t *testing.T, extensions ...gardencorev1beta1.Extension) {
+	t.Helper()
+	shoot := l.getShoot(t)
+	patch := client.MergeFrom(shoot.DeepCopy())
+	shoot.Spec.Extensions = extensions
+	NewWithT(t).Expect(l.garden.Patch(t.Context(), shoot, patch)).To(Succeed())
 }
 
 // answer does what an extension that is asked for an operation does last: report how it went.
@@ -299,11 +329,7 @@ func (l *landscape) answer(t *testing.T, lastError *gardencorev1beta1.LastError)
 
 func (l *landscape) testDisable(t *testing.T) {
 	g := NewWithT(t)
-	shoot := l.getShoot(t)
-	patch := client.MergeFrom(shoot.DeepCopy())
-	shoot.Spec.Extensions = nil
-	g.Expect(l.garden.Patch(t.Context(), shoot, patch)).To(Succeed())
-
+	l.want(t)
 	g.Eventually(func() bool {
 		err := l.seed.Get(t.Context(), client.ObjectKey{Namespace: technicalID, Name: extensionType}, &extensionsv1alpha1.Extension{})
 		return apierrors.IsNotFound(err)
@@ -316,7 +342,7 @@ func (l *landscape) testDisable(t *testing.T) {
 
 func (l *landscape) testDelete(t *testing.T) {
 	g := NewWithT(t)
-	g.Expect(l.garden.Delete(t.Context(), l.getShoot(t))).To(Succeed())
+	g.Expect(l.running.DeleteShoot(t.Context(), l.namespace, shootName)).To(Succeed())
 	g.Eventually(l.workersGone, timeout).Should(Receive(HaveField("DeletionTimestamp", Not(BeNil()))))
 	g.Eventually(func() bool {
 		return apierrors.IsNotFound(l.garden.Get(t.Context(), client.ObjectKey{Namespace: l.namespace, Name: shootName}, &gardencorev1beta1.Shoot{}))
@@ -332,9 +358,13 @@ func newShoot(namespace string) *gardencorev1beta1.Shoot {
 	return &gardencorev1beta1.Shoot{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: shootName},
 		Spec: gardencorev1beta1.ShootSpec{
-			CloudProfile: &gardencorev1beta1.CloudProfileReference{Kind: "CloudProfile", Name: gardenlet.CloudProfileName},
-			Provider:     gardencorev1beta1.Provider{Type: "local", Workers: []gardencorev1beta1.Worker{{Name: "worker"}}},
-			Extensions:   []gardencorev1beta1.Extension{{Type: extensionType}},
+			CloudProfile:           &gardencorev1beta1.CloudProfileReference{Kind: "CloudProfile", Name: garden.CloudProfileName},
+			CredentialsBindingName: new(garden.CredentialsBindingName),
+			Region:                 garden.ProviderType,
+			Networking:             &gardencorev1beta1.Networking{Type: new(garden.ProviderType), Nodes: new("10.0.0.0/16")},
+			Provider: gardencorev1beta1.Provider{Type: garden.ProviderType, Workers: []gardencorev1beta1.Worker{{
+				Name: "worker", Machine: gardencorev1beta1.Machine{Type: garden.ProviderType}, Minimum: 1, Maximum: 1,
+			}}},
 		},
 	}
 }
@@ -346,14 +376,6 @@ func createManagedResource(t *testing.T, seed client.Client, name string, object
 	data, err := json.Marshal(object)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(managedresources.CreateForShoot(t.Context(), seed, technicalID, name, "test", false, map[string][]byte{"object.yaml": data})).To(Succeed())
-}
-
-func (l *landscape) annotate(t *testing.T, operation string) {
-	t.Helper()
-	shoot := l.getShoot(t)
-	patch := client.MergeFrom(shoot.DeepCopy())
-	metav1.SetMetaDataAnnotation(&shoot.ObjectMeta, v1beta1constants.GardenerOperation, operation)
-	NewWithT(t).Expect(l.garden.Patch(t.Context(), shoot, patch)).To(Succeed())
 }
 
 func (l *landscape) getShoot(t *testing.T) *gardencorev1beta1.Shoot {

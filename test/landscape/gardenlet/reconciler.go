@@ -8,21 +8,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlcluster "sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
 	"github.com/gardener/gardener/pkg/controllerutils"
@@ -30,6 +33,9 @@ import (
 	"github.com/gardener/gardener/pkg/utils/flow"
 	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 )
+
+// firstRetryInterval is the pause after the first failure: gardenlet's rights for a Shoot come a moment after it is scheduled.
+const firstRetryInterval = 100 * time.Millisecond
 
 // concurrentShoots is how many flows run at the same time. A flow waits for other components, as gardenlet's do.
 const concurrentShoots = 20
@@ -41,35 +47,32 @@ type shootReconciler struct {
 	seed    kubernetes.Interface
 }
 
-func (r *shootReconciler) addToManager(garden manager.Manager) error {
-	return builder.ControllerManagedBy(garden).
+func (r *shootReconciler) addToManager(mgr manager.Manager, garden ctrlcluster.Cluster) error {
+	return builder.ControllerManagedBy(mgr).
 		Named("shoot").
-		For(&gardencorev1beta1.Shoot{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, triggered()))).
+		WatchesRawSource(source.Kind[client.Object](garden.GetCache(), &gardencorev1beta1.Shoot{}, &handler.EnqueueRequestForObject{}, r.reconcilable())).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrentShoots,
-			SkipNameValidation:      new(true), // another landscape may live in the same process
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
-				r.options.RetryInterval, r.options.RetryInterval),
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryInterval, r.options.RetryInterval),
 		}).
 		Complete(r)
 }
 
-// triggered is for what changes the generation of a Shoot in gardener-apiserver, but not of a custom resource.
-func triggered() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return requested(e.ObjectNew) && !requested(e.ObjectOld) ||
-			e.ObjectNew.GetDeletionTimestamp() != nil && e.ObjectOld.GetDeletionTimestamp() == nil
-	}}
+// reconcilable selects the seed's Shoots when they come, and when there is something to do: gardener-apiserver changes the generation then,
+// also for a deletion or an operation annotation.
+func (r *shootReconciler) reconcilable() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return r.responsible(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return r.responsible(e.ObjectNew) && (e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration() || !r.responsible(e.ObjectOld))
+		},
+		DeleteFunc: func(event.DeleteEvent) bool { return false },
+	}
 }
 
-// requested says whether an operation was asked for that makes gardenlet reconcile the Shoot.
-func requested(shoot client.Object) bool {
-	switch shoot.GetAnnotations()[v1beta1constants.GardenerOperation] {
-	case v1beta1constants.GardenerOperationReconcile, v1beta1constants.ShootOperationRetry:
-		return true
-	default:
-		return false
-	}
+func (r *shootReconciler) responsible(object client.Object) bool {
+	shoot, ok := object.(*gardencorev1beta1.Shoot)
+	return ok && shoot.Spec.SeedName != nil && *shoot.Spec.SeedName == r.options.SeedName
 }
 
 // Reconcile runs one flow for the Shoot.
@@ -94,22 +97,17 @@ func (r *shootReconciler) Reconcile(ctx context.Context, request reconcile.Reque
 func failedForGood(shoot *gardencorev1beta1.Shoot) bool {
 	last := shoot.Status.LastOperation
 	return last != nil && last.State == gardencorev1beta1.LastOperationStateFailed &&
-		shoot.Generation == shoot.Status.ObservedGeneration && !requested(shoot)
+		shoot.Generation == shoot.Status.ObservedGeneration
 }
 
-// accept prepares the Shoot for an operation: finalizer, and the request for it is taken away.
+// accept prepares the Shoot for an operation.
 func (r *shootReconciler) accept(ctx context.Context, shoot *gardencorev1beta1.Shoot) error {
 	if shoot.DeletionTimestamp == nil && !controllerutil.ContainsFinalizer(shoot, gardencorev1beta1.GardenerName) {
 		if err := controllerutils.AddFinalizers(ctx, r.garden, shoot, gardencorev1beta1.GardenerName); err != nil {
 			return fmt.Errorf("failed to add the finalizer to Shoot %s: %w", client.ObjectKeyFromObject(shoot), err)
 		}
 	}
-	if !requested(shoot) {
-		return nil
-	}
-	patch := client.MergeFrom(shoot.DeepCopy())
-	delete(shoot.Annotations, v1beta1constants.GardenerOperation)
-	return r.garden.Patch(ctx, shoot, patch)
+	return nil
 }
 
 // operate runs the flow and writes how it went into the Shoot's status.
@@ -170,7 +168,7 @@ func (r *shootReconciler) reportStart(ctx context.Context, shoot *gardencorev1be
 	shoot.Status.UID = shoot.UID
 	shoot.Status.SeedName = &r.options.SeedName
 	shoot.Status.ObservedGeneration = shoot.Generation
-	shoot.Status.Gardener = gardencorev1beta1.Gardener{ID: "landscape", Name: "gardenlet", Version: r.options.GardenerVersion}
+	shoot.Status.Gardener = *r.options.identity()
 	description := "Reconciliation of Shoot cluster initialized."
 	if operationType == gardencorev1beta1.LastOperationTypeDelete {
 		description = "Deletion of Shoot cluster in progress."

@@ -97,6 +97,17 @@ func (r *Runner) Process(key string) (*process.Process, bool) {
 	return current.process, ok
 }
 
+// Processes returns what runs, by key.
+func (r *Runner) Processes() map[string]*process.Process {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	processes := map[string]*process.Process{}
+	for key, current := range r.running {
+		processes[key] = current.process
+	}
+	return processes
+}
+
 func (r *Runner) get(key string) (running, bool) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,13 @@ import (
 
 // serviceAccountMount is where every pod finds the identity of its ServiceAccount.
 const serviceAccountMount = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+const (
+	// rootCAConfigMap is a ConfigMap with the cluster's certificate authority, in each namespace.
+	rootCAConfigMap = "kube-root-ca.crt"
+	// tokenSeconds is the lifetime that admission gives to the tokens of pods.
+	tokenSeconds int64 = 3607
+)
 
 // Host mounts the volumes of pods of one cluster into directories of this machine.
 type Host struct {
@@ -50,6 +58,8 @@ type Pod struct {
 // changed, and after [Mounted.RefreshAfter]. It fails if the container does not exist, a volume is of a kind that needs a node, or what it
 // refers to cannot be read.
 func (h *Host) Mount(ctx context.Context, pod Pod, container string) (*Mounted, error) {
+	pod.Spec = *pod.Spec.DeepCopy()
+	injectServiceAccountToken(&pod.Spec)
 	m := &Mounted{pod: pod, root: filepath.Join(h.Dir, pod.Namespace, pod.Name), config: h.Config}
 	for _, c := range pod.Spec.Containers {
 		if c.Name == container {
@@ -66,6 +76,24 @@ func (h *Host) Mount(ctx context.Context, pod Pod, container string) (*Mounted, 
 		}
 	}
 	return m, nil
+}
+
+// injectServiceAccountToken adds the volume that kube-apiserver's admission gives to pods that do not decline it.
+func injectServiceAccountToken(spec *corev1.PodSpec) {
+	if spec.AutomountServiceAccountToken != nil && !*spec.AutomountServiceAccountToken {
+		return
+	}
+	const name = "kube-api-access"
+	for i := range spec.Containers {
+		mounts := &spec.Containers[i].VolumeMounts
+		if !slices.ContainsFunc(*mounts, func(mount corev1.VolumeMount) bool { return mount.MountPath == serviceAccountMount }) {
+			*mounts = append(*mounts, corev1.VolumeMount{Name: name, MountPath: serviceAccountMount, ReadOnly: true})
+		}
+	}
+	spec.Volumes = append(spec.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+		{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: new(tokenSeconds)}},
+		{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: rootCAConfigMap}}},
+	}}}})
 }
 
 func (h *Host) mount(ctx context.Context, m *Mounted, mount corev1.VolumeMount) error {
@@ -122,7 +150,7 @@ func (h *Host) projectedFiles(ctx context.Context, m *Mounted, projection corev1
 	switch {
 	case projection.Secret != nil:
 		return h.secretFiles(ctx, namespace, projection.Secret.Name, projection.Secret.Items)
-	case projection.ConfigMap != nil && projection.ConfigMap.Name == "kube-root-ca.crt":
+	case projection.ConfigMap != nil && projection.ConfigMap.Name == rootCAConfigMap:
 		// kube-controller-manager publishes it, which not every cluster of a landscape has.
 		return map[string][]byte{corev1.ServiceAccountRootCAKey: h.Config.CAData}, nil
 	case projection.ConfigMap != nil:

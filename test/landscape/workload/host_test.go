@@ -16,11 +16,12 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet/workload"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
 
 func newPod() workload.Pod {
 	return workload.Pod{Namespace: "there", Name: "pod", Spec: corev1.PodSpec{
+		AutomountServiceAccountToken: new(false),
 		Containers: []corev1.Container{{
 			Name: "manager",
 			Args: []string{"--config=/etc/manager/config.yaml", "--path=/data", "--database=/database", "--host=server.$(NAMESPACE).svc"},
