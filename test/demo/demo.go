@@ -91,8 +91,8 @@ func (s *story) reached(what string, since time.Time) {
 }
 
 func (s *story) operator(ctx context.Context) error {
-	s.chapter("The operator registers the extension in the garden, once")
-	if err := s.kubectl(ctx, garden, "apply", "-f", "example/controller-registration.yaml"); err != nil {
+	s.chapter("The operator registers the extension in the garden, once, and gives it its rights there")
+	if err := s.kubectl(ctx, garden, "apply", "-f", "example/garden", "-f", "example/controller-registration.yaml"); err != nil {
 		return err
 	}
 	s.say("Gardener installs the chart in a seed as soon as a Shoot there needs it.")

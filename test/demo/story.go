@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -101,12 +102,14 @@ func (s *story) eventually(ctx context.Context, check func(context.Context) erro
 
 // untilLogged runs a program until it logs the given words, and shows the lines up to there.
 func (s *story) untilLogged(ctx context.Context, words, program string, args ...string) error {
-	s.say("$ %s %s", program, strings.Join(args, " "))
+	gardenAccess := "GARDEN_KUBECONFIG=" + garden.file(s)
+	s.say("$ %s %s %s", gardenAccess, program, strings.Join(args, " "))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	reader, writer := io.Pipe()
 	command := exec.CommandContext(ctx, program, args...) // #nosec G204 -- the story's own words
 	command.Stdout, command.Stderr = writer, writer
+	command.Env = append(os.Environ(), gardenAccess)
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("failed to start %s: %w", program, err)
 	}

@@ -170,16 +170,23 @@ func TestMistakes(t *testing.T) {
 	shoot.Expect(shoot.message()).To(Equal("on another branch"))
 }
 
-func TestGardenletKubeconfigIsRotated(t *testing.T) {
-	p := newProject(t, "rotation")
+// TestOldLandscape runs a landscape without the SeedAuthorizer, in which the extension reaches the garden by the kubeconfig
+// of gardenlet, and lets the certificate in it expire after it was replaced.
+func TestOldLandscape(t *testing.T) {
+	l, err := start(t.Context(), t.TempDir(), true)
+	g := NewWithT(t)
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { g.Expect(l.Stop()).To(Succeed()) })
+
+	p := newProjectIn(t, l, "rotation")
 	p.configure(map[string]string{"fluxVersion": fluxVersion})
 	const lifetime = 15 * time.Second
-	p.Expect(shared.WriteGardenletKubeconfig(t.Context(), lifetime)).To(Succeed())
+	p.Expect(l.WriteGardenletKubeconfig(t.Context(), lifetime)).To(Succeed())
 	expired := time.Now().Add(lifetime)
 	shoot := p.newShoot("one")
 	shoot.expectSucceeded()
 
-	p.Expect(shared.WriteGardenletKubeconfig(t.Context(), 24*time.Hour)).To(Succeed())
+	p.Expect(l.WriteGardenletKubeconfig(t.Context(), 24*time.Hour)).To(Succeed())
 	p.Eventually(time.Now, patience, interval).Should(BeTemporally(">", expired))
 	shoot.reconcile()
 	shoot.expectSucceeded()
@@ -192,8 +199,8 @@ func TestExtensionIsKilledInTheMiddle(t *testing.T) {
 	shoot := p.newShoot("one")
 	p.registerKey(repository) // the key is made, so a reconciliation is under way
 	key := p.sourceSecret()
-	shared.ExtensionProcess().Kill()
-	p.Expect(shared.ExtensionProcess().Restart(t.Context())).To(Succeed())
+	shared.Seed.ExtensionProcess().Kill()
+	p.Expect(shared.Seed.ExtensionProcess().Restart(t.Context())).To(Succeed())
 
 	shoot.expectSucceeded()
 	shoot.expectSynced(repository, gitserver.DefaultBranch)
@@ -205,14 +212,14 @@ func TestExtensionIsKilledInTheMiddle(t *testing.T) {
 func TestExtensionIsDown(t *testing.T) {
 	p := newProject(t, "down")
 	p.configure(map[string]string{"fluxVersion": fluxVersion})
-	shared.ExtensionProcess().Kill()
+	shared.Seed.ExtensionProcess().Kill()
 	shoot := p.newShoot("one")
 	shoot.cluster() // gardener-resource-manager comes right after, and without the webhook
 	p.Eventually(func(g Gomega) {
 		shoot.state(g)
 		g.Expect(shoot.shoot.Status.LastOperation.Description).To(ContainSubstring("Waiting until extension resources handled after kube-apiserver are ready"))
 	}, patience, interval).Should(Succeed())
-	p.Expect(shared.ExtensionProcess().Restart(t.Context())).To(Succeed())
+	p.Expect(shared.Seed.ExtensionProcess().Restart(t.Context())).To(Succeed())
 
 	shoot.expectError("does not manage namespace flux-system of the shoot yet: the extension's webhook adds --extra-target-namespace=flux-system when Gardener reconciles the shoot")
 	shoot.expectSucceeded()
@@ -257,7 +264,7 @@ func TestResync(t *testing.T) {
 // leaves alone, or the resource version for kinds that have no generation.
 func (s *shootOwner) versions(name string) map[string]string {
 	managedResource := &resourcesv1alpha1.ManagedResource{}
-	s.Expect(shared.SeedClient.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: name}, managedResource)).To(Succeed())
+	s.Expect(s.landscape.SeedClient.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: name}, managedResource)).To(Succeed())
 	versions := map[string]string{}
 	for _, reference := range managedResource.Status.Resources {
 		object := &metav1.PartialObjectMetadata{}
@@ -278,7 +285,7 @@ func (s *shootOwner) versions(name string) map[string]string {
 
 // updatesOfResourceManager counts the updates that the shoot's gardener-resource-manager has sent.
 func (s *shootOwner) updatesOfResourceManager() int {
-	events, err := shared.Writes(s.technicalID)
+	events, err := s.landscape.Writes(s.technicalID)
 	s.Expect(err).NotTo(HaveOccurred())
 	updates := 0
 	for _, event := range events {
@@ -293,7 +300,7 @@ func (s *shootOwner) updatesOfResourceManager() int {
 func (s *shootOwner) resync(name string) {
 	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: s.technicalID, Name: name}}
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
-	s.Expect(shared.SeedClient.Patch(s.t.Context(), managedResource, patch)).To(Succeed())
+	s.Expect(s.landscape.SeedClient.Patch(s.t.Context(), managedResource, patch)).To(Succeed())
 }
 
 func TestExtensionIsSwitchedOff(t *testing.T) {

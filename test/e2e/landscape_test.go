@@ -19,15 +19,18 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/yaml"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	gardencorev1 "github.com/gardener/gardener/pkg/apis/core/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
@@ -38,8 +41,6 @@ import (
 )
 
 const (
-	registration = "../../example/controller-registration.yaml"
-
 	// patience is long enough for a machine that is busy with other things, and for the longest back-off: a minute.
 	patience = 3 * time.Minute
 	interval = 500 * time.Millisecond
@@ -57,9 +58,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run starts the landscape and registers the extension, as an operator does.
+// run starts the landscape, and stops it when the tests have ended.
 func run(m *testing.M) (code int, err error) {
-	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "landscape-")
 	if err != nil {
 		return 0, err
@@ -70,11 +70,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer logFile.Close()
 	log.SetLogger(zap.New(zap.WriteTo(logFile)))
-	bin, err := process.FindBinaries()
-	if err != nil {
-		return 0, err
-	}
-	if shared, err = landscape.Start(ctx, landscape.Options{Dir: dir, Bin: bin, Progress: os.Stderr, Log: log.Log}); err != nil {
+	if shared, err = start(context.Background(), dir, false); err != nil {
 		return 0, fmt.Errorf("the landscape did not start: %w", err)
 	}
 	defer func() {
@@ -84,27 +80,66 @@ func run(m *testing.M) (code int, err error) {
 		}
 		err = os.RemoveAll(dir)
 	}()
-
-	manifest, err := os.ReadFile(registration)
-	if err != nil {
-		return 0, err
-	}
-	if err := shared.Garden.ApplyYAML(ctx, manifest); err != nil {
-		return 0, err
-	}
-	if err := wait.PollUntilContextTimeout(ctx, interval, patience, true, func(context.Context) (bool, error) {
-		return shared.ExtensionProcess() != nil, nil
-	}); err != nil {
-		return 0, fmt.Errorf("the registered extension is not installed in the seed: %w", err)
-	}
 	return m.Run(), nil
+}
+
+// start starts a landscape and registers the extension, as an operator does. In an old landscape, the extension uses
+// gardenlet's access to the garden, in a current one its own.
+func start(ctx context.Context, dir string, old bool) (*landscape.Landscape, error) {
+	bin, err := process.FindBinaries()
+	if err != nil {
+		return nil, err
+	}
+	l, err := landscape.Start(ctx, landscape.Options{Dir: dir, Bin: bin, OldLandscape: old, Progress: os.Stderr, Log: log.Log})
+	if err != nil {
+		return nil, err
+	}
+	if err := register(ctx, l, old); err != nil {
+		return nil, errors.Join(fmt.Errorf("the extension could not be registered: %w", err), l.Stop())
+	}
+	return l, nil
+}
+
+func register(ctx context.Context, l *landscape.Landscape, old bool) error {
+	manifests := []string{"controller-registration.yaml"}
+	if !old {
+		manifests = append(manifests, "garden/rights.yaml", "garden/policies.yaml")
+	}
+	for _, name := range manifests {
+		manifest, err := os.ReadFile(filepath.Join("../../example", name))
+		if err != nil {
+			return err
+		}
+		if err := l.Garden.ApplyYAML(ctx, manifest); err != nil {
+			return err
+		}
+	}
+
+	// The tests kill the extension, and want it to be there between two shoots.
+	registration := &gardencorev1beta1.ControllerRegistration{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
+	if err := l.GardenClient.Patch(ctx, registration, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"deployment":{"policy":"Always"}}}`))); err != nil {
+		return err
+	}
+	if old {
+		deployment := &gardencorev1.ControllerDeployment{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
+		if err := l.GardenClient.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, []byte(`{"injectGardenKubeconfig":false}`))); err != nil {
+			return err
+		}
+	}
+	return wait.PollUntilContextTimeout(ctx, interval, patience, true, func(context.Context) (bool, error) {
+		return l.Seed.ExtensionProcess() != nil, nil
+	})
 }
 
 // newProject creates a project for one test and returns it without a configuration.
 func newProject(t *testing.T, name string) *projectAdmin {
-	p := &projectAdmin{Gomega: NewWithT(t), t: t}
+	return newProjectIn(t, shared, name)
+}
+
+func newProjectIn(t *testing.T, l *landscape.Landscape, name string) *projectAdmin {
+	p := &projectAdmin{Gomega: NewWithT(t), t: t, landscape: l}
 	var err error
-	p.namespace, err = shared.CreateProject(t.Context(), name)
+	p.namespace, err = l.CreateProject(t.Context(), name)
 	p.Expect(err).NotTo(HaveOccurred())
 	p.name = name
 	return p
@@ -114,20 +149,21 @@ func newProject(t *testing.T, name string) *projectAdmin {
 type projectAdmin struct {
 	Gomega
 	t               *testing.T
+	landscape       *landscape.Landscape
 	name, namespace string
 }
 
 // configure writes flux-config, or replaces it.
 func (p *projectAdmin) configure(data map[string]string) {
 	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: project.ConfigMapName}, Data: data}
-	if err := shared.GardenClient.Create(p.t.Context(), configMap); err != nil {
-		p.Expect(shared.GardenClient.Update(p.t.Context(), configMap)).To(Succeed())
+	if err := p.landscape.GardenClient.Create(p.t.Context(), configMap); err != nil {
+		p.Expect(p.landscape.GardenClient.Update(p.t.Context(), configMap)).To(Succeed())
 	}
 }
 
 // newRepository makes a repository with realistic content.
 func (p *projectAdmin) newRepository(public bool) *gitserver.Repository {
-	repository, err := shared.Git.CreateRepository(p.t.Context(), p.name+"/fleet", public)
+	repository, err := p.landscape.Git.CreateRepository(p.t.Context(), p.name+"/fleet", public)
 	p.Expect(err).NotTo(HaveOccurred())
 	return repository
 }
@@ -137,7 +173,7 @@ func (p *projectAdmin) newRepository(public bool) *gitserver.Repository {
 func (p *projectAdmin) private(repository *gitserver.Repository) map[string]string {
 	url, err := repository.SSHURL()
 	p.Expect(err).NotTo(HaveOccurred())
-	knownHosts, err := shared.Git.KnownHosts()
+	knownHosts, err := p.landscape.Git.KnownHosts()
 	p.Expect(err).NotTo(HaveOccurred())
 	return map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": url, "repositoryType": "private", "knownHosts": string(knownHosts)}
 }
@@ -146,7 +182,7 @@ func (p *projectAdmin) private(repository *gitserver.Repository) map[string]stri
 func (p *projectAdmin) sourceSecret() *corev1.Secret {
 	secret := &corev1.Secret{}
 	p.Eventually(func() error {
-		return shared.GardenClient.Get(p.t.Context(), client.ObjectKey{Namespace: p.namespace, Name: "flux-source"}, secret)
+		return p.landscape.GardenClient.Get(p.t.Context(), client.ObjectKey{Namespace: p.namespace, Name: "flux-source"}, secret)
 	}, patience, interval).Should(Succeed())
 	return secret
 }
@@ -156,19 +192,16 @@ func (p *projectAdmin) registerKey(repository *gitserver.Repository) {
 	p.Expect(repository.RegisterKey(p.sourceSecret().Data["identity.pub"])).To(Succeed())
 }
 
-// newShoot creates a Shoot with the extension, and deletes it when the test ends, so that not all clusters run at once.
+// newShoot creates the example's Shoot, and deletes it when the test ends, so that not all clusters run at once.
 func (p *projectAdmin) newShoot(name string) *shootOwner {
-	shoot := &gardencorev1beta1.Shoot{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name}}
-	shoot.Spec.CloudProfile = &gardencorev1beta1.CloudProfileReference{Kind: "CloudProfile", Name: "local"}
-	shoot.Spec.Region = "local"
-	shoot.Spec.Provider.Type = "local"
-	shoot.Spec.Provider.Workers = []gardencorev1beta1.Worker{{Name: "local", Minimum: 1, Maximum: 1}}
-	shoot.Spec.Kubernetes.Version = "1.36.3"
-	shoot.Spec.Networking = &gardencorev1beta1.Networking{Type: new("local")}
-	shoot.Spec.Extensions = []gardencorev1beta1.Extension{{Type: "shoot-flux"}}
-	p.Expect(shared.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
+	manifest, err := os.ReadFile("../../example/shoot.yaml")
+	p.Expect(err).NotTo(HaveOccurred())
+	shoot := &gardencorev1beta1.Shoot{}
+	p.Expect(yaml.Unmarshal(manifest, shoot)).To(Succeed())
+	shoot.Namespace, shoot.Name = p.namespace, name
+	p.Expect(p.landscape.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
 
-	s := &shootOwner{Gomega: p.Gomega, t: p.t, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
+	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
 	p.t.Cleanup(func() { s.delete(context.WithoutCancel(p.t.Context())) })
 	return s
 }
@@ -177,6 +210,7 @@ func (p *projectAdmin) newShoot(name string) *shootOwner {
 type shootOwner struct {
 	Gomega
 	t           *testing.T
+	landscape   *landscape.Landscape
 	shoot       *gardencorev1beta1.Shoot
 	technicalID string
 	cached      client.Client
@@ -186,7 +220,7 @@ type shootOwner struct {
 func (s *shootOwner) cluster() client.Client {
 	if s.cached == nil {
 		s.Eventually(func() error {
-			c, err := shared.ShootCluster(s.technicalID)
+			c, err := s.landscape.ShootCluster(s.technicalID)
 			if err != nil {
 				return err
 			}
@@ -205,7 +239,7 @@ func fluxScheme(g Gomega) *runtime.Scheme {
 
 // state returns the last operation's state and all errors of the Shoot, as `kubectl describe shoot` shows them.
 func (s *shootOwner) state(g Gomega) (gardencorev1beta1.LastOperationState, string) {
-	g.Expect(shared.GardenClient.Get(s.t.Context(), client.ObjectKeyFromObject(s.shoot), s.shoot)).To(Succeed())
+	g.Expect(s.landscape.GardenClient.Get(s.t.Context(), client.ObjectKeyFromObject(s.shoot), s.shoot)).To(Succeed())
 	g.Expect(s.shoot.Status.LastOperation).NotTo(BeNil())
 	var errs string
 	for _, lastError := range s.shoot.Status.LastErrors {
@@ -232,8 +266,8 @@ func (s *shootOwner) expectError(sentence string) {
 func (s *shootOwner) reconcile() {
 	s.state(s)
 	before := s.shoot.Status.LastOperation.LastUpdateTime
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
-	s.Expect(shared.GardenClient.Patch(s.t.Context(), s.shoot, patch)).To(Succeed())
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
+	s.Expect(s.landscape.GardenClient.Patch(s.t.Context(), s.shoot, patch)).To(Succeed())
 	s.Eventually(func(g Gomega) {
 		s.state(g)
 		g.Expect(s.shoot.Status.LastOperation.LastUpdateTime).NotTo(Equal(before))
@@ -255,7 +289,7 @@ func (s *shootOwner) expectSynced(repository *gitserver.Repository, branch strin
 // fetch asks Flux to look at the repository now, as `flux reconcile source git flux-system` does, instead of within a minute.
 func (s *shootOwner) fetch() {
 	gitRepository := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: render.Namespace, Name: render.Name}}
-	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`,
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`,
 		fluxmeta.ReconcileRequestAnnotation, time.Now().Format(time.RFC3339Nano)))
 	s.Expect(s.cluster().Patch(s.t.Context(), gitRepository, patch)).To(Succeed())
 }
@@ -272,13 +306,13 @@ func (s *shootOwner) expectSourceError(words string) {
 	}, patience, interval).Should(Succeed())
 }
 
-// delete deletes the Shoot and waits until it is gone.
+// delete confirms and orders the deletion of the Shoot, and waits until it is gone.
 func (s *shootOwner) delete(ctx context.Context) {
-	if err := shared.GardenClient.Delete(ctx, s.shoot); client.IgnoreNotFound(err) != nil {
-		s.Expect(err).NotTo(HaveOccurred())
-	}
+	confirmation := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"confirmation.gardener.cloud/deletion":"true"}}}`))
+	s.Expect(s.landscape.GardenClient.Patch(ctx, s.shoot, confirmation)).To(Succeed())
+	s.Expect(s.landscape.GardenClient.Delete(ctx, s.shoot)).To(Succeed())
 	s.Eventually(func() error {
-		return shared.GardenClient.Get(ctx, client.ObjectKeyFromObject(s.shoot), s.shoot)
+		return s.landscape.GardenClient.Get(ctx, client.ObjectKeyFromObject(s.shoot), s.shoot)
 	}, patience, interval).Should(MatchError(ContainSubstring("not found")), func() string {
 		return fmt.Sprintf("Shoot %s is still there: %+v", s.technicalID, s.shoot.Status.LastErrors)
 	})

@@ -72,7 +72,7 @@ func (o *options) begin(ctx context.Context, progress io.Writer) (func() error, 
 	if err != nil {
 		return nil, err
 	}
-	running, err := landscape.Start(ctx, landscape.Options{OldLandscape: true, Dir: o.dir, Kubeconfigs: o.kubeconfigs, Bin: bin, Progress: progress, Log: log.Log})
+	running, err := landscape.Start(ctx, landscape.Options{Dir: o.dir, Kubeconfigs: o.kubeconfigs, Bin: bin, Progress: progress, Log: log.Log})
 	if err != nil {
 		return nil, err
 	}
