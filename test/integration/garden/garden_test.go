@@ -48,7 +48,8 @@ const (
 	accessLabel = "flux.extensions.gardener.cloud/garden-access"
 	clusterRole = "gardener-extension-shoot-flux-garden"
 
-	patience = time.Minute
+	// patience is longer than the minute after which a client reads its token again.
+	patience = 3 * time.Minute
 )
 
 var (

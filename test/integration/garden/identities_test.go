@@ -207,7 +207,7 @@ func TestPoliciesHoldWithAllRights(t *testing.T) {
 		"a Secret by POST":        {post(secret(ownProject, "cloudprovider", corev1.SecretTypeOpaque)), refused},
 		"a ConfigMap":             {post(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ownProject, Name: "flux-config"}}), refused},
 		"a binding":               {post(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "more"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}}), refused},
-		"a token":                 {func(ctx context.Context, garden client.Client) error { return createToken(ctx, garden) }, refused},
+		"a token":                 {createToken, refused},
 		"the end of flux-source":  {remove(anySecret, existing, "flux-source"), refused},
 		"flux-source in a garden": {applySecret("garden", "flux-source", corev1.SecretTypeOpaque), refused},
 		"flux-source":             {applySecret(ownProject, "flux-source", corev1.SecretTypeOpaque), allowed},
