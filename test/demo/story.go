@@ -75,14 +75,6 @@ func (s *story) try(ctx context.Context, c cluster, args ...string) (string, err
 	return string(stdout), nil
 }
 
-// until repeats a command until it succeeds.
-func (s *story) until(ctx context.Context, c cluster, args ...string) error {
-	return s.eventually(ctx, func(ctx context.Context) error {
-		_, err := s.try(ctx, c, args...)
-		return err
-	})
-}
-
 // eventually repeats a check until it returns nil, and returns its last error if that takes too long.
 func (s *story) eventually(ctx context.Context, check func(context.Context) error) error {
 	ctx, stop := context.WithTimeout(ctx, patience)

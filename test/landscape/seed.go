@@ -68,7 +68,7 @@ func (s *Seed) stop() error {
 		err = s.gardenlet.Stop()
 	}
 	if s.Cluster != nil {
-		err = errors.Join(err, s.Cluster.Stop())
+		err = errors.Join(err, s.Stop())
 	}
 	return err
 }

@@ -25,7 +25,7 @@ import (
 // certificateLifetime of what the control planes themselves use: longer than any landscape lives.
 const certificateLifetime = 30 * 24 * time.Hour
 
-// authority is a certificate authority: of a cluster (servers and clients), or of the requests that its aggregator forwards.
+// Authority is a certificate authority: of a cluster (servers and clients), or of the requests that its aggregator forwards.
 type Authority struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
