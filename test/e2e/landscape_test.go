@@ -33,6 +33,8 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/extension"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
@@ -74,7 +76,7 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if shared, err = landscape.Start(ctx, landscape.Options{Dir: dir, Bin: bin, Progress: os.Stderr, Log: log.Log}); err != nil {
+	if shared, err = landscape.Start(ctx, landscape.Options{OldLandscape: true, Dir: dir, Bin: bin, Progress: os.Stderr, Log: log.Log}); err != nil {
 		return 0, fmt.Errorf("the landscape did not start: %w", err)
 	}
 	defer func() {
@@ -90,6 +92,12 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	if err := shared.Garden.ApplyYAML(ctx, manifest); err != nil {
+		return 0, err
+	}
+	// Without this, Gardener would remove the extension each time that the last Shoot goes, while tests stop and start it.
+	always := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"deployment":{"policy":"Always"}}}`))
+	controllerRegistration := &gardencorev1beta1.ControllerRegistration{ObjectMeta: metav1.ObjectMeta{Name: extension.Registration}}
+	if err := shared.GardenClient.Patch(ctx, controllerRegistration, always); err != nil {
 		return 0, err
 	}
 	if err := wait.PollUntilContextTimeout(ctx, interval, patience, true, func(context.Context) (bool, error) {
@@ -155,12 +163,12 @@ func (p *projectAdmin) registerKey(repository *gitserver.Repository) {
 // newShoot creates a Shoot with the extension, and deletes it when the test ends, so that not all clusters run at once.
 func (p *projectAdmin) newShoot(name string) *shootOwner {
 	shoot := &gardencorev1beta1.Shoot{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name}}
-	shoot.Spec.CloudProfile = &gardencorev1beta1.CloudProfileReference{Kind: "CloudProfile", Name: "local"}
-	shoot.Spec.Region = "local"
-	shoot.Spec.Provider.Type = "local"
-	shoot.Spec.Provider.Workers = []gardencorev1beta1.Worker{{Name: "local", Minimum: 1, Maximum: 1}}
-	shoot.Spec.Kubernetes.Version = "1.36.3"
-	shoot.Spec.Networking = &gardencorev1beta1.Networking{Type: new("local")}
+	shoot.Spec.CloudProfile = &gardencorev1beta1.CloudProfileReference{Kind: "CloudProfile", Name: garden.CloudProfileName}
+	shoot.Spec.CredentialsBindingName = new(garden.CredentialsBindingName)
+	shoot.Spec.Region = garden.ProviderType
+	shoot.Spec.Provider.Type = garden.ProviderType
+	shoot.Spec.Provider.Workers = []gardencorev1beta1.Worker{{Name: "local", Machine: gardencorev1beta1.Machine{Type: garden.ProviderType}, Minimum: 1, Maximum: 1}}
+	shoot.Spec.Networking = &gardencorev1beta1.Networking{Type: new(garden.ProviderType), Nodes: new("10.0.0.0/16")}
 	shoot.Spec.Extensions = []gardencorev1beta1.Extension{{Type: "shoot-flux"}}
 	p.Expect(shared.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
 
@@ -270,7 +278,7 @@ func (s *shootOwner) expectSourceError(words string) {
 
 // delete deletes the Shoot and waits until it is gone.
 func (s *shootOwner) delete(ctx context.Context) {
-	if err := shared.GardenClient.Delete(ctx, s.shoot); client.IgnoreNotFound(err) != nil {
+	if err := shared.Garden.DeleteShoot(ctx, s.shoot.Namespace, s.shoot.Name); client.IgnoreNotFound(err) != nil {
 		s.Expect(err).NotTo(HaveOccurred())
 	}
 	s.Eventually(func() error {
