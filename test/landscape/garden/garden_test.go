@@ -95,7 +95,7 @@ func TestGarden(t *testing.T) {
 	forbidden := WithTransform(apierrors.IsForbidden, BeTrue())
 	for name, test := range map[string]struct {
 		identity *rest.Config
-		request
+		sends    request
 	}{
 		"a gardenlet reads no ConfigMap that no Shoot refers to": {gardenlet, request{get(namespace, "flux-config", &corev1.ConfigMap{}), forbidden}},
 		"a gardenlet lists no ConfigMaps": {gardenlet, request{func(c client.Client) error {
@@ -108,7 +108,7 @@ func TestGarden(t *testing.T) {
 		"a project admin creates Secrets":    {member, request{createSecret(namespace, "flux-source"), Succeed()}},
 		"a stranger reads no ConfigMap":      {stranger, request{get(namespace, "flux-config", &corev1.ConfigMap{}), forbidden}},
 	} {
-		t.Run(name, func(t *testing.T) { test.check(t, test.identity) })
+		t.Run(name, func(t *testing.T) { test.sends.check(t, test.identity) })
 	}
 }
 
