@@ -170,6 +170,26 @@ func TestMistakes(t *testing.T) {
 	shoot.Expect(shoot.message()).To(Equal("on another branch"))
 }
 
+// TestTwoSeeds creates two shoots of a project on two seeds at the same moment. Both extensions want to make the project's key.
+func TestTwoSeeds(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, "seeds")
+	other, err := shared.AddSeed(t.Context(), "other")
+	p.Expect(err).NotTo(HaveOccurred())
+	repository := p.newRepository(false)
+	p.configure(p.private(repository))
+	shoots := []*shootOwner{p.newShoot("one"), p.newShootOn(other, "two")}
+	p.registerKey(repository)
+
+	for _, shoot := range shoots {
+		shoot.expectSucceeded()
+		shoot.expectSynced(repository, gitserver.DefaultBranch)
+		secret := &corev1.Secret{}
+		p.Expect(shoot.cluster().Get(t.Context(), client.ObjectKey{Namespace: "flux-system", Name: source.SecretName}, secret)).To(Succeed())
+		p.Expect(secret.Data["identity"]).To(Equal(p.sourceSecret().Data["identity"]))
+	}
+}
+
 // TestOldLandscape runs a landscape without the SeedAuthorizer, in which the extension reaches the garden by the kubeconfig
 // of gardenlet, and lets the certificate in it expire after it was replaced.
 func TestOldLandscape(t *testing.T) {

@@ -192,13 +192,18 @@ func (p *projectAdmin) registerKey(repository *gitserver.Repository) {
 	p.Expect(repository.RegisterKey(p.sourceSecret().Data["identity.pub"])).To(Succeed())
 }
 
-// newShoot creates the example's Shoot, and deletes it when the test ends, so that not all clusters run at once.
+// newShoot creates the example's Shoot on the first seed, and deletes it when the test ends, so that not all clusters run at
+// once.
 func (p *projectAdmin) newShoot(name string) *shootOwner {
+	return p.newShootOn(p.landscape.Seed, name)
+}
+
+func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string) *shootOwner {
 	manifest, err := os.ReadFile("../../example/shoot.yaml")
 	p.Expect(err).NotTo(HaveOccurred())
 	shoot := &gardencorev1beta1.Shoot{}
 	p.Expect(yaml.Unmarshal(manifest, shoot)).To(Succeed())
-	shoot.Namespace, shoot.Name = p.namespace, name
+	shoot.Namespace, shoot.Name, shoot.Spec.SeedName = p.namespace, name, &seed.SeedName
 	p.Expect(p.landscape.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
 
 	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}

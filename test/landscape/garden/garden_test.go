@@ -81,6 +81,20 @@ func prepareProject(t *testing.T, running *garden.Garden) string {
 	return namespace
 }
 
+// extensionAccount is the identity that Gardener gives an extension of the seed that asks for nothing else.
+func extensionAccount(t *testing.T, running *garden.Garden) *rest.Config {
+	t.Helper()
+	g := NewWithT(t)
+	admin, err := client.New(running.AdminConfig, client.Options{})
+	g.Expect(err).NotTo(HaveOccurred())
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "seed-local", Name: "extension-shoot-flux"}}
+	g.Expect(client.IgnoreAlreadyExists(admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: account.Namespace}}))).To(Succeed())
+	g.Expect(admin.Create(t.Context(), account)).To(Succeed())
+	config, err := running.ServiceAccountConfig(t.Context(), account.Namespace, account.Name)
+	g.Expect(err).NotTo(HaveOccurred())
+	return config
+}
+
 func TestGarden(t *testing.T) {
 	g := NewWithT(t)
 	running := start(t, garden.Options{})
@@ -91,6 +105,7 @@ func TestGarden(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	stranger, err := running.UserConfig("bob")
 	g.Expect(err).NotTo(HaveOccurred())
+	extension := extensionAccount(t, running)
 
 	forbidden := WithTransform(apierrors.IsForbidden, BeTrue())
 	for name, test := range map[string]struct {
@@ -102,6 +117,9 @@ func TestGarden(t *testing.T) {
 			return c.List(context.Background(), &corev1.ConfigMapList{})
 		}, forbidden}},
 		"a gardenlet creates no Secret in a project": {gardenlet, request{createSecret(namespace, "flux-source"),
+			And(forbidden, MatchError(ContainSubstring(`object does not belong to seed "local"`)))}},
+		"an extension's own account reads no ConfigMap of a project": {extension, request{get(namespace, "flux-config", &corev1.ConfigMap{}), forbidden}},
+		"an extension's own account creates no Secret in a project": {extension, request{createSecret(namespace, "flux-source"),
 			And(forbidden, MatchError(ContainSubstring(`object does not belong to seed "local"`)))}},
 		"a gardenlet reads the CloudProfile": {gardenlet, request{get("", garden.CloudProfileName, &gardencorev1beta1.CloudProfile{}), Succeed()}},
 		"a project admin reads ConfigMaps":   {member, request{get(namespace, "flux-config", &corev1.ConfigMap{}), Succeed()}},
