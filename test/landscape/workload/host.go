@@ -125,9 +125,9 @@ func (h *Host) files(ctx context.Context, m *Mounted, source corev1.VolumeSource
 	case source.EmptyDir != nil:
 		return nil, nil
 	case source.Secret != nil:
-		return h.secretFiles(ctx, namespace, source.Secret.SecretName, source.Secret.Items)
+		return h.secretFiles(ctx, namespace, source.Secret.SecretName, source.Secret.Items, source.Secret.Optional)
 	case source.ConfigMap != nil:
-		return h.configMapFiles(ctx, namespace, source.ConfigMap.Name, source.ConfigMap.Items)
+		return h.configMapFiles(ctx, namespace, source.ConfigMap.Name, source.ConfigMap.Items, source.ConfigMap.Optional)
 	case source.Projected != nil:
 		files := map[string][]byte{}
 		for _, projection := range source.Projected.Sources {
@@ -149,12 +149,12 @@ func (h *Host) projectedFiles(ctx context.Context, m *Mounted, projection corev1
 	namespace := m.pod.Namespace
 	switch {
 	case projection.Secret != nil:
-		return h.secretFiles(ctx, namespace, projection.Secret.Name, projection.Secret.Items)
+		return h.secretFiles(ctx, namespace, projection.Secret.Name, projection.Secret.Items, projection.Secret.Optional)
 	case projection.ConfigMap != nil && projection.ConfigMap.Name == rootCAConfigMap:
 		// kube-controller-manager publishes it, which not every cluster of a landscape has.
 		return map[string][]byte{corev1.ServiceAccountRootCAKey: h.Config.CAData}, nil
 	case projection.ConfigMap != nil:
-		return h.configMapFiles(ctx, namespace, projection.ConfigMap.Name, projection.ConfigMap.Items)
+		return h.configMapFiles(ctx, namespace, projection.ConfigMap.Name, projection.ConfigMap.Items, projection.ConfigMap.Optional)
 	case projection.DownwardAPI != nil:
 		files := map[string][]byte{}
 		for _, item := range projection.DownwardAPI.Items {
@@ -178,38 +178,50 @@ func (h *Host) projectedFiles(ctx context.Context, m *Mounted, projection corev1
 	}
 }
 
-func (h *Host) secretFiles(ctx context.Context, namespace, name string, items []corev1.KeyToPath) (map[string][]byte, error) {
+func (h *Host) secretFiles(ctx context.Context, namespace, name string, items []corev1.KeyToPath, optional *bool) (map[string][]byte, error) {
 	secret := &corev1.Secret{}
 	if err := h.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err != nil {
-		return nil, err
+		return nil, ignoreMissing(err, optional)
 	}
-	return selectItems(secret.Data, items), nil
+	return selectItems(secret.Data, items, optional)
 }
 
-func (h *Host) configMapFiles(ctx context.Context, namespace, name string, items []corev1.KeyToPath) (map[string][]byte, error) {
+func (h *Host) configMapFiles(ctx context.Context, namespace, name string, items []corev1.KeyToPath, optional *bool) (map[string][]byte, error) {
 	configMap := &corev1.ConfigMap{}
 	if err := h.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, configMap); err != nil {
-		return nil, err
+		return nil, ignoreMissing(err, optional)
 	}
 	data := map[string][]byte{}
 	for key, value := range configMap.Data {
 		data[key] = []byte(value)
 	}
-	return selectItems(data, items), nil
+	return selectItems(data, items, optional)
 }
 
-// selectItems gives the keys their paths. A key that is not there yet gives no file: a token, for example, comes later.
-func selectItems(data map[string][]byte, items []corev1.KeyToPath) map[string][]byte {
+// ignoreMissing is nil for an object that is not there and need not be.
+func ignoreMissing(err error, optional *bool) error {
+	if optional != nil && *optional {
+		return client.IgnoreNotFound(err)
+	}
+	return err
+}
+
+// selectItems gives the keys their paths. As on a node, a pod waits for keys that are not optional: a token, for example, comes later.
+func selectItems(data map[string][]byte, items []corev1.KeyToPath, optional *bool) (map[string][]byte, error) {
 	if len(items) == 0 {
-		return data
+		return data, nil
 	}
 	files := map[string][]byte{}
 	for _, item := range items {
-		if content, ok := data[item.Key]; ok {
+		content, ok := data[item.Key]
+		switch {
+		case ok:
 			files[item.Path] = content
+		case optional == nil || !*optional:
+			return nil, fmt.Errorf("key %s is not there yet", item.Key)
 		}
 	}
-	return files
+	return files, nil
 }
 
 // replaceFile writes the file in one step and only if its content changes.

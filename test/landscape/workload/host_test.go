@@ -92,6 +92,17 @@ func TestMountFollowsChanges(t *testing.T) {
 	g.Expect(mounted.Dir()).NotTo(BeADirectory())
 }
 
+func TestMountOptional(t *testing.T) {
+	g := NewWithT(t)
+	pod := newPod()
+	pod.Spec.Volumes[0].ConfigMap.Name, pod.Spec.Volumes[0].ConfigMap.Optional = "missing", new(true)
+	pod.Spec.Volumes[2].Projected.Sources[0].Secret.Items[0].Key, pod.Spec.Volumes[2].Projected.Sources[0].Secret.Optional = "token", new(true)
+	mounted, err := newHost(t).Mount(t.Context(), pod, "manager")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(filepath.Join(mounted.Dir(), "etc/manager")).To(BeADirectory())
+	g.Expect(filepath.Join(mounted.Dir(), "etc/manager-certs/server.crt")).NotTo(BeAnExistingFile())
+}
+
 func TestMountErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		change   func(*workload.Pod)
@@ -110,6 +121,10 @@ func TestMountErrors(t *testing.T) {
 				pod.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{}}
 			},
 			"mounting volume config of pod there/pod: only emptyDir, secret, configMap and projected volumes work without a node",
+		},
+		"missing key": {
+			func(pod *workload.Pod) { pod.Spec.Volumes[2].Projected.Sources[0].Secret.Items[0].Key = "token" },
+			"mounting volume certs of pod there/pod: key token is not there yet",
 		},
 		"missing object": {
 			func(pod *workload.Pod) { pod.Spec.Volumes[0].ConfigMap.Name = "missing" },
