@@ -81,20 +81,6 @@ func prepareProject(t *testing.T, running *garden.Garden) string {
 	return namespace
 }
 
-// extensionAccount is the identity that Gardener gives an extension of the seed that asks for nothing else.
-func extensionAccount(t *testing.T, running *garden.Garden) *rest.Config {
-	t.Helper()
-	g := NewWithT(t)
-	admin, err := client.New(running.AdminConfig, client.Options{})
-	g.Expect(err).NotTo(HaveOccurred())
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "seed-local", Name: "extension-shoot-flux"}}
-	g.Expect(client.IgnoreAlreadyExists(admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: account.Namespace}}))).To(Succeed())
-	g.Expect(admin.Create(t.Context(), account)).To(Succeed())
-	config, err := running.ServiceAccountConfig(t.Context(), account.Namespace, account.Name)
-	g.Expect(err).NotTo(HaveOccurred())
-	return config
-}
-
 func TestGarden(t *testing.T) {
 	g := NewWithT(t)
 	running := start(t, garden.Options{})
@@ -105,7 +91,7 @@ func TestGarden(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	stranger, err := running.UserConfig("bob")
 	g.Expect(err).NotTo(HaveOccurred())
-	extension := extensionAccount(t, running)
+	extension := account(t, running, "extension-shoot-flux", nil)
 
 	forbidden := WithTransform(apierrors.IsForbidden, BeTrue())
 	for name, test := range map[string]struct {
