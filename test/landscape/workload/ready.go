@@ -6,30 +6,15 @@ package workload
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"net/http"
 	"strconv"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
 // Ready is for [process.Program]: it is satisfied once the controller's /readyz on this port answers 200.
 func Ready(port int) func(context.Context) error {
-	url := "http://" + Address(port) + "/readyz"
-	return func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answers %s", url, response.Status)
-		}
-		return nil
-	}
+	return process.AnswersOK("http://" + Address(port) + "/readyz")
 }
 
 // Loopback is where all servers listen.
