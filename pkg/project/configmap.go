@@ -20,20 +20,27 @@ const ConfigMapName = "flux-config"
 
 // The keys of the ConfigMap.
 const (
-	keyVersion    = "fluxVersion"
-	keyURL        = "repositoryUrl"
-	keyBranch     = "repositoryBranch"
-	keyType       = "repositoryType"
-	keyPath       = "repositoryPath"
-	keyKnownHosts = "knownHosts"
+	keyVersion        = "fluxVersion"
+	keyAllowDowngrade = "allowDowngrade"
+	keyURL            = "repositoryUrl"
+	keyBranch         = "repositoryBranch"
+	keyType           = "repositoryType"
+	keyPath           = "repositoryPath"
+	keyKnownHosts     = "knownHosts"
 )
 
 // keys is also the order in which problems are reported.
-var keys = []string{keyVersion, keyURL, keyBranch, keyType, keyPath, keyKnownHosts}
+var keys = []string{keyVersion, keyAllowDowngrade, keyURL, keyBranch, keyType, keyPath, keyKnownHosts}
+
+// repositoryKeys are those that say something about the repository.
+var repositoryKeys = []string{keyURL, keyBranch, keyType, keyPath, keyKnownHosts}
 
 const (
 	typePrivate = "private"
 	typePublic  = "public"
+
+	allow  = "true"
+	refuse = "false"
 )
 
 const (
@@ -103,9 +110,10 @@ func readValues(data map[string]string) (map[string]string, field.ErrorList) {
 
 // newConfiguration only changes the form. Repository is set as soon as one of its keys is written.
 func newConfiguration(values map[string]string) (*Configuration, field.ErrorList) {
-	config := &Configuration{FluxVersion: values[keyVersion]}
-	if len(values) == 0 || len(values) == 1 && config.FluxVersion != "" {
-		return config, nil
+	config := &Configuration{FluxVersion: values[keyVersion], AllowDowngrade: values[keyAllowDowngrade] == allow}
+	errs := checkChoice(values, keyAllowDowngrade, allow, refuse)
+	if !slices.ContainsFunc(repositoryKeys, func(key string) bool { return values[key] != "" }) {
+		return config, errs
 	}
 	config.Repository = &Repository{
 		URL:        values[keyURL],
@@ -114,10 +122,15 @@ func newConfiguration(values map[string]string) (*Configuration, field.ErrorList
 		Private:    values[keyType] == typePrivate,
 		KnownHosts: values[keyKnownHosts],
 	}
-	if t, ok := values[keyType]; ok && t != typePrivate && t != typePublic {
-		return config, field.ErrorList{field.NotSupported(field.NewPath(keyType), echo(t), []string{typePrivate, typePublic})}
+	return config, append(errs, checkChoice(values, keyType, typePrivate, typePublic)...)
+}
+
+// checkChoice refuses a value that is written but is none of those that the key can have.
+func checkChoice(values map[string]string, key string, supported ...string) field.ErrorList {
+	if value, ok := values[key]; ok && !slices.Contains(supported, value) {
+		return field.ErrorList{field.NotSupported(field.NewPath(key), echo(value), supported)}
 	}
-	return config, nil
+	return nil
 }
 
 // checkText refuses what can't be seen: it is a copying error at best, and would end up in logs and URLs.

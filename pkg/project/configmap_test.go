@@ -32,9 +32,10 @@ func private(url string) *Repository {
 }
 
 var acceptedCases = map[string]struct {
-	data       map[string]string
-	version    string
-	repository *Repository
+	data           map[string]string
+	version        string
+	allowDowngrade bool
+	repository     *Repository
 }{
 	"nothing":                      {data: nil, version: "latest"},
 	"empty values are not written": {data: map[string]string{"fluxVersion": " ", "repositoryUrl": "\n", "repositoryBranch": ""}, version: "latest"},
@@ -42,6 +43,16 @@ var acceptedCases = map[string]struct {
 	"version without v":            {data: map[string]string{"fluxVersion": "0.29.5"}, version: "v0.29.5"},
 	"pre-release":                  {data: map[string]string{"fluxVersion": "2.0.0-rc.5"}, version: "v2.0.0-rc.5"},
 	"latest":                       {data: map[string]string{"fluxVersion": "latest\n"}, version: "latest"},
+	"range":                        {data: map[string]string{"fluxVersion": " 2.x "}, version: "2.x"},
+	"range with v":                 {data: map[string]string{"fluxVersion": "v2.9.x"}, version: "v2.9.x"},
+	"two numbers are a range":      {data: map[string]string{"fluxVersion": "2.9"}, version: "2.9"},
+	"one number is a range":        {data: map[string]string{"fluxVersion": "v2"}, version: "v2"},
+	"patches of a release":         {data: map[string]string{"fluxVersion": "~2.9.0"}, version: "~2.9.0"},
+	"comparison":                   {data: map[string]string{"fluxVersion": ">= 2.8.0, <2.10 || ^3.1"}, version: ">= 2.8.0, <2.10 || ^3.1"},
+	"from one to another":          {data: map[string]string{"fluxVersion": "2.6 - 2.8"}, version: "2.6 - 2.8"},
+	"anything":                     {data: map[string]string{"fluxVersion": "*"}, version: "*"},
+	"downgrade":                    {data: map[string]string{"fluxVersion": "v2.6.4", "allowDowngrade": "true"}, version: "v2.6.4", allowDowngrade: true},
+	"no downgrade":                 {data: map[string]string{"fluxVersion": "v2.6.4", "allowDowngrade": "false"}, version: "v2.6.4"},
 	"public repository": {
 		data:       map[string]string{"repositoryUrl": "https://github.com/fluxcd/flux2-kustomize-helm-example"},
 		version:    "latest",
@@ -89,7 +100,7 @@ func TestParseAccepts(t *testing.T) {
 			g := NewWithT(t)
 			config, err := Parse(tc.data)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(config).To(Equal(&Configuration{FluxVersion: tc.version, Repository: tc.repository}))
+			g.Expect(config).To(Equal(&Configuration{FluxVersion: tc.version, AllowDowngrade: tc.allowDowngrade, Repository: tc.repository}))
 		})
 	}
 }
@@ -132,15 +143,15 @@ var refusedCases = map[string]struct {
 	"last part of a key": {map[string]string{"branch": "x"},
 		`branch: Forbidden: unknown key, did you mean repositoryBranch?`},
 	"key of something else": {map[string]string{"values.yaml": "x"},
-		`values.yaml: Forbidden: unknown key, the known ones are fluxVersion, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts`},
-	"range of versions": {map[string]string{"fluxVersion": "2.x"},
-		`fluxVersion: Invalid value: "2.x": ranges of versions are not supported: write one release such as "v2.9.4", or "latest"`},
-	"comparison": {map[string]string{"fluxVersion": ">= 2.8.0"},
-		`fluxVersion: Invalid value: ">= 2.8.0": ranges of versions are not supported: write one release such as "v2.9.4", or "latest"`},
-	"version with two numbers": {map[string]string{"fluxVersion": "v2.9"},
-		`fluxVersion: Invalid value: "v2.9": write a release with all its three numbers such as "v2.9.4", or "latest"`},
+		`values.yaml: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts`},
+	"unfinished range": {map[string]string{"fluxVersion": ">="},
+		`fluxVersion: Invalid value: ">=": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`},
+	"range of nothing": {map[string]string{"fluxVersion": "2.x ||"},
+		`fluxVersion: Invalid value: "2.x ||": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`},
+	"downgrade, neither yes nor no": {map[string]string{"allowDowngrade": "yes"},
+		`allowDowngrade: Unsupported value: "yes": supported values: "true", "false"`},
 	"no version": {map[string]string{"fluxVersion": "newest"},
-		`fluxVersion: Invalid value: "newest": write a release with all its three numbers such as "v2.9.4", or "latest"`},
+		`fluxVersion: Invalid value: "newest": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`},
 	"no URL": {map[string]string{"repositoryBranch": "main"},
 		`repositoryUrl: Required value: the other keys of the repository are written: ` + writeURL + `, or remove the other keys to install only Flux`},
 	"unknown type": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "Private"},
@@ -231,14 +242,14 @@ var refusedCases = map[string]struct {
 		`knownHosts: Invalid value: line 1: the host can't be read: write its name, [name]:port, or the hashed form that ssh-keygen -H makes`},
 	"all problems at once, in order": {
 		map[string]string{"zone": "x", "knownHosts": "x", "repositoryPath": "..", "repositoryType": "secret", "repositoryBranch": "a..b", "repositoryUrl": "x", "fluxVersion": "newest", "areas": "x"},
-		`[fluxVersion: Invalid value: "newest": write a release with all its three numbers such as "v2.9.4", or "latest", ` +
+		`[fluxVersion: Invalid value: "newest": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest", ` +
 			`repositoryUrl: Invalid value: "x": it is not the URL of a Git repository: ` + writeURL + `, ` +
 			`repositoryBranch: Invalid value: "a..b": a branch must not contain "..", ` +
 			`repositoryType: Unsupported value: "secret": supported values: "private", "public", ` +
 			`repositoryPath: Invalid value: "..": the directory must be inside the repository: write it without "..", ` +
 			`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…", ` +
-			`areas: Forbidden: unknown key, the known ones are fluxVersion, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, ` +
-			`zone: Forbidden: unknown key, the known ones are fluxVersion, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts]`},
+			`areas: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, ` +
+			`zone: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts]`},
 }
 
 func TestParseRefuses(t *testing.T) {

@@ -33,8 +33,11 @@ const (
 
 // Configuration is what a project's admin wants for the shoots of the project.
 type Configuration struct {
-	// FluxVersion is a release with leading "v", such as "v2.9.4", or VersionLatest.
+	// FluxVersion is a release with leading "v", such as "v2.9.4", a range of releases as github.com/Masterminds/semver
+	// reads it, such as "2.x" or "~2.9.0", or VersionLatest.
 	FluxVersion string
+	// AllowDowngrade lets FluxVersion replace a newer release that a shoot already has.
+	AllowDowngrade bool `json:",omitempty"` // what is not written must not change a digest of before this field existed
 	// Repository is nil if only Flux is to be installed.
 	Repository *Repository
 }

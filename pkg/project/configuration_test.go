@@ -40,7 +40,7 @@ func TestTyped(t *testing.T) {
 	}}))
 
 	config.Repository.Private = false
-	config.FluxVersion = "2.x"
+	config.FluxVersion = "newest"
 	g.Expect(config.Validate()).To(HaveLen(2))
 }
 

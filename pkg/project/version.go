@@ -31,9 +31,8 @@ func validateVersion(version string, path *field.Path) field.ErrorList {
 	if version == VersionLatest || isRelease(version) {
 		return nil
 	}
-	detail := `write a release with all its three numbers such as "v2.9.4", or "latest"`
-	if _, err := semver.NewConstraint(version); err == nil && strings.ContainsAny(version, "xX*^~<>=!,| ") {
-		detail = `ranges of versions are not supported: write one release such as "v2.9.4", or "latest"`
+	if _, err := semver.NewConstraint(version); err != nil {
+		return field.ErrorList{field.Invalid(path, echo(version), `write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`)}
 	}
-	return field.ErrorList{field.Invalid(path, echo(version), detail)}
+	return nil
 }
