@@ -81,10 +81,40 @@ func TestResourceFromElsewhereIsRefused(t *testing.T) {
 // TestMissingModuleIsNamed needs no network: what is no version can't be had from anywhere.
 func TestMissingModuleIsNamed(t *testing.T) {
 	source := &gomod.Source{PinNew: true, Used: gomod.Sums{}}
-	for _, assets := range []Assets{Modules{Source: source}} {
+	for _, assets := range []Assets{Modules{Source: source}, Generated{Source: source}} {
 		_, err := assets.CRDs(t.Context(), "source-controller", "none")
 		NewWithT(t).Expect(err).To(MatchError(ContainSubstring("go mod download github.com/fluxcd/source-controller")))
 		_, err = assets.Deployment(t.Context(), "source-controller", "none")
 		NewWithT(t).Expect(err).To(MatchError(ContainSubstring("go mod download github.com/fluxcd/source-controller")))
 	}
+}
+
+func TestRetag(t *testing.T) {
+	g := NewWithT(t)
+	work := filesys.MakeFsInMemory()
+	g.Expect(work.WriteFile("config/manager/kustomization.yaml", []byte(`resources: [deployment.yaml]
+images: [{name: fluxcd/source-controller, newName: fluxcd/source-controller, newTag: v1.7.0}]
+`))).To(Succeed())
+	g.Expect(work.WriteFile("config/manager/deployment.yaml", []byte(`kind: Deployment
+apiVersion: apps/v1
+metadata: {name: source-controller}
+spec: {template: {spec: {containers: [{name: manager, image: fluxcd/source-controller}]}}}
+`))).To(Succeed())
+
+	g.Expect(retag(work, "config/manager", "v1.6.2", "v1.6.2")).To(MatchError("config/manager does not set the tag of one image to v1.6.2"))
+	g.Expect(retag(work, "config/manager", "v1.7.0", "v1.6.2")).To(Succeed())
+	built, err := build(work, "config/manager")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(built)).To(ContainSubstring("image: fluxcd/source-controller:v1.6.2\n"))
+}
+
+func TestBuildAll(t *testing.T) {
+	g := NewWithT(t)
+	dir := t.TempDir()
+	for _, name := range []string{"b", "a"} {
+		g.Expect(os.WriteFile(filepath.Join(dir, name+".yaml"), []byte("kind: Thing\napiVersion: v1\nmetadata: {name: "+name+"}\n"), 0o600)).To(Succeed())
+	}
+	built, err := buildAll(dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(built)).To(Equal("apiVersion: v1\nkind: Thing\nmetadata:\n  name: a\n---\napiVersion: v1\nkind: Thing\nmetadata:\n  name: b\n"))
 }
