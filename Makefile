@@ -83,8 +83,17 @@ vendor: ## Write vendor/, with Gardener's hack/.
 	hack/vendor.sh
 
 .PHONY: generate
-generate: tools-chart ## Generate what is generated: embedded Flux manifests, registration.
+generate: tools-chart ## Generate what is generated: Flux manifests, registration.
 	hack/generate.sh
+
+.PHONY: embed-release
+embed-release: ## Embed one more Flux release: make embed-release RELEASE=v2.9.4
+	@[ "$(RELEASE)" ] || { echo "RELEASE is missing: make embed-release RELEASE=v2.9.4" >&2; exit 1; }
+	@go run ./hack/flux-manifests -add '$(RELEASE)'
+
+.PHONY: past-releases
+past-releases: ## Rebuild the past Flux releases of test/fluxreleases, after a change to their list.
+	@go run ./hack/flux-manifests/past -pin
 
 .PHONY: format
 format: tools-lint ## Format the Go code.

@@ -21,6 +21,9 @@ PATH="$PWD/bin:$PATH"
 echo "generate: the embedded Flux manifests"
 go run ./hack/flux-manifests
 
+echo "generate: the past Flux releases for tests"
+go run ./hack/flux-manifests/past
+
 # What Gardener's own script can't say is added from hack/registration.yaml.
 registration=example/controller-registration.yaml
 version=v0.0.1

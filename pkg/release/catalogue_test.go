@@ -36,24 +36,27 @@ func (f forbidden) RoundTrip(request *http.Request) (*http.Response, error) {
 	return nil, errors.New("no network")
 }
 
-func TestEmbeddedRelease(t *testing.T) {
-	g := NewWithT(t)
+func TestEmbeddedReleases(t *testing.T) {
 	catalogue, err := NewCatalogue(Options{HTTPClient: &http.Client{Transport: forbidden{t}}, TempDir: t.TempDir()})
-	g.Expect(err).NotTo(HaveOccurred())
-	version := catalogue.Embedded()[0]
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 
-	resolved, err := catalogue.Get(t.Context(), version)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(resolved.Version).To(Equal(version))
-	g.Expect(resolved.Origin).To(Equal(OriginEmbedded))
-	g.Expect(resolved.Warning).To(BeEmpty())
-	g.Expect(resolved.Digest).To(MatchRegexp("^sha256:[0-9a-f]{64}$"))
+	for _, version := range catalogue.Embedded() {
+		t.Run(version, func(t *testing.T) {
+			g := NewWithT(t)
+			resolved, err := catalogue.Get(t.Context(), version)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(resolved.Version).To(Equal(version))
+			g.Expect(resolved.Origin).To(Equal(OriginEmbedded))
+			g.Expect(resolved.Warning).To(BeEmpty())
+			g.Expect(resolved.Digest).To(MatchRegexp("^sha256:[0-9a-f]{64}$"))
 
-	again, err := catalogue.Get(t.Context(), version)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(again.Release).To(BeIdenticalTo(resolved.Release), "a release is rendered once")
+			again, err := catalogue.Get(t.Context(), version)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(again.Release).To(BeIdenticalTo(resolved.Release), "a release is rendered once")
 
-	compareGolden(t, "testdata/"+version+".golden", describe(t, resolved.Manifests))
+			compareGolden(t, "testdata/"+version+".golden", describe(t, resolved.Manifests))
+		})
+	}
 }
 
 // describe lists the objects, and the images that they run.
