@@ -116,11 +116,13 @@ func TestObjects(t *testing.T) {
 	highlyAvailable := "PodDisruptionBudget extension-shoot-flux-abcde/gardener-extension-shoot-flux"
 	autoscaled := "VerticalPodAutoscaler extension-shoot-flux-abcde/gardener-extension-shoot-flux"
 	gardenletKubeconfig := []string{"Role garden/gardener-extension-shoot-flux", "RoleBinding garden/gardener-extension-shoot-flux"}
+	releasesCA := "ConfigMap extension-shoot-flux-abcde/gardener-extension-shoot-flux-releases-ca"
+	imagePullSecret := "Secret extension-shoot-flux-abcde/gardener-extension-shoot-flux-image-pull-secret"
 	gardenAccess := "Secret extension-shoot-flux-abcde/garden-access-shoot-flux"
 	expected := map[string][]string{
 		"defaults":   slices.Concat(always, gardenletKubeconfig, []string{highlyAvailable, autoscaled}),
 		"minimal":    slices.Concat(always, gardenletKubeconfig),
-		"everything": slices.Concat(always, []string{gardenAccess, highlyAvailable, autoscaled}),
+		"everything": slices.Concat(always, []string{gardenAccess, releasesCA, imagePullSecret, highlyAvailable, autoscaled}),
 	}
 	for name, values := range values(t) {
 		t.Run(name, func(t *testing.T) {
@@ -204,6 +206,11 @@ func TestValuesReachTheDeployment(t *testing.T) {
 	g.Expect(container.Resources.Requests.Memory().String()).To(Equal("128Mi"))
 	g.Expect(container.Args).To(ContainElements(
 		"--flux-releases-url=https://mirror.example.org/flux2/releases",
+		"--flux-releases-oci-repository=registry.example.org:5000/mirror/flux-manifests",
+		"--flux-releases-directory=/var/lib/flux-releases",
+		"--flux-releases-ca-file=/etc/flux-releases-ca/bundle.pem",
+		"--flux-image-registry=registry.example.org:5000/mirror/fluxcd",
+		"--flux-image-pull-secret-file=/etc/flux-image-pull-secret/config.json",
 		"--lifecycle-max-concurrent-reconciles=10",
 		"--healthcheck-max-concurrent-reconciles=10",
 		"--heartbeat-namespace="+releaseNamespace,
@@ -228,7 +235,7 @@ func TestGardenAccess(t *testing.T) {
 	g := NewWithT(t)
 	objects := objects(t, readValues(t, "everything"))
 	const kubeconfig = "generic-garden-kubeconfig-81fb3a88"
-	secret, deployment := find[*corev1.Secret](t, objects), find[*appsv1.Deployment](t, objects)
+	secret, deployment := secretOfType(t, objects, corev1.SecretTypeOpaque), find[*appsv1.Deployment](t, objects)
 
 	g.Expect(secret.Labels).To(And(HaveKeyWithValue(resourcesv1alpha1.ResourceManagerPurpose, resourcesv1alpha1.LabelPurposeTokenRequest),
 		HaveKeyWithValue(resourcesv1alpha1.ResourceManagerClass, resourcesv1alpha1.ResourceManagerClassGarden)))
@@ -306,7 +313,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		message string
 	}{
 		"typo":            {map[string]any{"flux": map[string]any{"releaseURL": "https://example.org"}}, "releaseURL"},
-		"URL":             {map[string]any{"flux": map[string]any{"releasesURL": "example.org"}}, "releasesURL"},
+		"URL":             {map[string]any{"flux": map[string]any{"releases": map[string]any{"url": "example.org"}}}, "/flux/releases/url"},
 		"concurrency":     {map[string]any{"controllers": map[string]any{"lifecycle": map[string]any{"concurrentSyncs": 0}}}, "concurrentSyncs"},
 		"log level":       {map[string]any{"logLevel": "verbose"}, "logLevel"},
 		"replicas":        {map[string]any{"replicaCount": -1}, "replicaCount"},

@@ -35,16 +35,21 @@ const (
 
 // Installation is a Flux release, ready to be put into a shoot.
 type Installation struct {
-	// Objects are the objects of the release: namespace, CRDs, RBAC, Deployments and what belongs to them.
+	// Objects are the objects of the release: namespace, CRDs, RBAC, Deployments and what belongs to them. If there is a
+	// pull secret for the images, it is among them.
 	Objects []client.Object
 
 	gitRepository *customResource
 	kustomization *customResource
 }
 
-// NewInstallation reads the manifests of a Flux release (multi-document YAML as `flux install --export` prints it).
-// The error says which document cannot be used, or which CustomResourceDefinition is missing.
-func NewInstallation(manifests []byte) (*Installation, error) {
+// NewInstallation reads the manifests of a Flux release (multi-document YAML as `flux install --export` prints it), and lets
+// its pods take their images from where images says. The error says which document cannot be used, which
+// CustomResourceDefinition is missing, or what is wrong with images.
+func NewInstallation(manifests []byte, images Images) (*Installation, error) {
+	if err := images.Validate(); err != nil {
+		return nil, err
+	}
 	objects, err := decode(manifests)
 	if err != nil {
 		return nil, err
@@ -55,9 +60,15 @@ func NewInstallation(manifests []byte) (*Installation, error) {
 		if err := normalise(object); err != nil {
 			return nil, fmt.Errorf("failed to normalise %s %s of the Flux manifests: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
 		}
+		if err := images.apply(object); err != nil {
+			return nil, fmt.Errorf("failed to set the images of %s %s of the Flux manifests: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
+		}
 		if err := installation.add(object); err != nil {
 			return nil, err
 		}
+	}
+	if images.PullSecret != nil {
+		installation.Objects = append(installation.Objects, images.secret())
 	}
 
 	if installation.gitRepository == nil {

@@ -84,7 +84,7 @@ func TestConfiguration(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			installation, err := render.NewInstallation(test.manifests)
+			installation, err := render.NewInstallation(test.manifests, render.Images{})
 			g.Expect(err).NotTo(HaveOccurred())
 
 			objects, err := installation.Configuration(test.repository, test.credentials)
@@ -96,14 +96,14 @@ func TestConfiguration(t *testing.T) {
 
 func TestInstallationOfAnOldRelease(t *testing.T) {
 	g := NewWithT(t)
-	installation, err := render.NewInstallation(oldRelease(t))
+	installation, err := render.NewInstallation(oldRelease(t), render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
 	expectGolden(g, "installation-old", installation.Objects)
 }
 
 func TestInstallationOfTheEmbeddedRelease(t *testing.T) {
 	g := NewWithT(t)
-	installation, err := render.NewInstallation(embeddedRelease(t).Manifests)
+	installation, err := render.NewInstallation(embeddedRelease(t).Manifests, render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
 
 	withoutCRDs := slices.DeleteFunc(slices.Clone(installation.Objects), func(object client.Object) bool {
@@ -116,9 +116,9 @@ func TestInstallationOfTheEmbeddedRelease(t *testing.T) {
 func TestInstallationIsDeterministic(t *testing.T) {
 	g := NewWithT(t)
 	manifests := embeddedRelease(t).Manifests
-	first, err := render.NewInstallation(manifests)
+	first, err := render.NewInstallation(manifests, render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
-	second, err := render.NewInstallation(manifests)
+	second, err := render.NewInstallation(manifests, render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(second.Objects).To(Equal(first.Objects))
 }
@@ -139,7 +139,7 @@ func TestUnusableManifests(t *testing.T) {
 			"CustomResourceDefinition gitrepositories.source.toolkit.fluxcd.io of the Flux manifests serves no version"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := render.NewInstallation([]byte(test.manifests))
+			_, err := render.NewInstallation([]byte(test.manifests), render.Images{})
 			NewWithT(t).Expect(err).To(MatchError(ContainSubstring(test.problem)))
 		})
 	}
@@ -149,7 +149,7 @@ func BenchmarkNewInstallation(b *testing.B) {
 	manifests := embeddedRelease(b).Manifests
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := render.NewInstallation(manifests); err != nil {
+		if _, err := render.NewInstallation(manifests, render.Images{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -70,6 +70,38 @@ reference.resources.gardener.cloud/secret-{{ sha256sum . | trunc 8 }}: {{ . }}
 {{- end -}}
 {{- end -}}
 
+{{- define "fluxReleasesCAName" -}}
+{{ include "name" . }}-releases-ca
+{{- end -}}
+
+{{- define "fluxImagePullSecretName" -}}
+{{ include "name" . }}-image-pull-secret
+{{- end -}}
+
+{{- define "fluxReleasesMountPath" -}}
+/var/lib/flux-releases
+{{- end -}}
+
+{{- define "fluxReleasesCAMountPath" -}}
+/etc/flux-releases-ca
+{{- end -}}
+
+{{- /*
+A directory as DOCKER_CONFIG names it: libraries look for config.json in it.
+*/ -}}
+{{- define "fluxImagePullSecretMountPath" -}}
+/etc/flux-image-pull-secret
+{{- end -}}
+
+{{- /*
+Certificates are read at the start of the program, so that pods with others must be new ones. A pull secret is read whenever it is used.
+*/ -}}
+{{- define "fluxReleasesCAAnnotation" -}}
+{{- with .Values.flux.releases.caBundle -}}
+checksum/flux-releases-ca: {{ sha256sum . }}
+{{- end -}}
+{{- end -}}
+
 {{- /*
 Networks that a project admin must not reach through the seed: the seed's own, and those that the operator lists.
 */ -}}

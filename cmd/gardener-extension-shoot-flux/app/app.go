@@ -177,6 +177,7 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 		Seed:            seed,
 		Garden:          gardenAccess(seed),
 		Releases:        releases,
+		Images:          options.images.read,
 		Sources:         source.NewKeeper(options.hostKeyScan.dial()),
 		Events:          mgr.GetEventRecorder("gardener-extension-" + extensionName),
 		GardenerVersion: options.general.Completed().GardenerVersion,

@@ -25,7 +25,7 @@ import (
 const extensionName = "shoot-flux"
 
 // options are the command line options of the extension: those that Gardener's extensions have, where Flux releases
-// come from, which Git servers are asked for their host keys, and when changes in the garden reach the shoots.
+// and images come from, which Git servers are asked for their host keys, and when changes in the garden reach the shoots.
 type options struct {
 	rest        *extensionscmdcontroller.RESTOptions
 	manager     *extensionscmdcontroller.ManagerOptions
@@ -37,6 +37,7 @@ type options struct {
 	webhook     *extensionscmdwebhook.AddToManagerOptions
 	releasesURL string
 
+	images      images
 	hostKeyScan hostKeyScan
 
 	reconcileOnConfigurationChange bool
@@ -77,6 +78,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.all.AddFlags(flags)
 	flags.StringVar(&o.releasesURL, "flux-releases-url", release.DefaultBaseURL,
 		"The URL of Flux's releases, or of a mirror with the same layout, from which releases that are not built in are downloaded.")
+	o.images.addFlags(flags)
 	o.hostKeyScan.addFlags(flags)
 	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
 		"Whether a change of a project's ConfigMap flux-config reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
@@ -92,6 +94,9 @@ func (o *options) complete() error {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	if err := o.heartbeat.Validate(); err != nil {
+		return fmt.Errorf("invalid command line: %w", err)
+	}
+	if err := o.images.complete(); err != nil {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	if err := o.hostKeyScan.complete(); err != nil {

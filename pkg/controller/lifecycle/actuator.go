@@ -23,6 +23,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -35,6 +36,9 @@ type Actuator struct {
 	Garden *garden.Access
 	// Releases are the Flux releases that can be installed.
 	Releases *release.Catalogue
+	// Images tells where the shoots get Flux's images from. It is asked at each reconciliation, because a pull secret can
+	// be rotated.
+	Images func() (render.Images, error)
 	// Sources keeps the credentials of projects in the garden.
 	Sources *source.Keeper
 	// Events takes events about Extensions.
@@ -72,7 +76,11 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	}
 	a.announce(ex, shoot.Namespace, flux, credentials)
 
-	installation, err := a.installations.of(flux.Release)
+	images, err := a.Images()
+	if err != nil {
+		return err
+	}
+	installation, err := a.installations.of(flux.Release, images)
 	if err != nil {
 		return err
 	}

@@ -19,33 +19,36 @@ type installation struct {
 	data managedresource.Data
 }
 
-// installations renders each release once, for any number of shoots. The zero value is ready for use.
+// installations renders each release once, for any number of shoots, and again when the images of the landscape have
+// changed. The zero value is ready for use.
 type installations struct {
-	mutex    sync.Mutex
+	mutex sync.Mutex
+	// images is the digest of the images that all of byDigest were rendered with.
+	images   string
 	byDigest map[string]*installation
 }
 
 // of returns the installation of a release. Rendering takes well below a second, so that others simply wait for it.
-func (i *installations) of(flux *release.Release) (*installation, error) {
+func (i *installations) of(flux *release.Release, images render.Images) (*installation, error) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 
+	if digest := images.Digest(); i.images != digest {
+		i.images, i.byDigest = digest, map[string]*installation{}
+	}
 	if known, ok := i.byDigest[flux.Digest]; ok {
 		return known, nil
 	}
-	rendered, err := newInstallation(flux)
+	rendered, err := newInstallation(flux, images)
 	if err != nil {
 		return nil, fmt.Errorf("the manifests of Flux %s (%s) cannot be used: %w", flux.Version, flux.Origin, err)
-	}
-	if i.byDigest == nil {
-		i.byDigest = map[string]*installation{}
 	}
 	i.byDigest[flux.Digest] = rendered
 	return rendered, nil
 }
 
-func newInstallation(flux *release.Release) (*installation, error) {
-	rendered, err := render.NewInstallation(flux.Manifests)
+func newInstallation(flux *release.Release, images render.Images) (*installation, error) {
+	rendered, err := render.NewInstallation(flux.Manifests, images)
 	if err != nil {
 		return nil, err
 	}

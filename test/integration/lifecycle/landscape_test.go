@@ -44,6 +44,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -169,6 +170,7 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 		Seed:     seed,
 		Garden:   garden.GardenletKubeconfig(seed),
 		Releases: releases,
+		Images:   func() (render.Images, error) { return render.Images{}, nil },
 		Sources:  source.NewKeeper(nil),
 		Events:   mgr.GetEventRecorder("gardener-extension-shoot-flux"),
 	}

@@ -34,7 +34,7 @@ func TestNormalised(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
-	installation, err := render.NewInstallation(flux.Manifests)
+	installation, err := render.NewInstallation(flux.Manifests, render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
 	configuration, err := installation.Configuration(
 		&project.Repository{URL: "ssh://git@git.example.com/fleet/shoots", Branch: "main", Path: "./", Private: true},

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package release
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+)
+
+// ErrUnsupportedKubernetes means that a release of Flux does not support the Kubernetes version of the shoot. The user must
+// choose another one of either.
+var ErrUnsupportedKubernetes = errors.New("Kubernetes version not supported by Flux version")
+
+// kubernetesMinimum is the oldest Kubernetes that releases of Flux support.
+type kubernetesMinimum struct {
+	// flux is the newest minor version of Flux that the minimum is for. The first one is for the minor after the entry before.
+	flux       *semver.Version
+	kubernetes *semver.Version
+}
+
+// kubernetesMinimums are what flux check --pre of each release demands (kubernetesConstraints in cmd/flux/check.go of
+// github.com/fluxcd/flux2), oldest first. Releases newer than the last entry are taken to demand at least as much.
+var kubernetesMinimums = []kubernetesMinimum{
+	{minor(0, 27), semver.New(1, 16, 11, "", "")},
+	{minor(0, 41), semver.New(1, 20, 6, "", "")},
+	{minor(2, 0), minor(1, 24)},
+	{minor(2, 1), minor(1, 25)},
+	{minor(2, 2), minor(1, 26)},
+	{minor(2, 4), minor(1, 28)},
+	{minor(2, 5), minor(1, 30)},
+	{minor(2, 6), minor(1, 31)},
+	{minor(2, 7), minor(1, 32)},
+	{minor(2, 9), minor(1, 33)},
+}
+
+func minor(major, minor uint64) *semver.Version {
+	return semver.New(major, minor, 0, "", "")
+}
+
+// CheckKubernetes tells whether a release of Flux, such as v2.9.4, supports the Kubernetes version of a shoot, such as 1.36.3.
+// Pre-release and build suffixes of the Kubernetes version don't count. An error of kind ErrUnsupportedKubernetes says what
+// to do, one of kind ErrInvalidVersion that fluxVersion is not a release's tag. A Kubernetes version that can't be read is an
+// error of neither kind.
+func CheckKubernetes(fluxVersion, kubernetesVersion string) error {
+	flux, err := semver.StrictNewVersion(strings.TrimPrefix(fluxVersion, "v"))
+	if err != nil {
+		return &failure{kind: ErrInvalidVersion, cause: err, sentence: fmt.Sprintf("%q is not a version of Flux: %v", fluxVersion, err)}
+	}
+	kubernetes, err := semver.NewVersion(kubernetesVersion)
+	if err != nil {
+		return fmt.Errorf("the shoot's Kubernetes version %q can't be compared with what Flux %s needs: %w", kubernetesVersion, fluxVersion, err)
+	}
+	kubernetes = semver.New(kubernetes.Major(), kubernetes.Minor(), kubernetes.Patch(), "", "")
+
+	needed := minimumFor(flux).kubernetes
+	if !kubernetes.LessThan(needed) {
+		return nil
+	}
+	return &failure{kind: ErrUnsupportedKubernetes, sentence: fmt.Sprintf("Flux %s needs Kubernetes %s or newer, but the shoot has %s: %s",
+		fluxVersion, needed, kubernetesVersion, remedy(kubernetes, needed))}
+}
+
+func minimumFor(flux *semver.Version) kubernetesMinimum {
+	for _, minimum := range kubernetesMinimums {
+		if !minor(flux.Major(), flux.Minor()).GreaterThan(minimum.flux) {
+			return minimum
+		}
+	}
+	return kubernetesMinimums[len(kubernetesMinimums)-1]
+}
+
+// remedy names the newest minor version of Flux that supports the shoot's Kubernetes, if one does.
+func remedy(kubernetes, needed *semver.Version) string {
+	update := fmt.Sprintf("update the shoot to Kubernetes %s or newer", needed)
+	for i := len(kubernetesMinimums) - 1; i >= 0; i-- {
+		if supported := kubernetesMinimums[i]; !kubernetes.LessThan(supported.kubernetes) {
+			return fmt.Sprintf("set key fluxVersion of ConfigMap flux-config to a release of Flux v%d.%d, the newest that supports it, or %s",
+				supported.flux.Major(), supported.flux.Minor(), update)
+		}
+	}
+	return update
+}
