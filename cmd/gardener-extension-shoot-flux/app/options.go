@@ -17,7 +17,6 @@ import (
 	extensionscmdwebhook "github.com/gardener/gardener/extensions/pkg/webhook/cmd"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/webhook/controlplane"
 )
 
@@ -35,7 +34,7 @@ type options struct {
 	healthCheck *extensionscmdcontroller.ControllerOptions
 	heartbeat   *extensionsheartbeatcmd.Options
 	webhook     *extensionscmdwebhook.AddToManagerOptions
-	releasesURL string
+	releases    releases
 
 	hostKeyScan hostKeyScan
 
@@ -75,8 +74,7 @@ func newOptions() *options {
 
 func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.all.AddFlags(flags)
-	flags.StringVar(&o.releasesURL, "flux-releases-url", release.DefaultBaseURL,
-		"The URL of Flux's releases, or of a mirror with the same layout, from which releases that are not built in are downloaded.")
+	o.releases.addFlags(flags)
 	o.hostKeyScan.addFlags(flags)
 	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
 		"Whether a change of a project's ConfigMap flux-config reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
@@ -92,6 +90,9 @@ func (o *options) complete() error {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	if err := o.heartbeat.Validate(); err != nil {
+		return fmt.Errorf("invalid command line: %w", err)
+	}
+	if err := o.releases.complete(); err != nil {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	if err := o.hostKeyScan.complete(); err != nil {

@@ -62,7 +62,11 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	flux, err := a.Releases.Get(ctx, configuration.FluxVersion)
+	choice, err := a.Releases.Choose(ctx, release.Request{Version: configuration.FluxVersion})
+	if err != nil {
+		return err
+	}
+	flux, err := a.Releases.Get(ctx, choice.Version)
 	if err != nil {
 		return err
 	}
@@ -70,9 +74,9 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	a.announce(ex, shoot.Namespace, flux, credentials)
+	a.announce(ex, shoot.Namespace, choice, credentials)
 
-	installation, err := a.installations.of(flux.Release)
+	installation, err := a.installations.of(flux)
 	if err != nil {
 		return err
 	}
@@ -84,7 +88,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	log.Info("Applying Flux", "version", flux.Version, "origin", flux.Origin, "digest", flux.Digest)
+	log.Info("Applying Flux", "version", flux.Version, "origin", flux.Origin, "source", flux.Source, "digest", flux.Digest)
 	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, nil, installation.data); err != nil {
 		return err
 	}
