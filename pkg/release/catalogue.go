@@ -4,120 +4,175 @@
 
 // Package release knows which releases of Flux there are, and what each of them installs.
 //
-// A Catalogue has the releases that are embedded in this program, for which it needs no network, and takes every other
-// one from a release server: Flux's own at GitHub, or a mirror with the same layout. What it takes is verified against
-// the checksums that the server publishes, bounded in size and time, rendered once, and kept in memory for as long as
-// the process runs.
+// A Catalogue takes a release from the first of its sources that has it: the releases that are embedded in this program,
+// for which it needs no network; a directory that the operator mounts; an OCI repository with the layout of Flux's own;
+// and a release server, which is Flux's at GitHub or a mirror with the same layout. What comes over the network is
+// verified by its digest or by the checksums that the server publishes, bounded in size and time, and kept in memory.
 package release
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/Masterminds/semver/v3"
-	"golang.org/x/sync/singleflight"
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-const (
-	// Latest requests the release that the release server calls the latest.
-	Latest = "latest"
-	// DefaultBaseURL is the address of Flux's own releases.
-	DefaultBaseURL = "https://github.com/fluxcd/flux2/releases"
-)
+// DefaultBaseURL is the address of Flux's own releases.
+const DefaultBaseURL = "https://github.com/fluxcd/flux2/releases"
+
+// DefaultOCIRepository is where Flux publishes the manifests of its releases, since v0.36.0.
+const DefaultOCIRepository = "ghcr.io/fluxcd/flux-manifests"
 
 // Options configures a Catalogue. The zero value of each field stands for its default.
 type Options struct {
+	// Directory has releases as <version>/gotk-components.yaml, which is what flux install --export prints. None by default.
+	Directory string
+	// OCIRepository has releases as artifacts of flux push artifact, tagged with their versions: DefaultOCIRepository
+	// or a mirror. None by default. The credentials are those in config.json of the directory $DOCKER_CONFIG.
+	OCIRepository string
 	// BaseURL is the address of the releases: DefaultBaseURL or a mirror with the same layout.
 	BaseURL string
-	// HTTPClient talks to the release server. Its CheckRedirect is not used. The default takes the proxy from the
-	// environment.
-	HTTPClient *http.Client
+	// CAFile has the certificates of the CAs, as PEM, that are trusted besides those of the system. It is read once.
+	CAFile string
 	// TempDir is an existing directory for the temporary files of a render. The default is that of package os.
 	TempDir string
 
-	// DownloadTimeout bounds the download of one release. The default is 30 seconds.
+	// Patience is how long a caller waits for what comes over the network before it gets ErrPending. The default is
+	// two seconds.
+	Patience time.Duration
+	// DownloadTimeout bounds the download of one release from one source, retries included. The default is 30 seconds.
 	DownloadTimeout time.Duration
-	// LookupTimeout bounds one look-up of the latest release. The default is 10 seconds.
+	// LookupTimeout bounds one look-up of which releases there are, retries included. The default is 10 seconds.
 	LookupTimeout time.Duration
-	// LatestInterval is the time after which the latest release is looked up again. The default is one hour.
+	// LatestInterval is the time after which it is looked up again which releases there are. The default is one hour.
 	LatestInterval time.Duration
 	// FailureInterval is the time for which a failure is answered from memory, so that many shoots with the same
 	// mistake don't become many requests to the server. The default is one minute. Both intervals are lengthened by
 	// up to a tenth, at random.
 	FailureInterval time.Duration
 
-	// MaxDownloadBytes bounds the size of a manifests.tar.gz. The default is 4 MiB; Flux's have about 50 KiB.
+	// MaxDownloadBytes bounds the size of what is downloaded at once. The default is 4 MiB; Flux's have about 50 KiB.
 	MaxDownloadBytes int64
-	// MaxUnpackedBytes bounds what is in it. A render takes some hundred times as much memory. The default is 4 MiB;
-	// Flux's have less than 1 MiB.
+	// MaxUnpackedBytes bounds what is in it, and a file of the directory. A render takes some hundred times as much
+	// memory. The default is 4 MiB; Flux's have less than 1 MiB.
 	MaxUnpackedBytes int64
 	// MaxFiles bounds the number of files in it. The default is 100; Flux's have about 10.
 	MaxFiles int
+	// MaxReleases bounds the number of releases in memory that are not embedded. The default is 32.
+	MaxReleases int
 }
 
 // Catalogue resolves requests for a Flux version. It is safe for concurrent use.
 type Catalogue struct {
-	options  Options
-	server   *server
-	embedded []string
-	now      func() time.Time
+	options Options
+	now     func() time.Time
+	// background is the context of what is under way. It ends with Close.
+	background context.Context
+	close      context.CancelFunc
 
-	flights singleflight.Group
-	// mutex guards what follows.
-	mutex sync.Mutex
-	// answers has the releases that were rendered, and what recently failed, by version.
-	answers map[string]answer
-	latest  latestAnswer
+	// archive is asked first, and then the other sources in their order.
+	archive *archive
+	sources []source
+	// directory is one of them, or nil.
+	directory *directory
+	// latest asks the release server, and tags the OCI repository. There may be no tags.
+	latest, tags *lookUp
+
+	retries  *retries
+	renderer *renderer
+	flights  flights
+	memory   *memory
+
+	// lookUps counts them.
+	lookUps atomic.Int64
 }
 
-// answer is what is known about a version: a release for good, or a failure for some time.
-type answer struct {
-	release *Release
-	err     error
-	expires time.Time
-}
-
-// NewCatalogue returns a catalogue. It fails if the options are wrong; it does not talk to the server.
+// NewCatalogue returns a catalogue. It fails if the options are wrong; it uses no network. Close it when it is no
+// longer needed.
 func NewCatalogue(options Options) (*Catalogue, error) {
 	options.setDefaults()
-	base, err := parseBaseURL(options.BaseURL)
-	if err != nil {
-		return nil, err
-	}
-	embedded, err := embeddedVersions()
-	if err != nil {
-		return nil, err
-	}
-	client := *options.HTTPClient
-	client.CheckRedirect = checkRedirect
-	return &Catalogue{
+	c := &Catalogue{
 		options:  options,
-		embedded: embedded,
 		now:      time.Now,
-		answers:  map[string]answer{},
-		server: &server{
-			base:            base,
-			client:          &client,
+		retries:  newRetries(),
+		renderer: &renderer{tempDir: options.TempDir},
+		memory:   newMemory(options.MaxReleases),
+	}
+	if err := c.addSources(); err != nil {
+		return nil, err
+	}
+	c.background, c.close = context.WithCancel(context.Background())
+	return c, nil
+}
+
+func (c *Catalogue) addSources() (err error) {
+	options := c.options
+	if c.archive, err = newArchive(c.renderer); err != nil {
+		return err
+	}
+
+	if options.Directory != "" {
+		if c.directory, err = newDirectory(options.Directory, options.MaxUnpackedBytes); err != nil {
+			return err
+		}
+		c.sources = append(c.sources, c.directory)
+	}
+
+	transport, err := newTransport(options.CAFile)
+	if err != nil {
+		return err
+	}
+	limits := unpackLimits{files: options.MaxFiles, bytes: options.MaxUnpackedBytes}
+	if options.OCIRepository != "" {
+		repository, err := parseRepository(options.OCIRepository)
+		if err != nil {
+			return err
+		}
+		oci := &ociRepository{
+			repository:      repository,
+			transport:       &guard{next: transport, maxBytes: options.MaxDownloadBytes},
 			downloadTimeout: options.DownloadTimeout,
 			lookupTimeout:   options.LookupTimeout,
 			maxDownload:     options.MaxDownloadBytes,
-		},
-	}, nil
+			limits:          limits,
+			retries:         c.retries,
+		}
+		c.tags = &lookUp{what: "the Flux releases in " + repository.Name(), where: repository.Name(), ask: oci.versions}
+		c.sources = append(c.sources, oci)
+	}
+
+	base, err := parseBaseURL(options.BaseURL)
+	if err != nil {
+		return err
+	}
+	server := &server{
+		base:            base,
+		transport:       &guard{next: transport},
+		downloadTimeout: options.DownloadTimeout,
+		lookupTimeout:   options.LookupTimeout,
+		maxDownload:     options.MaxDownloadBytes,
+		limits:          limits,
+		retries:         c.retries,
+		renderer:        c.renderer,
+	}
+	c.latest = &lookUp{what: "the latest Flux release", where: server.latestURL().Redacted(), ask: func(ctx context.Context) ([]string, error) {
+		version, err := server.latest(ctx)
+		return []string{version}, err
+	}}
+	c.sources = append(c.sources, server)
+	return nil
 }
 
 func (o *Options) setDefaults() {
 	setDefault(&o.BaseURL, DefaultBaseURL)
 	setDefault(&o.TempDir, os.TempDir())
+	setDefault(&o.Patience, 2*time.Second)
 	setDefault(&o.DownloadTimeout, 30*time.Second)
 	setDefault(&o.LookupTimeout, 10*time.Second)
 	setDefault(&o.LatestInterval, time.Hour)
@@ -125,10 +180,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxDownloadBytes, 4<<20)
 	setDefault(&o.MaxUnpackedBytes, 4<<20)
 	setDefault(&o.MaxFiles, 100)
-	if o.HTTPClient == nil {
-		// A copy of the default transport takes the proxy from the environment and bounds the time to connect.
-		o.HTTPClient = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
-	}
+	setDefault(&o.MaxReleases, 32)
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -138,154 +190,139 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-func parseBaseURL(text string) (*url.URL, error) {
-	base, err := url.Parse(text)
-	if err != nil {
-		// The text can hold a password, and the error of url.Parse repeats it.
-		return nil, errors.New("the base URL of the Flux releases can't be parsed: write it as https://host/path")
-	}
-	if base.Scheme != "https" && base.Scheme != "http" || base.Host == "" || base.RawQuery != "" || base.Fragment != "" {
-		return nil, fmt.Errorf("the base URL of the Flux releases must look like https://host/path, but is %q", base.Redacted())
-	}
-	return base, nil
+// Close ends what is under way. What is in memory can still be had.
+func (c *Catalogue) Close() {
+	c.close()
 }
 
 // Embedded returns the versions that need no network, newest first.
 func (c *Catalogue) Embedded() []string {
-	return slices.Clone(c.embedded)
+	return slices.Clone(c.archive.versions)
 }
 
-// Get resolves a request, which is the tag of a release, such as v2.9.4, or Latest.
+// Get returns the release with a tag, such as v2.9.4, from the first source that has it. What it takes is taken once for
+// all who ask for it.
 //
-// An embedded version never needs the network. Any other is downloaded once for all who ask for it. If that fails, the
-// error is a sentence for the user and is one of ErrInvalidVersion, ErrVersionNotFound, ErrServerUnreachable and
-// ErrReleaseRefused. A request for Latest does not fail because of the server: its answer is then the last latest
-// release that worked or, if there was none, the newest embedded one, with a warning.
-//
-// Get returns the error of the context as soon as the context ends. What it waited for goes on for the others.
-func (c *Catalogue) Get(ctx context.Context, requested string) (*Resolved, error) {
-	if requested == Latest {
-		return c.getLatest(ctx)
+// If that fails, the error is a sentence for the user and is one of ErrInvalidVersion, ErrVersionNotFound,
+// ErrServerUnreachable and ErrReleaseRefused. If it takes longer than Options.Patience, the error is ErrPending, unless
+// the version is embedded and thus needs nothing but some time of this machine. Get returns the error of the context as
+// soon as the context ends. What it waited for goes on for the others.
+func (c *Catalogue) Get(ctx context.Context, version string) (*Release, error) {
+	if !isTag(version) {
+		return nil, &failure{kind: ErrInvalidVersion, sentence: fmt.Sprintf("%q is not the version of a Flux release: write it as v2.9.4", version)}
 	}
-	if err := checkVersion(requested); err != nil {
-		return nil, err
-	}
-	release, err := c.get(ctx, requested)
-	if err != nil {
-		return nil, err
-	}
-	return &Resolved{Release: release}, nil
+	patience, stop := c.patience()
+	defer stop()
+	return c.get(ctx, patience, version)
 }
 
-// checkVersion refuses what is not a release's tag, and so keeps everything else out of URLs and directories.
-func checkVersion(version string) error {
-	number, ok := strings.CutPrefix(version, "v")
-	if ok {
-		if _, err := semver.StrictNewVersion(number); err == nil {
-			return nil
-		}
-	}
-	return &failure{
-		kind:     ErrInvalidVersion,
-		sentence: fmt.Sprintf("%q is not the version of a Flux release: write it as v2.9.4, or %s", version, Latest),
-	}
+// patience returns a channel that is closed when a caller should not wait any longer.
+func (c *Catalogue) patience() (<-chan struct{}, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.options.Patience)
+	return ctx.Done(), cancel
 }
 
 // get returns a release from memory, or waits for the one flight that loads it.
-func (c *Catalogue) get(ctx context.Context, version string) (*Release, error) {
-	if known, ok := c.known(version); ok {
-		return known.release, known.err
+func (c *Catalogue) get(ctx context.Context, patience <-chan struct{}, version string) (*Release, error) {
+	release, err := c.recall(version)
+	if release != nil || err != nil {
+		return release, err
 	}
-	flight := c.flights.DoChan(version, func() (any, error) {
+	if c.archive.has(version) {
+		patience = nil
+	}
+	return await(ctx, patience, &c.flights, nameOf(version), func() (*Release, error) {
 		// The flight before this one can have ended after the look above.
-		known, ok := c.known(version)
-		if !ok {
-			known.release, known.err = c.load(version)
-			c.keep(version, known)
+		if release, err := c.recall(version); release != nil || err != nil {
+			return release, err
 		}
-		return known.release, known.err
+		return c.load(version)
 	})
-	select {
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for Flux release %s: %w", version, ctx.Err())
-	case result := <-flight:
-		return result.Val.(*Release), result.Err
+}
+
+func nameOf(version string) string {
+	return "Flux release " + version
+}
+
+// recall returns what is in memory, unless it has changed in the directory.
+func (c *Catalogue) recall(version string) (*Release, error) {
+	release, err := c.memory.find(version, c.now())
+	if release != nil && release.Origin == OriginDirectory && !c.directory.current(release) {
+		return nil, nil
 	}
+	return release, err
 }
 
-func (c *Catalogue) known(version string) (answer, bool) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	known, ok := c.answers[version]
-	return known, ok && known.current(c.now())
-}
-
-func (c *Catalogue) keep(version string, found answer) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	// Anybody can ask for any version, so failures must not pile up.
-	maps.DeleteFunc(c.answers, func(_ string, old answer) bool { return !old.current(c.now()) })
-	found.expires = c.after(c.options.FailureInterval)
-	c.answers[version] = found
-}
-
-func (a answer) current(now time.Time) bool {
-	return a.err == nil || now.Before(a.expires)
+// load has no context of a caller: what it does is for all who ask for the version. The timeouts of the sources bound it.
+func (c *Catalogue) load(version string) (*Release, error) {
+	sources := c.sources
+	if c.archive.has(version) {
+		sources = append([]source{c.archive}, sources...)
+	}
+	var causes []error
+	for _, source := range sources {
+		c.flights.report(nameOf(version), source.where(version), c.now())
+		release, err := source.get(c.background, version)
+		if err == nil {
+			c.memory.keep(release)
+			return release, nil
+		}
+		causes = append(causes, err)
+	}
+	err := c.failure(version, causes)
+	c.memory.keepFailure(version, err, c.after(c.options.FailureInterval))
+	return nil, err
 }
 
 func (c *Catalogue) after(interval time.Duration) time.Time {
 	return c.now().Add(wait.Jitter(interval, 0.1))
 }
 
-// load has no context of a caller: what it does is for all who ask for the version. The server's timeouts bound it.
-func (c *Catalogue) load(version string) (*Release, error) {
-	if slices.Contains(c.embedded, version) {
-		files, err := embeddedFiles(version)
-		if err != nil {
-			return nil, err
+// failure tells the user what happened at each source, and what to do.
+func (c *Catalogue) failure(version string, causes []error) error {
+	kind := kindOf(causes)
+	problem, remedy := "can't be downloaded", c.alternatives()
+	switch kind {
+	case ErrVersionNotFound:
+		return &failure{kind: kind, causes: causes, sentence: fmt.Sprintf(
+			"Flux version %s does not exist (%s): set key fluxVersion of ConfigMap flux-config to a version that does, for example %s",
+			version, sentences(causes), c.archive.versions[0])}
+	case ErrReleaseRefused:
+		problem = "is refused"
+	case errLocal:
+		problem, remedy = "can't be rendered", "this needs the operator"
+	}
+	return &failure{kind: kind, causes: causes, sentence: fmt.Sprintf("Flux version %s %s: %s; %s", version, problem, sentences(causes), remedy)}
+}
+
+// kindOf tells what is to be said about all sources together: a version can still be where nobody could look.
+func kindOf(causes []error) error {
+	kind := ErrVersionNotFound
+	for _, cause := range causes {
+		var notFound *notFoundError
+		var refused *refusedError
+		var local *localError
+		switch {
+		case errors.As(cause, &notFound):
+		case errors.As(cause, &local):
+			return errLocal
+		case errors.As(cause, &refused) && kind == ErrVersionNotFound:
+			kind = ErrReleaseRefused
+		case !errors.As(cause, &refused):
+			kind = ErrServerUnreachable
 		}
-		return render(c.options.TempDir, version, OriginEmbedded, files)
 	}
-	release, err := c.download(version)
-	if err != nil {
-		return nil, c.downloadFailure(version, err)
-	}
-	return release, nil
+	return kind
 }
 
-func (c *Catalogue) download(version string) (*Release, error) {
-	tarball, err := c.server.tarball(context.Background(), version)
-	if err != nil {
-		return nil, err
+func sentences(errs []error) string {
+	texts := make([]string, len(errs))
+	for i, err := range errs {
+		texts[i] = err.Error()
 	}
-	files, err := unpack(tarball, c.options.MaxFiles, c.options.MaxUnpackedBytes)
-	if err != nil {
-		return nil, &refusedError{fmt.Errorf("%s can't be unpacked: %w", c.server.tarballURL(version).Redacted(), err)}
-	}
-	return render(c.options.TempDir, version, OriginDownloaded, files)
-}
-
-// downloadFailure tells the user what happened and what to do.
-func (c *Catalogue) downloadFailure(version string, cause error) error {
-	var notFound *notFoundError
-	var refused *refusedError
-	var local *localError
-	switch {
-	case errors.As(cause, &local):
-		return fmt.Errorf("rendering Flux version %s: %w", version, cause)
-	case errors.As(cause, &notFound):
-		return &failure{kind: ErrVersionNotFound, cause: cause, sentence: fmt.Sprintf(
-			"Flux version %s does not exist (%v): set key fluxVersion of ConfigMap flux-config to a version that does, for example %s",
-			version, cause, c.embedded[0])}
-	case errors.As(cause, &refused):
-		return &failure{kind: ErrReleaseRefused, cause: cause, sentence: fmt.Sprintf(
-			"Flux version %s is refused: %v; %s", version, cause, c.alternatives())}
-	default:
-		return &failure{kind: ErrServerUnreachable, cause: cause, sentence: fmt.Sprintf(
-			"Flux version %s can't be downloaded: %v; %s", version, cause, c.alternatives())}
-	}
+	return strings.Join(texts, "; ")
 }
 
 func (c *Catalogue) alternatives() string {
-	return "the operator can configure a mirror of Flux's releases; embedded versions need no download: " + strings.Join(c.embedded, ", ")
+	return "the operator can configure a mirror of Flux's releases; embedded versions need no download: " + strings.Join(c.archive.versions, ", ")
 }

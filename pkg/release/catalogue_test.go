@@ -28,33 +28,27 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// forbidden is a transport for tests in which no request may be made.
-type forbidden struct{ *testing.T }
-
-func (f forbidden) RoundTrip(request *http.Request) (*http.Response, error) {
-	f.Errorf("unexpected request: %s %s", request.Method, request.URL)
-	return nil, errors.New("no network")
-}
-
 func TestEmbeddedReleases(t *testing.T) {
-	catalogue, err := NewCatalogue(Options{HTTPClient: &http.Client{Transport: forbidden{t}}, TempDir: t.TempDir()})
-	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	// A version that is embedded only takes time, so that no patience is needed.
+	catalogue := server.catalogue(t, Options{Patience: time.Nanosecond})
 
 	for _, version := range catalogue.Embedded() {
 		t.Run(version, func(t *testing.T) {
 			g := NewWithT(t)
-			resolved, err := catalogue.Get(t.Context(), version)
+			release, err := catalogue.Get(t.Context(), version)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(resolved.Version).To(Equal(version))
-			g.Expect(resolved.Origin).To(Equal(OriginEmbedded))
-			g.Expect(resolved.Warning).To(BeEmpty())
-			g.Expect(resolved.Digest).To(MatchRegexp("^sha256:[0-9a-f]{64}$"))
+			g.Expect(release.Version).To(Equal(version))
+			g.Expect(release.Origin).To(Equal(OriginEmbedded))
+			g.Expect(release.Source).To(Equal("embedded"))
+			g.Expect(release.Digest).To(MatchRegexp("^sha256:[0-9a-f]{64}$"))
 
 			again, err := catalogue.Get(t.Context(), version)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(again.Release).To(BeIdenticalTo(resolved.Release), "a release is rendered once")
+			g.Expect(again).To(BeIdenticalTo(release), "a release is rendered once")
+			g.Expect(server.seen()).To(BeEmpty())
 
-			compareGolden(t, "testdata/"+version+".golden", describe(t, resolved.Manifests))
+			compareGolden(t, "testdata/"+version+".golden", describe(t, release.Manifests))
 		})
 	}
 }
@@ -99,12 +93,12 @@ func compareGolden(t *testing.T, path, got string) {
 func TestRenderIsDeterministic(t *testing.T) {
 	g := NewWithT(t)
 	version, files := embeddedRelease(t)
-	first, err := render(t.TempDir(), version, OriginEmbedded, files)
+	renderer := &renderer{tempDir: t.TempDir()}
+	first, err := renderer.render(version, files)
 	g.Expect(err).NotTo(HaveOccurred())
-	second, err := render(t.TempDir(), version, OriginDownloaded, files)
+	second, err := renderer.render(version, files)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(second.Digest).To(Equal(first.Digest))
-	g.Expect(bytes.Equal(second.Manifests, first.Manifests)).To(BeTrue())
+	g.Expect(bytes.Equal(second, first)).To(BeTrue())
 }
 
 func embeddedRelease(t testing.TB) (string, map[string][]byte) {
@@ -117,17 +111,17 @@ func embeddedRelease(t testing.TB) (string, map[string][]byte) {
 	return versions[0], files
 }
 
-func TestInvalidRequests(t *testing.T) {
-	for _, requested := range []string{
-		"", "2.9.4", "v2.9", "v2", "v", "Latest", "v2.9.4 ", " v2.9.4", "v2.9.4/..", "../v2.9.4", "v../../../x", "v2.9.4?x=y", "v2.9.x", "vv2.9.4",
+func TestInvalidVersions(t *testing.T) {
+	for _, version := range []string{
+		"", "latest", "2.9.4", "v2.9", "v2", "v", "v2.9.4 ", " v2.9.4", "v2.9.4/..", "../v2.9.4", "v../../../x", "v2.9.4?x=y", "v2.9.x", "vv2.9.4", "v2.9.4+build",
 	} {
-		t.Run(requested, func(t *testing.T) {
+		t.Run(version, func(t *testing.T) {
 			g := NewWithT(t)
-			catalogue, err := NewCatalogue(Options{HTTPClient: &http.Client{Transport: forbidden{t}}})
-			g.Expect(err).NotTo(HaveOccurred())
-			_, err = catalogue.Get(t.Context(), requested)
+			server := newReleaseServer(t, (*httptest.Server).Start)
+			_, err := server.catalogue(t, Options{}).Get(t.Context(), version)
 			g.Expect(err).To(MatchError(ErrInvalidVersion))
-			g.Expect(err).To(MatchError(fmt.Sprintf("%q is not the version of a Flux release: write it as v2.9.4, or latest", requested)))
+			g.Expect(err).To(MatchError(fmt.Sprintf("%q is not the version of a Flux release: write it as v2.9.4", version)))
+			g.Expect(server.seen()).To(BeEmpty())
 		})
 	}
 }
@@ -160,7 +154,7 @@ func TestFailuresAreKeptForAWhile(t *testing.T) {
 		_, err := catalogue.Get(t.Context(), testVersion)
 		g.Expect(err).To(MatchError(ErrServerUnreachable))
 	}
-	g.Expect(server.seen()).To(HaveLen(1))
+	g.Expect(server.seen()).To(HaveLen(4), "there are three retries, once")
 
 	server.publish(testVersion, tarballOf(t, releaseEntries(t)))
 	clock.advance(59 * time.Second)
@@ -172,18 +166,38 @@ func TestFailuresAreKeptForAWhile(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 }
 
-func TestFailuresDoNotPileUp(t *testing.T) {
+// Anybody can ask for any version.
+func TestMemoryIsBounded(t *testing.T) {
 	g := NewWithT(t)
-	server := newReleaseServer(t, (*httptest.Server).Start)
-	catalogue := server.catalogue(t, Options{})
-	clock := startClock(catalogue)
+	catalogue := newReleaseServer(t, (*httptest.Server).Start).catalogue(t, Options{MaxReleases: 2})
+	embedded, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
+	g.Expect(err).NotTo(HaveOccurred())
+	size := int64(len(embedded.Manifests))
 
-	for i := range 20 {
-		_, err := catalogue.Get(t.Context(), fmt.Sprintf("v9.9.%d", i))
-		g.Expect(err).To(MatchError(ErrVersionNotFound))
-		clock.advance(time.Hour)
+	keep := func(version string, bytes int) *Release {
+		release := newRelease(version, OriginDownloaded, "", make([]byte, bytes))
+		catalogue.memory.keep(release)
+		return release
 	}
-	g.Expect(catalogue.answers).To(HaveLen(1))
+	keep("v9.0.1", 100)
+	second := keep("v9.0.2", 10)
+	g.Expect(catalogue.Stats()).To(Equal(Stats{Renders: 1, Downloads: 2, KeptBytes: size + 110}))
+	third := keep("v9.0.3", 1)
+	g.Expect(catalogue.Stats()).To(Equal(Stats{Renders: 1, Downloads: 3, KeptBytes: size + 11}))
+
+	for _, kept := range []*Release{embedded, second, third} {
+		again, err := catalogue.Get(t.Context(), kept.Version)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(again).To(BeIdenticalTo(kept))
+	}
+	_, err = catalogue.Get(t.Context(), "v9.0.1")
+	g.Expect(err).To(MatchError(ErrVersionNotFound), "it is asked for again")
+
+	for i := range 2 * maxFailures {
+		catalogue.memory.keepFailure(fmt.Sprintf("v9.9.%d", i), errors.New("failed"), time.Now())
+	}
+	g.Expect(catalogue.memory.failures.Len()).To(Equal(maxFailures))
+	g.Expect(catalogue.Stats().KeptBytes).To(Equal(size+11), "a failure displaces no release")
 }
 
 func TestConcurrentRequestsMakeOneDownload(t *testing.T) {
@@ -199,7 +213,7 @@ func TestConcurrentRequestsMakeOneDownload(t *testing.T) {
 
 	const callers = 50
 	var started, done sync.WaitGroup
-	releases := make([]*Resolved, callers)
+	releases := make([]*Release, callers)
 	errs := make([]error, callers)
 	for i := range callers {
 		started.Add(1)
@@ -214,7 +228,7 @@ func TestConcurrentRequestsMakeOneDownload(t *testing.T) {
 
 	for i := range callers {
 		g.Expect(errs[i]).NotTo(HaveOccurred())
-		g.Expect(releases[i].Release).To(BeIdenticalTo(releases[0].Release))
+		g.Expect(releases[i]).To(BeIdenticalTo(releases[0]))
 	}
 	g.Expect(server.seen()).To(Equal([]string{"GET " + checksumsPath, "GET " + tarballPath}))
 }
@@ -275,23 +289,10 @@ func (c *clock) advance(duration time.Duration) {
 
 func BenchmarkRender(b *testing.B) {
 	version, files := embeddedRelease(b)
+	renderer := &renderer{tempDir: b.TempDir()}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := render(b.TempDir(), version, OriginEmbedded, files); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkGet measures what each further shoot costs.
-func BenchmarkGet(b *testing.B) {
-	catalogue, err := NewCatalogue(Options{TempDir: b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := catalogue.Get(b.Context(), catalogue.embedded[0]); err != nil {
+		if _, err := renderer.render(version, files); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -28,18 +28,18 @@ func TestDownload(t *testing.T) {
 			server := newReleaseServer(t, start)
 			catalogue := server.catalogue(t, Options{})
 
-			resolved, err := catalogue.Get(t.Context(), testVersion)
+			release, err := catalogue.Get(t.Context(), testVersion)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(resolved.Version).To(Equal(testVersion))
-			g.Expect(resolved.Origin).To(Equal(OriginDownloaded))
-			g.Expect(resolved.Warning).To(BeEmpty())
+			g.Expect(release.Version).To(Equal(testVersion))
+			g.Expect(release.Origin).To(Equal(OriginDownloaded))
+			g.Expect(release.Source).To(Equal(server.URL + tarballPath))
 			embedded, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(string(resolved.Manifests)).To(Equal(strings.ReplaceAll(string(embedded.Manifests), embedded.Version, testVersion)))
+			g.Expect(string(release.Manifests)).To(Equal(strings.ReplaceAll(string(embedded.Manifests), embedded.Version, testVersion)))
 
 			again, err := catalogue.Get(t.Context(), testVersion)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(again.Release).To(BeIdenticalTo(resolved.Release))
+			g.Expect(again).To(BeIdenticalTo(release))
 			g.Expect(server.seen()).To(Equal([]string{"GET " + checksumsPath, "GET " + tarballPath}))
 
 			left, err := os.ReadDir(catalogue.options.TempDir)
@@ -107,7 +107,7 @@ func TestDownloadFailures(t *testing.T) {
 			answers: map[string]http.HandlerFunc{checksumsPath: code(403)},
 			kind:    ErrServerUnreachable,
 			sentence: unreachable + ": CHECKSUMS answered 403 Forbidden; the operator can configure a mirror of Flux's releases; " +
-				"embedded versions need no download: EMBEDDED",
+				"embedded versions need no download: ALL",
 		},
 		"server error": {
 			answers:  map[string]http.HandlerFunc{tarballPath: code(500)},
@@ -224,22 +224,22 @@ func TestDownloadFailures(t *testing.T) {
 		"component missing": {
 			tarball:  tarballOf(t, without(release, "helm-controller.yaml")),
 			kind:     ErrReleaseRefused,
-			sentence: refused + ": manifests.tar.gz has no file helm-controller.yaml;",
+			sentence: refused + ": TARBALL: manifests.tar.gz has no file helm-controller.yaml;",
 		},
 		"component is not YAML": {
 			tarball:  tarballOf(t, append(without(release, "helm-controller.yaml"), file("helm-controller.yaml", "<html>"))),
 			kind:     ErrReleaseRefused,
-			sentence: refused + ": its manifests can't be rendered: ",
+			sentence: refused + ": TARBALL: its manifests can't be rendered: ",
 		},
 		"component without its resources": {
 			tarball:  tarballOf(t, append(without(release, "source-controller.yaml"), file("source-controller.yaml", ""))),
 			kind:     ErrReleaseRefused,
-			sentence: refused + ": its manifests have no CustomResourceDefinition gitrepositories.source.toolkit.fluxcd.io, no Deployment flux-system/source-controller;",
+			sentence: refused + ": TARBALL: its manifests have no CustomResourceDefinition gitrepositories.source.toolkit.fluxcd.io, no Deployment flux-system/source-controller;",
 		},
 		"component is empty": {
 			tarball:  tarballOf(t, append(without(release, "helm-controller.yaml"), file("helm-controller.yaml", ""))),
 			kind:     ErrReleaseRefused,
-			sentence: refused + ": its manifests have no Deployment flux-system/helm-controller;",
+			sentence: refused + ": TARBALL: its manifests have no Deployment flux-system/helm-controller;",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -258,7 +258,7 @@ func TestDownloadFailures(t *testing.T) {
 			g.Expect(err).To(MatchError(HavePrefix(server.fill(test.sentence))))
 			g.Expect(err).NotTo(MatchError(ContainSubstring("secret")))
 			var kinds []error
-			for _, kind := range []error{ErrInvalidVersion, ErrVersionNotFound, ErrServerUnreachable, ErrReleaseRefused} {
+			for _, kind := range []error{ErrInvalidVersion, ErrVersionNotFound, ErrServerUnreachable, ErrReleaseRefused, ErrPending} {
 				if errors.Is(err, kind) {
 					kinds = append(kinds, kind)
 				}
@@ -282,7 +282,7 @@ func TestRedirectsAreBounded(t *testing.T) {
 	_, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).To(MatchError(ErrServerUnreachable))
 	g.Expect(server.seen()).To(HaveLen(1 + 5))
-	_, err = catalogue.Get(t.Context(), Latest)
+	_, err = catalogue.Choose(t.Context(), Request{Version: Latest})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(server.seen()).To(HaveLen(2 * (1 + 5)))
 }
@@ -300,12 +300,14 @@ func TestServerThatIsDown(t *testing.T) {
 func TestServerWithUnknownCertificate(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).StartTLS)
-	catalogue, err := NewCatalogue(Options{BaseURL: server.URL, TempDir: t.TempDir()})
-	g.Expect(err).NotTo(HaveOccurred())
+	catalogue := newTestCatalogue(t, Options{BaseURL: server.URL})
 
-	_, err = catalogue.Get(t.Context(), testVersion)
+	_, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).To(MatchError(ErrServerUnreachable))
-	g.Expect(err).To(MatchError(ContainSubstring("certificate signed by unknown authority")))
+	g.Expect(err).To(MatchError(And(
+		HavePrefix("Flux version v2.9.99 can't be downloaded: "+server.URL+checksumsPath+": tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+		ContainSubstring("; the operator can add its CA to the CA file for the Flux releases; "))))
+	g.Expect(server.seen()).To(BeEmpty())
 }
 
 func TestPasswordInBaseURLIsNotShown(t *testing.T) {
@@ -321,9 +323,9 @@ func TestPasswordInBaseURLIsNotShown(t *testing.T) {
 
 	_, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).To(MatchError(And(ContainSubstring("403 Forbidden"), Not(ContainSubstring("geheim")))))
-	resolved, err := catalogue.Get(t.Context(), Latest)
+	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(resolved.Warning).To(And(ContainSubstring("403 Forbidden"), Not(ContainSubstring("geheim"))))
+	g.Expect(choice.Warning).To(And(ContainSubstring("403 Forbidden"), Not(ContainSubstring("geheim"))))
 }
 
 func TestDirectoryForTemporaryFilesIsMissing(t *testing.T) {
@@ -334,7 +336,9 @@ func TestDirectoryForTemporaryFilesIsMissing(t *testing.T) {
 
 	for _, version := range []string{testVersion, catalogue.Embedded()[0]} {
 		_, err := catalogue.Get(t.Context(), version)
-		g.Expect(err).To(MatchError(ContainSubstring("rendering needs a writable directory for temporary files")))
+		g.Expect(err).To(MatchError(And(
+			ContainSubstring("Flux version "+version+" can't be rendered: "),
+			ContainSubstring("rendering needs a writable directory for temporary files"))))
 		g.Expect(err).To(MatchError(os.ErrNotExist))
 		g.Expect(err).NotTo(MatchError(ErrReleaseRefused))
 	}

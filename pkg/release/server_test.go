@@ -8,18 +8,24 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 )
@@ -35,7 +41,9 @@ const (
 // releaseServer is an HTTP server with the layout of Flux's releases. A test can replace what a path answers.
 type releaseServer struct {
 	*httptest.Server
+	// embedded is the newest of all embedded versions.
 	embedded string
+	all      []string
 
 	mutex    sync.Mutex
 	answers  map[string]http.HandlerFunc
@@ -44,8 +52,9 @@ type releaseServer struct {
 
 func newReleaseServer(t testing.TB, start func(*httptest.Server)) *releaseServer {
 	t.Helper()
-	embedded, _ := embeddedRelease(t)
-	server := &releaseServer{embedded: embedded, answers: map[string]http.HandlerFunc{}}
+	all, err := embeddedVersions()
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	server := &releaseServer{embedded: all[0], all: all, answers: map[string]http.HandlerFunc{}}
 	server.Server = httptest.NewUnstartedServer(http.HandlerFunc(server.serve))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	start(server.Server)
@@ -92,21 +101,53 @@ func (s *releaseServer) catalogue(t testing.TB, options Options) *Catalogue {
 	if options.BaseURL == "" {
 		options.BaseURL = s.URL
 	}
-	options.HTTPClient = s.Client()
-	options.TempDir = t.TempDir()
+	if s.Certificate() != nil && options.CAFile == "" {
+		options.CAFile = caFile(t, s.Server)
+	}
+	return newTestCatalogue(t, options)
+}
+
+// newTestCatalogue returns a catalogue with much patience that does not wait before it tries again.
+func newTestCatalogue(t testing.TB, options Options) *Catalogue {
+	t.Helper()
+	setDefault(&options.TempDir, t.TempDir())
+	setDefault(&options.Patience, time.Hour)
 	catalogue, err := NewCatalogue(options)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(catalogue.Close)
+	catalogue.retries.pause = func(context.Context, time.Duration) error { return nil }
 	return catalogue
+}
+
+// caFile returns the path of a file with the certificate of a server.
+func caFile(t testing.TB, server *httptest.Server) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ca.crt")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	NewWithT(t).Expect(os.WriteFile(path, certificate, 0o600)).To(Succeed())
+	return path
 }
 
 // fill puts the server's address into an expected sentence.
 func (s *releaseServer) fill(sentence string) string {
-	return strings.NewReplacer("EMBEDDED", s.embedded, "TARBALL", s.URL+tarballPath, "CHECKSUMS", s.URL+checksumsPath,
+	return strings.NewReplacer("EMBEDDED", s.embedded, "ALL", strings.Join(s.all, ", "), "TARBALL", s.URL+tarballPath, "CHECKSUMS", s.URL+checksumsPath,
 		"SERVER", s.URL, "ADDRESS", s.Listener.Addr().String()).Replace(sentence)
 }
 
 func content(data []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) }
+}
+
+// times answers some requests in one way, and the others in another.
+func times(n int, first, then http.HandlerFunc) http.HandlerFunc {
+	var seen atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		if seen.Add(1) <= int64(n) {
+			first(w, r)
+			return
+		}
+		then(w, r)
+	}
 }
 
 func code(status int) http.HandlerFunc {

@@ -23,7 +23,7 @@ func special(name string, typeflag byte, target string) entry {
 
 func TestUnpack(t *testing.T) {
 	g := NewWithT(t)
-	files, err := unpack(tarballOf(t, []entry{file("a.yaml", "a: 1"), file("./b.yaml", "b: 2"), file("empty", "")}), 3, 1<<20)
+	files, err := unpack(tarballOf(t, []entry{file("a.yaml", "a: 1"), file("./b.yaml", "b: 2"), file("empty", "")}), topLevelFile, unpackLimits{3, 1 << 20})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(files).To(Equal(map[string][]byte{"a.yaml": []byte("a: 1"), "b.yaml": []byte("b: 2"), "empty": {}}))
 }
@@ -59,10 +59,48 @@ func TestUnpackRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			_, err := unpack(test.tarball, 3, 100_000)
+			_, err := unpack(test.tarball, topLevelFile, unpackLimits{3, 100_000})
 			g.Expect(err).To(MatchError(ContainSubstring(test.problem)))
 		})
 	}
+}
+
+func TestUnpackFilesInDirectories(t *testing.T) {
+	g := NewWithT(t)
+	files, err := unpack(tarballOf(t, []entry{
+		special(".", tar.TypeDir, ""), file("a", "1"), special("./dir", tar.TypeDir, ""), file("dir/a", "2"), file("./dir/b", "3"),
+	}), fileInDirectory, unpackLimits{5, 1 << 20})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(files).To(Equal(map[string][]byte{"a": []byte("1"), "dir/a": []byte("2"), "dir/b": []byte("3")}))
+}
+
+func TestUnpackRefusesInDirectories(t *testing.T) {
+	for name, test := range map[string]struct {
+		entry   entry
+		problem string
+	}{
+		"parent directory":        {file("../a", ""), `entry "../a" is not inside of it`},
+		"way out":                 {file("a/../../b", ""), `entry "a/../../b" is not inside of it`},
+		"way out and back":        {file("a/../b", ""), `entry "a/../b" is not inside of it`},
+		"absolute path":           {file("/a", ""), `entry "/a" is not inside of it`},
+		"backslash":               {file(`..\a`, ""), "is not inside of it"},
+		"directory outside of it": {special("../", tar.TypeDir, ""), `entry "../" is not inside of it`},
+		"symbolic link":           {special("a", tar.TypeSymlink, "/etc/passwd"), `entry "a" is neither a plain file nor a directory`},
+		"hard link":               {special("a", tar.TypeLink, "b"), `entry "a" is neither a plain file nor a directory`},
+		"pipe":                    {special("a", tar.TypeFifo, ""), `entry "a" is neither a plain file nor a directory`},
+		"the same name":           {file("c/./d", ""), "it has two files c/d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			_, err := unpack(tarballOf(t, []entry{file("c/d", ""), test.entry}), fileInDirectory, unpackLimits{3, 1 << 20})
+			g.Expect(err).To(MatchError(ContainSubstring(test.problem)))
+		})
+	}
+
+	g := NewWithT(t)
+	directories := []entry{special("a", tar.TypeDir, ""), special("b", tar.TypeDir, ""), special("c", tar.TypeDir, ""), special("d", tar.TypeDir, "")}
+	_, err := unpack(tarballOf(t, directories), fileInDirectory, unpackLimits{3, 1 << 20})
+	g.Expect(err).To(MatchError("it has more than 3 files"), "directories count")
 }
 
 func compress(t testing.TB, data []byte) []byte {
@@ -108,7 +146,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Add(tarballOf(f, []entry{file("a", zeros(100_001))}))
 	f.Fuzz(func(t *testing.T, tarball []byte) {
 		const maxFiles, maxBytes = 3, 10_000
-		files, err := unpack(tarball, maxFiles, maxBytes)
+		files, err := unpack(tarball, topLevelFile, unpackLimits{maxFiles, maxBytes})
 		if err != nil {
 			return
 		}

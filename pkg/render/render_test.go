@@ -51,7 +51,7 @@ func expectGolden(g Gomega, name string, objects []client.Object) {
 	g.Expect(got.String()).To(Equal(string(want)))
 }
 
-func embeddedRelease(t testing.TB) *release.Resolved {
+func embeddedRelease(t testing.TB) *release.Release {
 	g := NewWithT(t)
 	catalogue, err := release.NewCatalogue(release.Options{})
 	g.Expect(err).NotTo(HaveOccurred())

@@ -30,7 +30,6 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/healthcheck"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -126,6 +125,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	if err != nil {
 		return err
 	}
+	context.AfterFunc(ctx, actuator.Releases.Close)
 	if err := addReachability(mgr, actuator.Garden); err != nil {
 		return err
 	}
@@ -169,14 +169,10 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 	if err != nil {
 		return nil, fmt.Errorf("failed to create a client of the seed: %w", err)
 	}
-	releases, err := release.NewCatalogue(release.Options{BaseURL: options.releasesURL})
-	if err != nil {
-		return nil, err
-	}
 	return &lifecycle.Actuator{
 		Seed:            seed,
 		Garden:          gardenAccess(seed),
-		Releases:        releases,
+		Releases:        options.releases.catalogue,
 		Images:          options.images.read,
 		Sources:         source.NewKeeper(options.hostKeyScan.dial()),
 		Events:          mgr.GetEventRecorder("gardener-extension-" + extensionName),

@@ -17,7 +17,6 @@ import (
 	extensionscmdwebhook "github.com/gardener/gardener/extensions/pkg/webhook/cmd"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/webhook/controlplane"
 )
 
@@ -35,7 +34,7 @@ type options struct {
 	healthCheck *extensionscmdcontroller.ControllerOptions
 	heartbeat   *extensionsheartbeatcmd.Options
 	webhook     *extensionscmdwebhook.AddToManagerOptions
-	releasesURL string
+	releases    releases
 
 	images      images
 	hostKeyScan hostKeyScan
@@ -76,8 +75,7 @@ func newOptions() *options {
 
 func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.all.AddFlags(flags)
-	flags.StringVar(&o.releasesURL, "flux-releases-url", release.DefaultBaseURL,
-		"The URL of Flux's releases, or of a mirror with the same layout, from which releases that are not built in are downloaded.")
+	o.releases.addFlags(flags)
 	o.images.addFlags(flags)
 	o.hostKeyScan.addFlags(flags)
 	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
@@ -94,6 +92,9 @@ func (o *options) complete() error {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	if err := o.heartbeat.Validate(); err != nil {
+		return fmt.Errorf("invalid command line: %w", err)
+	}
+	if err := o.releases.complete(); err != nil {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	if err := o.images.complete(); err != nil {

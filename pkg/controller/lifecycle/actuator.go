@@ -23,7 +23,6 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -36,9 +35,6 @@ type Actuator struct {
 	Garden *garden.Access
 	// Releases are the Flux releases that can be installed.
 	Releases *release.Catalogue
-	// Images tells where the shoots get Flux's images from. It is asked at each reconciliation, because a pull secret can
-	// be rotated.
-	Images func() (render.Images, error)
 	// Sources keeps the credentials of projects in the garden.
 	Sources *source.Keeper
 	// Events takes events about Extensions.
@@ -66,7 +62,11 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	flux, err := a.Releases.Get(ctx, configuration.FluxVersion)
+	choice, err := a.Releases.Choose(ctx, release.Request{Version: configuration.FluxVersion})
+	if err != nil {
+		return err
+	}
+	flux, err := a.Releases.Get(ctx, choice.Version)
 	if err != nil {
 		return err
 	}
@@ -74,13 +74,9 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	a.announce(ex, shoot.Namespace, flux, credentials)
+	a.announce(ex, shoot.Namespace, choice, credentials)
 
-	images, err := a.Images()
-	if err != nil {
-		return err
-	}
-	installation, err := a.installations.of(flux.Release, images)
+	installation, err := a.installations.of(flux)
 	if err != nil {
 		return err
 	}
@@ -92,7 +88,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	log.Info("Applying Flux", "version", flux.Version, "origin", flux.Origin, "digest", flux.Digest)
+	log.Info("Applying Flux", "version", flux.Version, "origin", flux.Origin, "source", flux.Source, "digest", flux.Digest)
 	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, nil, installation.data); err != nil {
 		return err
 	}

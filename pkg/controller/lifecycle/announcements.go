@@ -16,7 +16,7 @@ import (
 )
 
 // announce makes events of what people should know although nothing failed.
-func (a *Actuator) announce(ex *extensionsv1alpha1.Extension, project string, flux *release.Resolved, credentials *source.Credentials) {
+func (a *Actuator) announce(ex *extensionsv1alpha1.Extension, project string, flux *release.Choice, credentials *source.Credentials) {
 	event := func(eventType, reason, sentence string) {
 		a.Events.Eventf(ex, nil, eventType, reason, "Reconcile", "%s", sentence)
 	}

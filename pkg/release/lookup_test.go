@@ -8,13 +8,20 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 )
+
+// chooseLatest asks for the latest release on behalf of a shoot that has none.
+func chooseLatest(t *testing.T, catalogue *Catalogue) *Choice {
+	t.Helper()
+	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest})
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return choice
+}
 
 func TestLatest(t *testing.T) {
 	g := NewWithT(t)
@@ -23,30 +30,20 @@ func TestLatest(t *testing.T) {
 	clock := startClock(catalogue)
 
 	for range 500 {
-		resolved, err := catalogue.Get(t.Context(), Latest)
-		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(resolved.Version).To(Equal(testVersion))
-		g.Expect(resolved.Origin).To(Equal(OriginDownloaded))
-		g.Expect(resolved.Warning).To(BeEmpty())
+		g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: testVersion}))
 	}
 	g.Expect(server.seen()).To(Equal([]string{"HEAD /latest", "GET " + checksumsPath, "GET " + tarballPath}))
+	g.Expect(catalogue.Stats()).To(And(HaveField("LookUps", int64(1)), HaveField("Downloads", int64(1)), HaveField("Renders", int64(1))))
 
-	embedded := catalogue.Embedded()[0]
-	server.answer("/latest", redirectTo("/tag/"+embedded))
+	server.answer("/latest", redirectTo("/tag/"+server.embedded))
 	clock.advance(2 * time.Hour)
-	resolved, err := catalogue.Get(t.Context(), Latest)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(resolved.Version).To(Equal(embedded))
-	g.Expect(resolved.Origin).To(Equal(OriginEmbedded), "the latest release needs no download if it is embedded")
-	g.Expect(server.seen()).To(HaveLen(4))
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: server.embedded}))
+	g.Expect(server.seen()).To(HaveLen(4), "the latest release needs no download if it is embedded")
 }
 
 func TestLatestFallsBackToTheEmbeddedRelease(t *testing.T) {
-	versions, err := embeddedVersions()
-	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	const embedded = "; the embedded release EMBEDDED is used instead"
 	lookUp := func(problem string) string {
-		return "The latest Flux release can't be looked up: " + problem + embedded
+		return "Not all releases of Flux could be looked up: " + problem + "; EMBEDDED is the newest known one"
 	}
 
 	for name, test := range map[string]struct {
@@ -84,9 +81,9 @@ func TestLatestFallsBackToTheEmbeddedRelease(t *testing.T) {
 		},
 		"release can't be downloaded": {
 			answers: map[string]http.HandlerFunc{tarballPath: code(500)},
-			warning: "The latest Flux release is v2.9.99, but can't be used: Flux version v2.9.99 can't be downloaded: SERVER" + tarballPath +
+			warning: "The newest known Flux release is v2.9.99, but can't be used: Flux version v2.9.99 can't be downloaded: SERVER" + tarballPath +
 				" answered 500 Internal Server Error; the operator can configure a mirror of Flux's releases;" +
-				" embedded versions need no download: " + strings.Join(versions, ", ") + embedded,
+				" embedded versions need no download: ALL; the embedded release EMBEDDED is used instead",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,15 +97,10 @@ func TestLatestFallsBackToTheEmbeddedRelease(t *testing.T) {
 			}
 			catalogue := server.catalogue(t, Options{LookupTimeout: 100 * time.Millisecond})
 
-			resolved, err := catalogue.Get(t.Context(), Latest)
-			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(resolved.Version).To(Equal(catalogue.Embedded()[0]))
-			g.Expect(resolved.Origin).To(Equal(OriginEmbedded))
-			g.Expect(resolved.Warning).To(Equal(server.fill(test.warning)))
+			g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: server.embedded, Warning: server.fill(test.warning)}))
 
 			seen := len(server.seen())
-			_, err = catalogue.Get(t.Context(), Latest)
-			g.Expect(err).NotTo(HaveOccurred())
+			chooseLatest(t, catalogue)
 			g.Expect(server.seen()).To(HaveLen(seen), "the failure is kept for a while")
 		})
 	}
@@ -119,11 +111,7 @@ func TestLatestFollowsRedirectsOfTheServer(t *testing.T) {
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	server.answer("/latest", redirectTo("/moved/latest"))
 	server.answer("/moved/latest", redirectTo("/moved/tag/"+testVersion))
-
-	resolved, err := server.catalogue(t, Options{}).Get(t.Context(), Latest)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(resolved.Version).To(Equal(testVersion))
-	g.Expect(resolved.Warning).To(BeEmpty())
+	g.Expect(chooseLatest(t, server.catalogue(t, Options{}))).To(Equal(&Choice{Version: testVersion}))
 }
 
 func TestLatestIsKeptWhenTheServerFailsLater(t *testing.T) {
@@ -131,32 +119,48 @@ func TestLatestIsKeptWhenTheServerFailsLater(t *testing.T) {
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	catalogue := server.catalogue(t, Options{LatestInterval: time.Hour})
 	clock := startClock(catalogue)
-	_, err := catalogue.Get(t.Context(), Latest)
-	g.Expect(err).NotTo(HaveOccurred())
+	chooseLatest(t, catalogue)
 
 	server.answer("/latest", code(503))
 	clock.advance(2 * time.Hour)
-	resolved, err := catalogue.Get(t.Context(), Latest)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(resolved.Version).To(Equal(testVersion))
-	g.Expect(resolved.Warning).To(Equal("The latest Flux release can't be looked up: " + server.URL + "/latest answered 503 Service Unavailable," +
-		" not with a redirect to a release; release v2.9.99, which was the latest one at 2026-05-01T12:00:00Z, is used"))
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: testVersion, Warning: "Not all releases of Flux could be looked up: " +
+		server.URL + "/latest answered 503 Service Unavailable (its answer of 2026-05-01T12:00:00Z is used); v2.9.99 is the newest known one"}))
 
 	server.answer("/latest", redirectTo("/tag/v2.9.100"))
 	clock.advance(2 * time.Minute)
-	resolved, err = catalogue.Get(t.Context(), Latest)
+	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest, Installed: testVersion})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(resolved.Version).To(Equal(testVersion), "a new release that can't be downloaded does not displace the one that works")
-	g.Expect(resolved.Warning).To(And(
-		HavePrefix("The latest Flux release is v2.9.100, but can't be used: Flux version v2.9.100 does not exist"),
-		HaveSuffix("; release v2.9.99 is used instead")))
+	g.Expect(choice.Version).To(Equal(testVersion), "a new release that can't be downloaded does not displace the one that works")
+	g.Expect(choice.Warning).To(And(
+		HavePrefix("The newest known Flux release is v2.9.100, but can't be used: Flux version v2.9.100 does not exist"),
+		HaveSuffix("; v2.9.99, which is installed, stays")))
 
 	server.publish("v2.9.100", tarballOf(t, releaseEntries(t)))
 	clock.advance(2 * time.Minute)
-	resolved, err = catalogue.Get(t.Context(), Latest)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(resolved.Version).To(Equal("v2.9.100"))
-	g.Expect(resolved.Warning).To(BeEmpty())
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: "v2.9.100"}))
+}
+
+// A look-up that takes too long leaves it at what was known.
+func TestLatestIsKeptWhileTheServerIsSlow(t *testing.T) {
+	g := NewWithT(t)
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	catalogue := server.catalogue(t, Options{LatestInterval: time.Hour})
+	clock := startClock(catalogue)
+	chooseLatest(t, catalogue)
+
+	gate := make(chan struct{})
+	server.answer("/latest", func(w http.ResponseWriter, r *http.Request) {
+		<-gate
+		redirectTo("/tag/"+server.embedded)(w, r)
+	})
+	clock.advance(2 * time.Hour)
+	catalogue.options.Patience = time.Nanosecond
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: testVersion, Warning: "Not all releases of Flux could be looked up: " +
+		server.URL + "/latest has not answered yet (its answer of 2026-05-01T12:00:00Z is used); v2.9.99 is the newest known one"}))
+
+	close(gate)
+	catalogue.options.Patience = time.Hour
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: server.embedded}))
 }
 
 func TestConcurrentRequestsMakeOneLookUp(t *testing.T) {
@@ -175,7 +179,7 @@ func TestConcurrentRequestsMakeOneLookUp(t *testing.T) {
 		started.Add(1)
 		done.Go(func() {
 			started.Done()
-			_, errs[i] = catalogue.Get(context.Background(), Latest)
+			_, errs[i] = catalogue.Choose(context.Background(), Request{Version: Latest})
 		})
 	}
 	started.Wait()
@@ -200,7 +204,7 @@ func TestCancelledLookUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := make(chan error)
 	go func() {
-		_, err := catalogue.Get(ctx, Latest)
+		_, err := catalogue.Choose(ctx, Request{Version: Latest})
 		cancelled <- err
 	}()
 	<-arrived
@@ -210,14 +214,14 @@ func TestCancelledLookUp(t *testing.T) {
 	g.Expect(err).To(MatchError(ContainSubstring("waiting for the latest Flux release")))
 
 	close(gate)
-	resolved, err := catalogue.Get(t.Context(), Latest)
+	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(resolved.Version).To(Equal(testVersion))
+	g.Expect(choice.Version).To(Equal(testVersion))
 	g.Expect(server.seen()).To(HaveLen(3))
 
-	resolved, err = catalogue.Get(ctx, Latest)
+	choice, err = catalogue.Choose(ctx, Request{Version: Latest})
 	g.Expect(err).NotTo(HaveOccurred(), "what is known needs no waiting")
-	g.Expect(resolved.Version).To(Equal(testVersion))
+	g.Expect(choice.Version).To(Equal(testVersion))
 }
 
 // A caller that gives up while the latest release is downloaded must not be answered with an older one.
@@ -235,7 +239,7 @@ func TestCancelledDownloadOfLatest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := make(chan error)
 	go func() {
-		_, err := catalogue.Get(ctx, Latest)
+		_, err := catalogue.Choose(ctx, Request{Version: Latest})
 		cancelled <- err
 	}()
 	<-arrived
