@@ -33,6 +33,11 @@ const (
 	// ConfigurationDigestLabel is the label of ManagedResource Configuration that tells from which project's
 	// configuration it was made.
 	ConfigurationDigestLabel = "flux.extensions.gardener.cloud/configuration-digest"
+	// FluxVersionLabel is the label of ManagedResource Installation that tells which Flux release it holds.
+	FluxVersionLabel = "flux.extensions.gardener.cloud/flux-version"
+	// MigratingLabel is "true" on ManagedResource Installation while it holds CustomResourceDefinitions that have the API
+	// versions of the release before, because objects of the shoot are still stored in them, and else "false".
+	MigratingLabel = "flux.extensions.gardener.cloud/migrating"
 
 	origin = "gardener-extension-shoot-flux"
 )

@@ -27,6 +27,11 @@ func isRelease(version string) bool {
 	return err == nil
 }
 
+// FluxVersionFloats tells whether FluxVersion stands for another release when Flux has a new one.
+func (c *Configuration) FluxVersionFloats() bool {
+	return !isRelease(c.FluxVersion)
+}
+
 func validateVersion(version string, path *field.Path) field.ErrorList {
 	if version == VersionLatest || isRelease(version) {
 		return nil

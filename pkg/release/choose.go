@@ -21,6 +21,8 @@ type Request struct {
 	Installed string
 	// Keep says that a range, or Latest, does not change what is installed as long as that satisfies it.
 	Keep bool
+	// Kubernetes is the Kubernetes version of the shoot. A range, or Latest, passes over releases that don't support it.
+	Kubernetes string
 	// AllowDowngrade says that one version, or a range, may be older than what is installed.
 	AllowDowngrade bool
 }
@@ -33,7 +35,8 @@ type Choice struct {
 	Warning string
 }
 
-// Choose decides which release a request is for. Prereleases are chosen only by their exact version.
+// Choose decides which release a request is for. Prereleases, and releases that don't support the shoot's Kubernetes, are
+// chosen only by their exact version.
 //
 // Latest is what the release server says; without its answer it is the newest release known otherwise. A range takes the
 // newest known release that satisfies it: an embedded one, one in the directory or the OCI repository, or the server's
@@ -92,7 +95,7 @@ func (c *Catalogue) gather(ctx context.Context, patience <-chan struct{}, wish *
 	known.add(&latest)
 	if len(latest.versions) > 0 {
 		known.latest = latest.versions[0]
-		if !wish.isRange() {
+		if !wish.isRange() && wish.isSupported(known.latest) {
 			return known, nil
 		}
 	}
@@ -129,11 +132,12 @@ type wish struct {
 	within *semver.Constraints
 	// installed is nil if nothing is.
 	installed            *semver.Version
+	kubernetes           string
 	keep, allowDowngrade bool
 }
 
 func parseRequest(request Request) (*wish, error) {
-	wish := &wish{text: request.Version, keep: request.Keep, allowDowngrade: request.AllowDowngrade}
+	wish := &wish{text: request.Version, kubernetes: request.Kubernetes, keep: request.Keep, allowDowngrade: request.AllowDowngrade}
 	if request.Installed != "" {
 		installed, err := parseExact(request.Installed)
 		if err != nil {

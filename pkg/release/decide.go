@@ -5,6 +5,7 @@
 package release
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -101,15 +102,20 @@ func (w *wish) decide(known *knowledge) (*Choice, error) {
 
 // newest returns the newest known release that is wanted, or nil. Which one is the latest, the release server decides.
 func (w *wish) newest(known *knowledge) *semver.Version {
-	if !w.isRange() && known.latest != nil {
+	if !w.isRange() && known.latest != nil && w.isSupported(known.latest) {
 		return known.latest
 	}
 	for _, version := range known.all() {
-		if w.satisfiedBy(version) {
+		if w.satisfiedBy(version) && w.isSupported(version) {
 			return version
 		}
 	}
 	return nil
+}
+
+// isSupported tells whether a version supports the shoot's Kubernetes, as far as that is known.
+func (w *wish) isSupported(version *semver.Version) bool {
+	return !errors.Is(CheckKubernetes(tagOf(version), w.kubernetes), ErrUnsupportedKubernetes)
 }
 
 func (w *wish) condition() string {
@@ -128,7 +134,7 @@ func (w *wish) fallBack(choice *Choice, known *knowledge, cause error) (*Choice,
 		return &Choice{Version: tagOf(w.installed), Warning: warn(tagOf(w.installed) + ", which is installed, stays")}, nil
 	}
 	for _, version := range known.embedded {
-		if tag := tagOf(version); tag != choice.Version && version.Prerelease() == "" && w.satisfiedBy(version) && !w.isDowngrade(version) {
+		if tag := tagOf(version); tag != choice.Version && version.Prerelease() == "" && w.satisfiedBy(version) && w.isSupported(version) && !w.isDowngrade(version) {
 			return &Choice{Version: tag, Warning: warn("the embedded release " + tag + " is used instead")}, nil
 		}
 	}
@@ -141,6 +147,13 @@ func (w *wish) downgrade(version *semver.Version) error {
 			`or set key allowDowngrade to "true" to go back nonetheless`, tagOf(w.installed), tagOf(version))}
 }
 
+func (w *wish) onKubernetes() string {
+	if w.kubernetes == "" {
+		return ""
+	}
+	return fmt.Sprintf(" and supports Kubernetes %s", w.kubernetes)
+}
+
 func (w *wish) notFound(known *knowledge) error {
 	const few = 5
 	var newest []string
@@ -149,8 +162,8 @@ func (w *wish) notFound(known *knowledge) error {
 			break
 		}
 	}
-	sentence := fmt.Sprintf("No known release of Flux satisfies %q: set key fluxVersion of ConfigMap flux-config to a range that has one; the newest known ones are %s",
-		w.text, strings.Join(newest, ", "))
+	sentence := fmt.Sprintf("No known release of Flux satisfies %q%s: set key fluxVersion of ConfigMap flux-config to a range that has one; the newest known ones are %s",
+		w.text, w.onKubernetes(), strings.Join(newest, ", "))
 	if len(known.gaps) > 0 {
 		sentence += "; not all could be looked up: " + strings.Join(known.gaps, "; ")
 	}

@@ -49,7 +49,7 @@ func minor(major, minor uint64) *semver.Version {
 func CheckKubernetes(fluxVersion, kubernetesVersion string) error {
 	flux, err := semver.StrictNewVersion(strings.TrimPrefix(fluxVersion, "v"))
 	if err != nil {
-		return &failure{kind: ErrInvalidVersion, cause: err, sentence: fmt.Sprintf("%q is not a version of Flux: %v", fluxVersion, err)}
+		return &failure{kind: ErrInvalidVersion, causes: []error{err}, sentence: fmt.Sprintf("%q is not a version of Flux: %v", fluxVersion, err)}
 	}
 	kubernetes, err := semver.NewVersion(kubernetesVersion)
 	if err != nil {

@@ -71,16 +71,34 @@ func NewInstallation(manifests []byte, images Images) (*Installation, error) {
 		installation.Objects = append(installation.Objects, images.secret())
 	}
 
-	if installation.gitRepository == nil {
-		return nil, missingCRDError(sourcev1.GitRepositoryKind)
-	}
-	if installation.kustomization == nil {
-		return nil, missingCRDError(kustomizev1.KustomizationKind)
+	if err := installation.checkComplete(); err != nil {
+		return nil, err
 	}
 	if err := installation.boundRetryDelay(); err != nil {
 		return nil, err
 	}
 	return installation, nil
+}
+
+// AdoptInstallation takes the objects of an installation that was rendered before as they are.
+func AdoptInstallation(objects []*unstructured.Unstructured) (*Installation, error) {
+	installation := &Installation{}
+	for _, object := range objects {
+		if err := installation.add(object); err != nil {
+			return nil, err
+		}
+	}
+	return installation, installation.checkComplete()
+}
+
+func (i *Installation) checkComplete() error {
+	if i.gitRepository == nil {
+		return missingCRDError(sourcev1.GitRepositoryKind)
+	}
+	if i.kustomization == nil {
+		return missingCRDError(kustomizev1.KustomizationKind)
+	}
+	return nil
 }
 
 func (i *Installation) add(object *unstructured.Unstructured) error {

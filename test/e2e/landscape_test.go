@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -35,6 +37,7 @@ import (
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
@@ -46,8 +49,12 @@ const (
 	interval = 500 * time.Millisecond
 )
 
-// shared is the landscape of all tests. Each test has projects of its own.
-var shared *landscape.Landscape
+var (
+	// shared is the landscape of all tests. Each test has projects of its own.
+	shared *landscape.Landscape
+	// mirror serves past releases of Flux, as an operator's mirror does.
+	mirror *httptest.Server
+)
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -69,6 +76,8 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer logFile.Close()
+	mirror = httptest.NewServer(fluxreleases.Handler())
+	defer mirror.Close()
 	log.SetLogger(zap.New(zap.WriteTo(logFile)))
 	if shared, err = start(context.Background(), dir, false); err != nil {
 		return 0, fmt.Errorf("the landscape did not start: %w", err)
@@ -120,11 +129,10 @@ func register(ctx context.Context, l *landscape.Landscape, old bool) error {
 	if err := l.GardenClient.Patch(ctx, registration, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"deployment":{"policy":"Always"}}}`))); err != nil {
 		return err
 	}
-	if old {
-		deployment := &gardencorev1.ControllerDeployment{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
-		if err := l.GardenClient.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, []byte(`{"injectGardenKubeconfig":false}`))); err != nil {
-			return err
-		}
+	deployment := &gardencorev1.ControllerDeployment{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
+	values := fmt.Appendf(nil, `{"injectGardenKubeconfig":%t,"helm":{"values":{"flux":{"releases":{"url":%q,"ociRepository":""}}}}}`, !old, mirror.URL)
+	if err := l.GardenClient.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, values)); err != nil {
+		return err
 	}
 	return wait.PollUntilContextTimeout(ctx, interval, patience, true, func(context.Context) (bool, error) {
 		return l.Seed.ExtensionProcess() != nil, nil
@@ -238,7 +246,7 @@ func (s *shootOwner) cluster() client.Client {
 
 func fluxScheme(g Gomega) *runtime.Scheme {
 	fluxScheme := runtime.NewScheme()
-	g.Expect(errors.Join(scheme.AddToScheme(fluxScheme), sourcev1.AddToScheme(fluxScheme), kustomizev1.AddToScheme(fluxScheme))).To(Succeed())
+	g.Expect(errors.Join(scheme.AddToScheme(fluxScheme), apiextensionsv1.AddToScheme(fluxScheme), sourcev1.AddToScheme(fluxScheme), kustomizev1.AddToScheme(fluxScheme))).To(Succeed())
 	return fluxScheme
 }
 

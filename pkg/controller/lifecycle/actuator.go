@@ -17,12 +17,15 @@ import (
 
 	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	"github.com/gardener/gardener/extensions/pkg/controller/extension"
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -35,6 +38,9 @@ type Actuator struct {
 	Garden *garden.Access
 	// Releases are the Flux releases that can be installed.
 	Releases *release.Catalogue
+	// Images tells where the shoots get Flux's images from. It is asked at each reconciliation, because a pull secret can
+	// be rotated.
+	Images func() (render.Images, error)
 	// Sources keeps the credentials of projects in the garden.
 	Sources *source.Keeper
 	// Events takes events about Extensions.
@@ -53,6 +59,10 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
+	if v1beta1helper.HibernationIsEnabled(shoot) {
+		log.Info("The shoot sleeps, and gets what has changed when it wakes up")
+		return nil
+	}
 	gardenClient, err := a.Garden.Client(ctx)
 	if err != nil {
 		return err
@@ -62,11 +72,11 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	choice, err := a.Releases.Choose(ctx, release.Request{Version: configuration.FluxVersion})
+	has, err := a.findPresent(ctx, ex.Namespace)
 	if err != nil {
 		return err
 	}
-	flux, err := a.Releases.Get(ctx, choice.Version)
+	flux, err := a.chooseFlux(ctx, ex, shoot, configuration, has)
 	if err != nil {
 		return err
 	}
@@ -74,13 +84,25 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	a.announce(ex, shoot.Namespace, choice, credentials)
+	a.announce(ex, shoot.Namespace, flux.warning, credentials)
 
-	installation, err := a.installations.of(flux)
-	if err != nil {
+	log.Info("Applying Flux", "version", flux.version, "origin", flux.status.Origin, "digest", flux.status.Digest)
+	if err := a.install(ctx, shoot, ex.Namespace, has, flux); err != nil {
 		return err
 	}
-	objects, err := installation.Configuration(configuration.Repository, credentials)
+	// Before the configuration, whose digest tells whether a floating version may move.
+	if err := writeStatus(ctx, a.Seed, ex, flux.status); err != nil {
+		return err
+	}
+	if err := a.configure(ctx, ex.Namespace, flux, configuration, credentials); err != nil {
+		return err
+	}
+	return a.checkResourceManager(ctx, ex.Namespace, shoot)
+}
+
+// configure makes Flux follow the project's repository.
+func (a *Actuator) configure(ctx context.Context, namespace string, flux *chosen, configuration *project.Configuration, credentials *source.Credentials) error {
+	objects, err := flux.Configuration(configuration.Repository, credentials)
 	if err != nil {
 		return err
 	}
@@ -88,15 +110,8 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	log.Info("Applying Flux", "version", flux.Version, "origin", flux.Origin, "source", flux.Source, "digest", flux.Digest)
-	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, nil, installation.data); err != nil {
-		return err
-	}
 	labels := map[string]string{managedresource.ConfigurationDigestLabel: configuration.Digest()}
-	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Configuration, labels, data); err != nil {
-		return err
-	}
-	return a.checkResourceManager(ctx, ex.Namespace, shoot)
+	return managedresource.Apply(ctx, a.Seed, namespace, managedresource.Configuration, labels, data)
 }
 
 // Restore continues on the seed that has taken over.

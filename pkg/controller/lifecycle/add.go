@@ -26,6 +26,9 @@ const (
 
 	name = Type + "-lifecycle"
 
+	// firstRetryDelay is long enough for gardener-resource-manager to have done something, because each try is written to the
+	// Extension's status. (Gardener's library gives a reconciliation no other way to ask for being repeated than an error.)
+	firstRetryDelay = 500 * time.Millisecond
 	// maxRetryDelay bounds the back-off of a failed reconciliation, so that a shoot heals soon after the project's
 	// configuration has been repaired.
 	maxRetryDelay = 30 * time.Second
@@ -47,7 +50,7 @@ type AddArgs struct {
 
 // AddToManager adds the controller that reconciles Extensions of type shoot-flux by the actuator.
 func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs) error {
-	args.ControllerOptions.RateLimiter = workqueue.NewTypedWithMaxWaitRateLimiter(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request](), maxRetryDelay)
+	args.ControllerOptions.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay)
 	var watches extensionscontroller.WatchBuilder
 	if args.Configurations != nil {
 		watch, err := watchConfigurations(ctx, mgr, args.Configurations)

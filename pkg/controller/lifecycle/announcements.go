@@ -11,17 +11,16 @@ import (
 
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 // announce makes events of what people should know although nothing failed.
-func (a *Actuator) announce(ex *extensionsv1alpha1.Extension, project string, flux *release.Choice, credentials *source.Credentials) {
+func (a *Actuator) announce(ex *extensionsv1alpha1.Extension, project, fluxWarning string, credentials *source.Credentials) {
 	event := func(eventType, reason, sentence string) {
 		a.Events.Eventf(ex, nil, eventType, reason, "Reconcile", "%s", sentence)
 	}
-	if flux.Warning != "" {
-		event(corev1.EventTypeWarning, "FluxVersion", flux.Warning)
+	if fluxWarning != "" {
+		event(corev1.EventTypeWarning, "FluxVersion", fluxWarning)
 	}
 	if credentials == nil {
 		return

@@ -8,10 +8,15 @@ import (
 	"fmt"
 	"sync"
 
+	"k8s.io/utils/lru"
+
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
+
+// maxInstallations bounds the memory for releases, of which anybody can ask for any. One takes about 40 KiB.
+const maxInstallations = 64
 
 // installation is a release, rendered and serialized.
 type installation struct {
@@ -20,12 +25,11 @@ type installation struct {
 }
 
 // installations renders each release once, for any number of shoots, and again when the images of the landscape have
-// changed. The zero value is ready for use.
+// changed.
 type installations struct {
 	mutex sync.Mutex
-	// images is the digest of the images that all of byDigest were rendered with.
-	images   string
-	byDigest map[string]*installation
+	// known has an *installation by the digests of release and images.
+	known *lru.Cache
 }
 
 // of returns the installation of a release. Rendering takes well below a second, so that others simply wait for it.
@@ -33,17 +37,18 @@ func (i *installations) of(flux *release.Release, images render.Images) (*instal
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 
-	if digest := images.Digest(); i.images != digest {
-		i.images, i.byDigest = digest, map[string]*installation{}
+	if i.known == nil {
+		i.known = lru.New(maxInstallations)
 	}
-	if known, ok := i.byDigest[flux.Digest]; ok {
-		return known, nil
+	key := flux.Digest + images.Digest()
+	if known, ok := i.known.Get(key); ok {
+		return known.(*installation), nil
 	}
 	rendered, err := newInstallation(flux, images)
 	if err != nil {
 		return nil, fmt.Errorf("the manifests of Flux %s (%s) cannot be used: %w", flux.Version, flux.Origin, err)
 	}
-	i.byDigest[flux.Digest] = rendered
+	i.known.Add(key, rendered)
 	return rendered, nil
 }
 

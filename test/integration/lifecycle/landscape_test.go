@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -46,14 +47,19 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
 )
 
 // landscape is the garden and the seed that the tests share. Each test has a project of its own.
 type landscape struct {
 	garden, seed             *envtest.Environment
 	gardenClient, seedClient client.Client
-	requests                 *requestLog
-	projects                 int
+	actuator                 *lifecycle.Actuator
+	releases                 *httptest.Server
+	// access is of shoots in which nothing happens: the API server of the seed stands in for theirs.
+	access   *envtest.AuthenticatedUser
+	requests *requestLog
+	projects int
 }
 
 var shared *landscape
@@ -75,8 +81,10 @@ func TestMain(m *testing.M) {
 func start(ctx context.Context) (stop func(), err error) {
 	shared = &landscape{garden: &envtest.Environment{}, seed: &envtest.Environment{}, requests: &requestLog{}}
 	stopped := make(chan struct{})
+	shared.releases = httptest.NewServer(http.HandlerFunc(serveReleases))
 	stop = func() {
 		<-stopped
+		shared.releases.Close()
 		_, _ = shared.garden.Stop(), shared.seed.Stop()
 	}
 
@@ -111,6 +119,15 @@ func start(ctx context.Context) (stop func(), err error) {
 	return stop, nil
 }
 
+// serveReleases serves past releases, but does not tell which one is the latest.
+func serveReleases(w http.ResponseWriter, request *http.Request) {
+	if request.URL.Path == "/latest" {
+		http.Error(w, "rate limit exceeded", http.StatusForbidden)
+		return
+	}
+	fluxreleases.Handler().ServeHTTP(w, request)
+}
+
 // prepareSeed installs what Gardener installs in a seed, and the kubeconfig with which gardenlet reaches the garden.
 func prepareSeed(ctx context.Context) error {
 	extensionCRDs, err := crds.NewCRD(shared.seedClient, true, true)
@@ -131,6 +148,9 @@ func prepareSeed(ctx context.Context) error {
 		return err
 	}
 	if err := shared.seedClient.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1beta1constants.GardenNamespace}}); err != nil {
+		return err
+	}
+	if shared.access, err = shared.seed.AddUser(envtest.User{Name: "gardener", Groups: []string{"system:masters"}}, nil); err != nil {
 		return err
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1beta1constants.GardenNamespace, Name: "gardenlet-kubeconfig"}}
@@ -162,11 +182,11 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	releases, err := release.NewCatalogue(release.Options{BaseURL: "http://127.0.0.1:1/nobody/listens/here"})
+	releases, err := release.NewCatalogue(release.Options{BaseURL: shared.releases.URL})
 	if err != nil {
 		return nil, err
 	}
-	actuator := &lifecycle.Actuator{
+	shared.actuator = &lifecycle.Actuator{
 		Seed:     seed,
 		Garden:   garden.GardenletKubeconfig(seed),
 		Releases: releases,
@@ -174,10 +194,10 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 		Sources:  source.NewKeeper(nil),
 		Events:   mgr.GetEventRecorder("gardener-extension-shoot-flux"),
 	}
-	return mgr, lifecycle.AddToManager(ctx, mgr, actuator, lifecycle.AddArgs{
+	return mgr, lifecycle.AddToManager(ctx, mgr, shared.actuator, lifecycle.AddArgs{
 		ControllerOptions: controller.Options{MaxConcurrentReconciles: 1},
 		ExtensionClasses:  []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
-		Configurations:    actuator.Garden,
+		Configurations:    shared.actuator.Garden,
 	})
 }
 
@@ -203,6 +223,7 @@ func newShoot(t *testing.T, resourceManagerArgs ...string) *shoot {
 func newShootOf(t *testing.T, project, name string, resourceManagerArgs ...string) *shoot {
 	s := &shoot{Gomega: NewWithT(t), ctx: t.Context(), project: project, control: "shoot--" + strings.TrimPrefix(project, "garden-") + "--" + name}
 	s.object = &gardencorev1beta1.Shoot{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: name}}
+	s.object.Spec.Kubernetes.Version = "1.36.3"
 	s.extension = &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: lifecycle.Type}}
 	s.extension.Spec.Type = lifecycle.Type
 
@@ -210,8 +231,20 @@ func newShootOf(t *testing.T, project, name string, resourceManagerArgs ...strin
 		v1beta1constants.GardenRole: v1beta1constants.GardenRoleShoot,
 	}}})).To(Succeed())
 	s.syncCluster()
+	s.giveAccess(shared.access)
 	s.Expect(shared.seedClient.Create(s.ctx, resourceManagerDeployment(s.control, resourceManagerArgs))).To(Succeed())
 	return s
+}
+
+// giveAccess writes the Secret by which gardenlet and extensions reach the shoot's API server.
+func (s *shoot) giveAccess(user *envtest.AuthenticatedUser) {
+	kubeconfig, err := user.KubeConfig()
+	s.Expect(err).NotTo(HaveOccurred())
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: v1beta1constants.SecretNameGardenerInternal}}
+	secret.Data = map[string][]byte{"kubeconfig": kubeconfig}
+	if err := shared.seedClient.Create(s.ctx, secret); err != nil {
+		s.Expect(shared.seedClient.Update(s.ctx, secret)).To(Succeed())
+	}
 }
 
 func resourceManagerDeployment(namespace string, args []string) *appsv1.Deployment {
@@ -241,7 +274,8 @@ func (s *shoot) operate(operation string) {
 	s.extension.ResourceVersion = ""
 	s.extension.Annotations = map[string]string{v1beta1constants.GardenerOperation: operation, v1beta1constants.GardenerTimestamp: time.Now().Format(time.RFC3339Nano)}
 	if err := shared.seedClient.Create(s.ctx, s.extension); err != nil {
-		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{"gardener.cloud/operation":%q}}}`, operation))
+		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{"gardener.cloud/operation":%q,"gardener.cloud/timestamp":%q}}}`,
+			operation, s.extension.Annotations[v1beta1constants.GardenerTimestamp]))
 		s.Expect(shared.seedClient.Patch(s.ctx, s.extension, patch)).To(Succeed())
 	}
 }

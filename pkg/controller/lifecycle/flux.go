@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+)
+
+// chosen is the release that a shoot gets.
+type chosen struct {
+	*installation
+	version string
+	// status is what to say about it.
+	status fluxv1alpha1.FluxStatus
+	// warning is empty or a sentence for people.
+	warning string
+}
+
+// fetch returns the chosen release, rendered. If it is the one that the shoot has, it need not be available any more.
+func (a *Actuator) fetch(ctx context.Context, choice *release.Choice, has *present) (*chosen, error) {
+	images, err := a.Images()
+	if err != nil {
+		return nil, err
+	}
+	flux, err := a.Releases.Get(ctx, choice.Version)
+	switch {
+	case err == nil:
+		rendered, err := a.installations.of(flux, images)
+		return &chosen{
+			installation: rendered, version: flux.Version, warning: choice.Warning,
+			status: fluxv1alpha1.FluxStatus{Version: flux.Version, Origin: string(flux.Origin), Source: flux.Source, Digest: flux.Digest},
+		}, err
+	case has.installation == nil || has.fluxVersion != choice.Version || has.migrating:
+		return nil, err
+	}
+	installed, adoptErr := a.adopt(ctx, has)
+	if adoptErr != nil {
+		return nil, fmt.Errorf("%w (what is installed can't be used in its place: %w)", err, adoptErr)
+	}
+	return &chosen{installation: installed, version: choice.Version, warning: fmt.Sprintf("Flux %s stays as it is installed: %v", choice.Version, err)}, nil
+}
+
+// adopt takes the installation that the shoot has as it is.
+func (a *Actuator) adopt(ctx context.Context, has *present) (*installation, error) {
+	data, err := managedresource.DataOf(ctx, a.Seed, has.installation)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := data.Objects()
+	if err != nil {
+		return nil, err
+	}
+	adopted, err := render.AdoptInstallation(objects)
+	if err != nil {
+		return nil, err
+	}
+	return &installation{Installation: adopted, data: data}, nil
+}

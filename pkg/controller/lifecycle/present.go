@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+// present is what a shoot has, or is getting.
+type present struct {
+	// fluxVersion is the Flux release, or empty if there is none.
+	fluxVersion string
+	// migrating tells that the release's CustomResourceDefinitions still have API versions of the one before.
+	migrating bool
+	// configurationDigest is of the configuration that was last applied, or empty.
+	configurationDigest string
+	// installation is what the extension has installed, or nil.
+	installation *resourcesv1alpha1.ManagedResource
+}
+
+// findPresent asks the seed what the shoot has. It asks the shoot only if the seed doesn't know: when the shoot is new, has come
+// from another seed, or got Flux from somebody else.
+func (a *Actuator) findPresent(ctx context.Context, namespace string) (*present, error) {
+	installation, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Installation)
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Configuration)
+	if err != nil {
+		return nil, err
+	}
+
+	found := &present{installation: installation}
+	if configuration != nil {
+		found.configurationDigest = configuration.Labels[managedresource.ConfigurationDigestLabel]
+	}
+	if installation != nil {
+		found.fluxVersion = installation.Labels[managedresource.FluxVersionLabel]
+		found.migrating = installation.Labels[managedresource.MigratingLabel] == "true"
+	}
+	if found.fluxVersion != "" {
+		return found, nil
+	}
+	client, err := shoot.NewClient(ctx, a.Seed, namespace)
+	if err != nil {
+		return nil, err
+	}
+	found.fluxVersion, err = migration.InstalledVersion(ctx, client)
+	return found, err
+}
+
+// definitions are the names of the CustomResourceDefinitions that gardener-resource-manager manages for the extension.
+func (p *present) definitions() []string {
+	if p.installation == nil {
+		return nil
+	}
+	var names []string
+	for _, reference := range p.installation.Status.Resources {
+		if reference.Kind == "CustomResourceDefinition" {
+			names = append(names, reference.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,126 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+// install gives the shoot a release. If it is another one than the shoot has, the shoot is prepared first. If that takes
+// more than one step, the error says what is under way, and makes the controller come back soon.
+func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot, namespace string, has *present, flux *chosen) error {
+	if has.fluxVersion == flux.version && !has.migrating {
+		return a.applyInstallation(ctx, namespace, flux.version, false, flux.data)
+	}
+	if err := release.CheckKubernetes(flux.version, object.Spec.Kubernetes.Version); err != nil {
+		return err
+	}
+	bridges, err := a.prepare(ctx, namespace, has, flux)
+	if err != nil {
+		return err
+	}
+	if len(bridges) == 0 {
+		return a.applyInstallation(ctx, namespace, flux.version, false, flux.data)
+	}
+
+	data, err := withDefinitions(flux.data, bridges)
+	if err != nil {
+		return err
+	}
+	if err := a.applyInstallation(ctx, namespace, flux.version, true, data); err != nil {
+		return err
+	}
+	if err := a.checkResourceManager(ctx, namespace, object); err != nil {
+		return err
+	}
+	return fmt.Errorf("the shoot gets Flux %s in two steps: first with the API versions of the release before (%s), and, as soon as gardener-resource-manager "+
+		"has applied that and all objects are stored in the new versions, without them", flux.version, strings.Join(names(bridges), ", "))
+}
+
+func (a *Actuator) applyInstallation(ctx context.Context, namespace, version string, migrating bool, data managedresource.Data) error {
+	labels := map[string]string{managedresource.FluxVersionLabel: version, managedresource.MigratingLabel: strconv.FormatBool(migrating)}
+	return managedresource.Apply(ctx, a.Seed, namespace, managedresource.Installation, labels, data)
+}
+
+// prepare makes the shoot ready for the CustomResourceDefinitions of a release, or returns those that it needs before.
+func (a *Actuator) prepare(ctx context.Context, namespace string, has *present, flux *chosen) ([]*apiextensionsv1.CustomResourceDefinition, error) {
+	wanted, err := definitionsOf(flux.data)
+	if err != nil {
+		return nil, err
+	}
+	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	if err != nil {
+		return nil, err
+	}
+	if err := migration.CheckLoss(ctx, shootClient, has.definitions(), wanted); err != nil {
+		return nil, fmt.Errorf("Flux %s would replace %s: %w", flux.version, has.fluxVersion, err)
+	}
+	return migration.Prepare(ctx, shootClient, wanted)
+}
+
+// definitionsOf returns the CustomResourceDefinitions in the data.
+func definitionsOf(data managedresource.Data) ([]*apiextensionsv1.CustomResourceDefinition, error) {
+	objects, err := data.Objects()
+	if err != nil {
+		return nil, err
+	}
+	var definitions []*apiextensionsv1.CustomResourceDefinition
+	for _, object := range objects {
+		if object.GetKind() != "CustomResourceDefinition" {
+			continue
+		}
+		definition := &apiextensionsv1.CustomResourceDefinition{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, definition); err != nil {
+			return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the Flux manifests: %w", object.GetName(), err)
+		}
+		definitions = append(definitions, definition)
+	}
+	return definitions, nil
+}
+
+// withDefinitions returns the data with other CustomResourceDefinitions in place of those of the same names.
+func withDefinitions(data managedresource.Data, definitions []*apiextensionsv1.CustomResourceDefinition) (managedresource.Data, error) {
+	original, err := data.Objects()
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]client.Object, len(original))
+	for i, object := range original {
+		objects[i] = object
+		for _, definition := range definitions {
+			if object.GetKind() != "CustomResourceDefinition" || object.GetName() != definition.Name {
+				continue
+			}
+			spec, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&definition.Spec)
+			if err != nil {
+				return nil, fmt.Errorf("failed to render CustomResourceDefinition %s: %w", definition.Name, err)
+			}
+			object.Object["spec"] = spec
+		}
+	}
+	return managedresource.Serialize(objects)
+}
+
+func names(definitions []*apiextensionsv1.CustomResourceDefinition) []string {
+	var names []string
+	for _, definition := range definitions {
+		names = append(names, definition.Name)
+	}
+	return names
+}

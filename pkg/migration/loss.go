@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package migration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// named is how many objects an error names.
+const named = 3
+
+// CheckLoss returns an error that names objects of the shoot that would go with their CustomResourceDefinition, because it is
+// among the installed ones (by name) but not among the wanted ones.
+func CheckLoss(ctx context.Context, shoot client.Reader, installed []string, wanted []*apiextensionsv1.CustomResourceDefinition) error {
+	for _, name := range installed {
+		if slices.ContainsFunc(wanted, func(definition *apiextensionsv1.CustomResourceDefinition) bool { return definition.Name == name }) {
+			continue
+		}
+		definition := &apiextensionsv1.CustomResourceDefinition{}
+		if err := shoot.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
+			continue
+		} else if err != nil {
+			return fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", name, err)
+		}
+		if err := checkEmpty(ctx, shoot, definition); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkEmpty(ctx context.Context, shoot client.Reader, definition *apiextensionsv1.CustomResourceDefinition) error {
+	gvk := schema.GroupVersionKind{Group: definition.Spec.Group, Version: storageVersion(definition), Kind: definition.Spec.Names.Kind}
+	objects := &metav1.PartialObjectMetadataList{}
+	objects.SetGroupVersionKind(gvk)
+	if err := shoot.List(ctx, objects, client.Limit(named)); err != nil {
+		return fmt.Errorf("failed to list the objects of kind %s of the shoot: %w", gvk.Kind, err)
+	}
+	if len(objects.Items) == 0 {
+		return nil
+	}
+	var names []string
+	for i := range objects.Items {
+		names = append(names, client.ObjectKeyFromObject(&objects.Items[i]).String())
+	}
+	if objects.Continue != "" {
+		names = append(names, "…")
+	}
+	return fmt.Errorf("it has no kind %s, and the shoot has objects of this kind, which would be deleted (%s): delete them first, or set key fluxVersion of ConfigMap flux-config to a release that has it",
+		gvk.Kind, strings.Join(names, ", "))
+}

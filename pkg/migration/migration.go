@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package migration makes a shoot ready for a Flux release whose CustomResourceDefinitions have other API versions than
+// those in which the shoot's objects are stored.
+//
+// An API server refuses a CustomResourceDefinition without a version in which objects may still be stored, which it
+// remembers in status.storedVersions
+// (https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/). So the
+// objects are stored anew first. Where the shoot does not know the version yet in which they are to be stored, it needs a
+// bridge before: the new CustomResourceDefinition that also has the old versions.
+package migration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Prepare stores all objects of the shoot anew that are stored in a version that the wanted CustomResourceDefinitions don't
+// have. It can be repeated at any time, and continues where an earlier call was interrupted.
+//
+// Where the shoot must first learn the version in which objects are to be stored, nothing is stored anew yet. Then the
+// bridges are what to give to the shoot in place of the wanted CustomResourceDefinitions of the same names, before the next
+// call. Without bridges, the wanted ones are accepted.
+//
+// The client must not cache. The error says which object of the shoot could not be read or written.
+func Prepare(ctx context.Context, shoot client.Client, wanted []*apiextensionsv1.CustomResourceDefinition) (bridges []*apiextensionsv1.CustomResourceDefinition, err error) {
+	existing, err := existingDefinitions(ctx, shoot)
+	if err != nil {
+		return nil, err
+	}
+	for _, definition := range wanted {
+		if !existing.Has(definition.Name) {
+			continue
+		}
+		live := &apiextensionsv1.CustomResourceDefinition{}
+		if err := shoot.Get(ctx, client.ObjectKeyFromObject(definition), live); err != nil {
+			return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", definition.Name, err)
+		}
+
+		switch dropped := droppedVersions(live, definition); {
+		case len(dropped) == 0:
+		case hasVersion(definition, storageVersion(live)):
+			if err := storeAnew(ctx, shoot, live); err != nil {
+				return nil, err
+			}
+		default:
+			bridges = append(bridges, bridge(live, definition, dropped))
+		}
+	}
+	return bridges, nil
+}
+
+// existingDefinitions returns the names of all CustomResourceDefinitions, by one request for a shoot that has none of Flux yet.
+func existingDefinitions(ctx context.Context, shoot client.Reader) (sets.Set[string], error) {
+	definitions := &metav1.PartialObjectMetadataList{}
+	definitions.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinitionList"))
+	if err := shoot.List(ctx, definitions); err != nil {
+		return nil, fmt.Errorf("failed to list the CustomResourceDefinitions of the shoot: %w", err)
+	}
+	names := sets.New[string]()
+	for _, definition := range definitions.Items {
+		names.Insert(definition.Name)
+	}
+	return names, nil
+}
+
+// droppedVersions are those in which objects may be stored, and which the wanted definition does not have.
+func droppedVersions(live, wanted *apiextensionsv1.CustomResourceDefinition) []string {
+	var dropped []string
+	for _, version := range live.Status.StoredVersions {
+		if !hasVersion(wanted, version) {
+			dropped = append(dropped, version)
+		}
+	}
+	return dropped
+}
+
+func hasVersion(definition *apiextensionsv1.CustomResourceDefinition, name string) bool {
+	return slices.ContainsFunc(definition.Spec.Versions, func(version apiextensionsv1.CustomResourceDefinitionVersion) bool {
+		return version.Name == name
+	})
+}
+
+func storageVersion(definition *apiextensionsv1.CustomResourceDefinition) string {
+	for _, version := range definition.Spec.Versions {
+		if version.Storage {
+			return version.Name
+		}
+	}
+	return "" // the API server accepts no such definition
+}
+
+// bridge is the wanted definition with the versions that it drops, as the shoot has them.
+func bridge(live, wanted *apiextensionsv1.CustomResourceDefinition, dropped []string) *apiextensionsv1.CustomResourceDefinition {
+	both := wanted.DeepCopy()
+	for _, version := range live.Spec.Versions {
+		if slices.Contains(dropped, version.Name) {
+			version.Storage = false
+			both.Spec.Versions = append(both.Spec.Versions, version)
+		}
+	}
+	return both
+}

@@ -1,0 +1,384 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
+	controllerconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	resourcemanagerconfigv1alpha1 "github.com/gardener/gardener/pkg/apis/config/resourcemanager/v1alpha1"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+	resourcemanagerclient "github.com/gardener/gardener/pkg/resourcemanager/client"
+	resourcemanagercontroller "github.com/gardener/gardener/pkg/resourcemanager/controller/managedresource"
+	resourcemanagerpredicate "github.com/gardener/gardener/pkg/resourcemanager/predicate"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+)
+
+// newest is the release that all upgrades end with.
+const newest = "v2.9.4"
+
+// living is a shoot with an API server of its own and its gardener-resource-manager. Flux's controllers don't run.
+type living struct {
+	*shoot
+	client client.Client
+}
+
+func newLiving(t *testing.T) *living {
+	s := newShoot(t, targetNamespace)
+	environment := &envtest.Environment{}
+	config, err := environment.Start()
+	s.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { _ = environment.Stop() })
+	user, err := environment.AddUser(envtest.User{Name: "gardener", Groups: []string{"system:masters"}}, nil)
+	s.Expect(err).NotTo(HaveOccurred())
+	s.giveAccess(user)
+	l := &living{shoot: s}
+	l.client, err = client.New(config, client.Options{Scheme: resourcemanagerclient.CombinedScheme})
+	s.Expect(err).NotTo(HaveOccurred())
+	l.startResourceManager(t, environment)
+	return l
+}
+
+// startResourceManager runs the controller of gardener-resource-manager that applies ManagedResources.
+func (l *living) startResourceManager(t *testing.T, environment *envtest.Environment) {
+	mgr, err := manager.New(shared.seed.Config, manager.Options{
+		Scheme:     resourcemanagerclient.CombinedScheme,
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{l.control: {}}},
+		Controller: controllerconfig.Controller{SkipNameValidation: new(true)},
+	})
+	l.Expect(err).NotTo(HaveOccurred())
+	target, err := cluster.New(environment.Config, func(options *cluster.Options) { options.Scheme = resourcemanagerclient.CombinedScheme })
+	l.Expect(err).NotTo(HaveOccurred())
+	l.Expect(mgr.Add(target)).To(Succeed())
+	l.Expect((&resourcemanagercontroller.Reconciler{
+		Config: resourcemanagerconfigv1alpha1.ManagedResourceControllerConfig{
+			ConcurrentSyncs:     new(5),
+			SyncPeriod:          &metav1.Duration{Duration: time.Minute},
+			ManagedByLabelValue: new("gardener"),
+			AlwaysUpdate:        new(true), // as gardenlet configures it
+		},
+		ClassFilter: resourcemanagerpredicate.NewClassFilter(resourcemanagerconfigv1alpha1.DefaultResourceClass),
+	}).AddToManager(mgr, mgr, target)).To(Succeed())
+
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- mgr.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		l.Expect(<-stopped).To(Or(Succeed(), MatchError(context.Canceled)))
+	})
+}
+
+// get asks for a release, and waits until the shoot has it.
+func (l *living) get(version string, allowDowngrade bool) {
+	data := map[string]string{"fluxVersion": version, "repositoryUrl": "https://git.example.com/fleet/shoots"}
+	if allowDowngrade {
+		data["allowDowngrade"] = "true"
+	}
+	l.configure(data)
+	l.operate("reconcile")
+	l.expectVersion(version)
+}
+
+func (l *living) expectVersion(version string) {
+	l.Eventually(func(g Gomega) {
+		state, description := l.lastOperation(g)
+		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
+		g.Expect(l.status(g).Version).To(Equal(version))
+		for _, name := range []string{managedresource.Installation, managedresource.Configuration} {
+			managedResource := &resourcesv1alpha1.ManagedResource{}
+			g.Expect(shared.seedClient.Get(l.ctx, client.ObjectKey{Namespace: l.control, Name: name}, managedResource)).To(Succeed())
+			g.Expect(managedResource.Labels[managedresource.MigratingLabel]).NotTo(Equal("true"))
+			applied := v1beta1helper.GetCondition(managedResource.Status.Conditions, resourcesv1alpha1.ResourcesApplied)
+			g.Expect(applied).NotTo(BeNil())
+			g.Expect(applied.Status).To(Equal(gardencorev1beta1.ConditionTrue), applied.Message)
+			g.Expect(managedResource.Status.ObservedGeneration).To(Equal(managedResource.Generation))
+		}
+		definition := &apiextensionsv1.CustomResourceDefinition{}
+		g.Expect(l.client.Get(l.ctx, client.ObjectKey{Name: "gitrepositories.source.toolkit.fluxcd.io"}, definition)).To(Succeed())
+		g.Expect(definition.Labels).To(HaveKeyWithValue("app.kubernetes.io/version", version))
+	}, 2*patience).Should(Succeed())
+}
+
+// status is what the Extension says.
+func (s *shoot) status(g Gomega) fluxv1alpha1.FluxStatus {
+	status := fluxv1alpha1.FluxStatus{}
+	g.Expect(s.extension.Status.ProviderStatus).NotTo(BeNil())
+	g.Expect(json.Unmarshal(s.extension.Status.ProviderStatus.Raw, &status)).To(Succeed())
+	return status
+}
+
+// definition is a CustomResourceDefinition of Flux in the shoot.
+func (l *living) definition(name string) *apiextensionsv1.CustomResourceDefinition {
+	definition := &apiextensionsv1.CustomResourceDefinition{}
+	l.Expect(l.client.Get(l.ctx, client.ObjectKey{Name: name}, definition)).To(Succeed())
+	return definition
+}
+
+// userObject is what a user of the shoot has, in the storage version of the release that the shoot has.
+type userObject struct {
+	definition, kind, name string
+	spec                   map[string]any
+}
+
+var userObjects = []userObject{
+	{"gitrepositories.source.toolkit.fluxcd.io", "GitRepository", "team", map[string]any{"url": "https://git.example.com/team/apps", "interval": "5m0s"}},
+	{"helmrepositories.source.toolkit.fluxcd.io", "HelmRepository", "charts", map[string]any{"url": "https://charts.example.com", "interval": "1h0m0s"}},
+	{"kustomizations.kustomize.toolkit.fluxcd.io", "Kustomization", "apps", map[string]any{
+		"interval": "10m0s", "prune": true, "path": "./apps", "sourceRef": map[string]any{"kind": "GitRepository", "name": "team"},
+	}},
+	{"helmreleases.helm.toolkit.fluxcd.io", "HelmRelease", "podinfo", map[string]any{
+		"interval": "1h0m0s", "chart": map[string]any{"spec": map[string]any{"chart": "podinfo", "sourceRef": map[string]any{"kind": "HelmRepository", "name": "charts"}}},
+	}},
+	{"providers.notification.toolkit.fluxcd.io", "Provider", "chat", map[string]any{"type": "slack", "channel": "general"}},
+}
+
+func (l *living) unstructured(o userObject) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	definition := l.definition(o.definition)
+	for _, version := range definition.Spec.Versions {
+		if version.Storage {
+			object.SetGroupVersionKind(schema.GroupVersionKind{Group: definition.Spec.Group, Version: version.Name, Kind: o.kind})
+		}
+	}
+	object.SetNamespace("default")
+	object.SetName(o.name)
+	return object
+}
+
+// hasStatus is false for kinds of which a release took the status away.
+func (l *living) hasStatus(o userObject) bool {
+	for _, version := range l.definition(o.definition).Spec.Versions {
+		if version.Storage {
+			return version.Subresources != nil && version.Subresources.Status != nil
+		}
+	}
+	return false
+}
+
+// use makes a user apply objects, and a controller write their status.
+func (l *living) use() {
+	for _, o := range userObjects {
+		object := l.unstructured(o)
+		object.Object["spec"] = o.spec
+		l.Expect(l.client.Apply(l.ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("kustomize-controller"), client.ForceOwnership)).To(Succeed(), o.kind)
+		if !l.hasStatus(o) {
+			continue
+		}
+		l.Expect(unstructured.SetNestedSlice(object.Object, []any{map[string]any{
+			"type": "Ready", "status": "True", "reason": "Succeeded", "message": "it works", "lastTransitionTime": "2026-01-02T03:04:05Z",
+		}}, "status", "conditions")).To(Succeed())
+		object.SetManagedFields(nil)
+		l.Expect(l.client.Status().Update(l.ctx, object, client.FieldOwner("controller"))).To(Succeed(), o.kind)
+	}
+}
+
+// expectUserObjects checks that all is still there, with spec and status.
+func (l *living) expectUserObjects() {
+	for _, o := range userObjects {
+		object := l.unstructured(o)
+		l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed(), o.kind)
+		for key, value := range o.spec {
+			if nested, ok := value.(map[string]any); ok {
+				l.Expect(object.Object["spec"]).To(HaveKey(key))
+				l.Expect(fmt.Sprint(object.Object["spec"].(map[string]any)[key])).To(ContainSubstring(fmt.Sprint(firstLeaf(nested))))
+				continue
+			}
+			l.Expect(object.Object["spec"]).To(HaveKeyWithValue(key, value), o.kind)
+		}
+		if !l.hasStatus(o) {
+			continue
+		}
+		conditions, _, err := unstructured.NestedSlice(object.Object, "status", "conditions")
+		l.Expect(err).NotTo(HaveOccurred())
+		l.Expect(conditions).To(ConsistOf(HaveKeyWithValue("message", "it works")), o.kind)
+	}
+}
+
+func firstLeaf(value map[string]any) any {
+	for _, nested := range value {
+		if deeper, ok := nested.(map[string]any); ok {
+			return firstLeaf(deeper)
+		}
+		return nested
+	}
+	return ""
+}
+
+// expectNothingLeft checks that nothing is left of the releases before.
+func (l *living) expectNothingLeft() {
+	for _, o := range userObjects {
+		definition := l.definition(o.definition)
+		var versions []string
+		for _, version := range definition.Spec.Versions {
+			versions = append(versions, version.Name)
+		}
+		l.Expect(versions).To(ContainElements(definition.Status.StoredVersions), o.definition)
+	}
+}
+
+// TestUpgrades goes to the newest release directly, and through all releases that span the history of Flux's API.
+func TestUpgrades(t *testing.T) {
+	for _, path := range [][]string{
+		{"v0.24.1", newest},
+		{"v0.31.5", newest},
+		{"v2.6.4", newest},
+		{"v0.24.1", "v0.31.5", "v0.41.2", "v2.2.3", "v2.6.4", "v2.7.5", "v2.8.0", newest},
+	} {
+		t.Run(strings.Join(path, " "), func(t *testing.T) {
+			l := newLiving(t)
+			for i, version := range path {
+				l.get(version, false)
+				if i == 0 {
+					l.use()
+				}
+				l.expectUserObjects()
+			}
+			l.expectNothingLeft()
+		})
+	}
+}
+
+func TestDowngrade(t *testing.T) {
+	l := newLiving(t)
+	l.get(newest, false)
+	l.use()
+	l.configure(map[string]string{"fluxVersion": "v2.6.4"})
+	l.expectFailure(`Flux v2.9.4 is installed, and v2.6.4, which key fluxVersion of ConfigMap flux-config asks for, is older`)
+
+	l.get("v2.6.4", true)
+	l.expectUserObjects()
+	l.get("v0.31.5", true)
+	l.expectUserObjects()
+	l.expectNothingLeft()
+}
+
+// TestDowngradeLosesNothing goes back to a release that doesn't know a kind of which there are objects.
+func TestDowngradeLosesNothing(t *testing.T) {
+	l := newLiving(t)
+	l.get("v0.41.2", false)
+	o := userObject{"ocirepositories.source.toolkit.fluxcd.io", "OCIRepository", "images", nil}
+	object := l.unstructured(o)
+	object.Object["spec"] = map[string]any{"url": "oci://registry.example.com/images", "interval": "5m0s"}
+	l.Expect(l.client.Create(l.ctx, object)).To(Succeed())
+
+	l.configure(map[string]string{"fluxVersion": "v0.31.5", "allowDowngrade": "true"})
+	l.expectFailure("Flux v0.31.5 would replace v0.41.2: it has no kind OCIRepository, and the shoot has objects of this kind, which would be deleted (default/images)")
+	l.Expect(l.client.Delete(l.ctx, object)).To(Succeed())
+	l.expectVersion("v0.31.5")
+}
+
+func TestKubernetesIsTooOld(t *testing.T) {
+	l := newLiving(t)
+	l.object.Spec.Kubernetes.Version = "1.31.4"
+	l.syncCluster()
+	l.get("v2.6.4", false)
+	l.configure(map[string]string{"fluxVersion": newest})
+	l.expectFailure("1.31.4")
+	l.Expect(l.definition("gitrepositories.source.toolkit.fluxcd.io").Labels).To(HaveKeyWithValue("app.kubernetes.io/version", "v2.6.4"), "nothing is touched")
+}
+
+// TestFluxOfSomebodyElse gives the extension to a shoot whose users have installed Flux themselves.
+func TestFluxOfSomebodyElse(t *testing.T) {
+	l := newLiving(t)
+	l.get("v2.6.4", false)
+	l.use()
+	// The seed forgets, as after a migration to another one, and the shoot keeps what it has.
+	l.operate("migrate")
+	l.expectSuccess()
+	l.Expect(client.IgnoreNotFound(shared.seedClient.Delete(l.ctx, l.extension))).To(Succeed())
+	l.Eventually(l.isGone(l.extension), patience).Should(BeTrue())
+
+	l.configure(map[string]string{"fluxVersion": "v2.2.3"})
+	l.operate("reconcile")
+	l.expectFailure("Flux v2.6.4 is installed, and v2.2.3")
+	l.get(newest, false)
+	l.expectUserObjects()
+}
+
+// TestFloatingVersionMovesOnlyWhenGardenerAsks edits the configuration of a shoot whose version floats.
+func TestFloatingVersionMovesOnlyWhenGardenerAsks(t *testing.T) {
+	s := newShoot(t, targetNamespace)
+	s.configure(map[string]string{"fluxVersion": "v2.9.2"})
+	s.operate("reconcile")
+	s.expectSuccess()
+
+	for _, edit := range []map[string]string{
+		{"fluxVersion": "2.9.x"},
+		{"fluxVersion": "2.9.x", "repositoryUrl": "https://git.example.com/fleet/shoots"},
+		{"fluxVersion": "2.x", "repositoryUrl": "https://git.example.com/fleet/shoots"},
+	} {
+		s.configure(edit)
+		s.Eventually(func(g Gomega) {
+			s.lastOperation(g)
+			g.Expect(s.status(g).Requested).To(Equal(edit["fluxVersion"]))
+			g.Expect(s.digest(g)).To(Equal(digestOf(s, edit)))
+		}, patience).Should(Succeed())
+		s.expectSuccess()
+		s.Expect(s.status(s).Version).To(Equal("v2.9.2"))
+	}
+
+	s.operate("reconcile")
+	s.Eventually(func(g Gomega) {
+		s.lastOperation(g)
+		g.Expect(s.status(g).Version).To(Equal(newest))
+	}, patience).Should(Succeed())
+
+	// A range that what is installed does not satisfy is another matter. But it doesn't go back by itself.
+	s.configure(map[string]string{"fluxVersion": "~2.9.0 <2.9.4"})
+	s.expectFailure("Flux v2.9.4 is installed, and v2.9.3")
+}
+
+// TestInstalledReleaseIsNotNeededAgain shows that what runs goes on when its release can't be had any more, as after a restart
+// of the extension while the release server is down.
+func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
+	l := newLiving(t)
+	l.get("v2.7.5", false)
+	a := shared.actuator
+	restarted := &lifecycle.Actuator{Seed: a.Seed, Garden: a.Garden, Images: a.Images, Sources: a.Sources, Events: a.Events}
+	var err error
+	restarted.Releases, err = release.NewCatalogue(release.Options{BaseURL: "http://127.0.0.1:1/nobody/listens/here"})
+	l.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(restarted.Releases.Close)
+
+	installation, _ := l.managedResource(managedresource.Installation)
+	status := l.status(l)
+	data := map[string]string{"fluxVersion": "v2.7.5", "repositoryUrl": "https://git.example.com/fleet/others"}
+	l.configure(data)
+	l.Expect(restarted.Reconcile(l.ctx, log.Log, l.extension)).To(Succeed())
+	l.Expect(l.digest(l)).To(Equal(digestOf(l.shoot, data)))
+	unchanged, _ := l.managedResource(managedresource.Installation)
+	l.Expect(unchanged.Generation).To(Equal(installation.Generation))
+	l.Expect(l.status(l)).To(Equal(status))
+
+	l.configure(map[string]string{"fluxVersion": "v2.8.0"})
+	l.Eventually(func() error { return restarted.Reconcile(l.ctx, log.Log, l.extension) }, patience).Should(MatchError(And(
+		ContainSubstring("http://127.0.0.1:1/nobody/listens/here"), ContainSubstring("embedded versions"))))
+}
