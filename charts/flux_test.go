@@ -151,7 +151,6 @@ func TestWrongFluxValuesAreRefused(t *testing.T) {
 		values  map[string]any
 		message string
 	}{
-		"old releasesURL":    {map[string]any{"flux": map[string]any{"releasesURL": "https://example.org"}}, "releasesURL"},
 		"scheme of OCI":      {fluxValues("releases", "ociRepository", "oci://ghcr.io/fluxcd/flux-manifests"), "/flux/releases/ociRepository"},
 		"tag of OCI":         {fluxValues("releases", "ociRepository", "ghcr.io/fluxcd/flux-manifests:v2.9.4"), "/flux/releases/ociRepository"},
 		"volume of the node": {fluxValues("releases", "volume", map[string]any{"hostPath": map[string]any{"path": "/"}}), "hostPath"},
