@@ -6,6 +6,7 @@ package release
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -45,8 +46,9 @@ type ociRepository struct {
 }
 
 func parseRepository(text string) (name.Repository, error) {
-	repository, err := name.NewRepository(strings.TrimPrefix(text, "oci://"), name.StrictValidation)
-	if err != nil {
+	text = strings.TrimPrefix(text, "oci://")
+	repository, err := name.NewRepository(text, name.StrictValidation)
+	if err != nil || strings.Contains(text, "://") {
 		return repository, fmt.Errorf("the OCI repository of the Flux releases must look like ghcr.io/fluxcd/flux-manifests, without tag, but is %q", text)
 	}
 	return repository, nil
@@ -73,8 +75,11 @@ func (o *ociRepository) pull(ctx context.Context, version string) (*Release, err
 	}
 	tag := o.repository.Tag(version)
 	descriptor, err := puller.Get(ctx, tag)
+	if isNotFound(err) {
+		return nil, &notFoundError{explain(ctx, tag.Name(), err)}
+	}
 	if err != nil {
-		return nil, o.explain(ctx, tag.Name(), err)
+		return nil, explain(ctx, tag.Name(), err)
 	}
 	reference := tag.Name() + "@" + descriptor.Digest.String()
 	layer, err := o.layerOf(descriptor)
@@ -83,7 +88,7 @@ func (o *ociRepository) pull(ctx context.Context, version string) (*Release, err
 	}
 	tarball, err := o.readLayer(ctx, puller, layer)
 	if err != nil {
-		return nil, o.explain(ctx, reference, err)
+		return nil, explain(ctx, reference+": its layer", err)
 	}
 	manifests, err := o.unpack(tarball, version)
 	if err != nil {
@@ -174,13 +179,13 @@ func (o *ociRepository) list(ctx context.Context) ([]string, error) {
 	}
 	pages, err := puller.Lister(ctx, o.repository)
 	if err != nil {
-		return nil, o.explain(ctx, o.repository.Name(), err)
+		return nil, explain(ctx, o.repository.Name(), err)
 	}
 	var tags []string
 	for pages.HasNext() {
 		page, err := pages.Next(ctx)
 		if err != nil {
-			return nil, o.explain(ctx, o.repository.Name(), err)
+			return nil, explain(ctx, o.repository.Name(), err)
 		}
 		if tags = append(tags, page.Tags...); len(tags) > maxTags {
 			return nil, &refusedError{fmt.Errorf("%s has more than %d tags", o.repository.Name(), maxTags)}
@@ -200,30 +205,36 @@ func (o *ociRepository) puller() (*remote.Puller, error) {
 	)
 }
 
+func isNotFound(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}
+
 var queryOfURL = regexp.MustCompile(`\?[^\s"]+`)
 
 // explain turns an error of the registry's client into one that says where it happened, and repeats neither what the
-// registry says in its own words, nor URLs with tokens.
-func (o *ociRepository) explain(ctx context.Context, reference string, err error) error {
-	var answer *transport.Error
-	var refused *refusedError
-	var transient *transientError
-	var tooBig *tooBigError
+// registry says in its own words, nor URLs with tokens. The client tries plain HTTP after HTTPS at a few addresses, such
+// as 127.0.0.1, and has the errors of both: what is said about HTTPS comes first.
+func explain(ctx context.Context, where string, err error) error {
+	var (
+		answer      *transport.Error
+		refused     *refusedError
+		transient   *transientError
+		tooBig      *tooBigError
+		certificate *tls.CertificateVerificationError
+	)
 	switch {
 	case errors.As(err, &tooBig):
-		return &refusedError{locate(ctx, reference, tooBig)}
+		return &refusedError{locate(ctx, where, tooBig)}
+	case errors.As(err, &refused), errors.As(err, &transient), errors.As(err, &certificate), ctx.Err() != nil:
+		return locate(ctx, where, err)
 	case errors.As(err, &answer):
-		err = fmt.Errorf("%s %w", reference, &statusError{code: answer.StatusCode})
-		switch answer.StatusCode {
-		case http.StatusNotFound:
-			return &notFoundError{err}
-		case http.StatusUnauthorized, http.StatusForbidden:
-			return fmt.Errorf("%w; credentials for it belong into config.json in the directory $DOCKER_CONFIG", err)
+		err = fmt.Errorf("%s %w", where, &statusError{code: answer.StatusCode})
+		if answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden {
+			err = fmt.Errorf("%w; credentials for it belong into config.json in the directory $DOCKER_CONFIG", err)
 		}
 		return err
-	case errors.As(err, &refused), errors.As(err, &transient), ctx.Err() != nil:
-		return locate(ctx, reference, err)
 	}
-	text := queryOfURL.ReplaceAllString(locate(ctx, reference, err).Error(), "")
+	text := queryOfURL.ReplaceAllString(locate(ctx, where, err).Error(), "")
 	return fmt.Errorf("%.500s", strings.Join(strings.Fields(text), " "))
 }

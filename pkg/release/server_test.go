@@ -48,6 +48,8 @@ type releaseServer struct {
 	mutex    sync.Mutex
 	answers  map[string]http.HandlerFunc
 	requests []string
+	// fallback answers for all other paths, unless it is nil.
+	fallback http.Handler
 }
 
 func newReleaseServer(t testing.TB, start func(*httptest.Server)) *releaseServer {
@@ -69,11 +71,14 @@ func (s *releaseServer) serve(w http.ResponseWriter, r *http.Request) {
 	s.requests = append(s.requests, r.Method+" "+r.URL.Path)
 	answer, ok := s.answers[r.URL.Path]
 	s.mutex.Unlock()
-	if !ok {
+	switch {
+	case ok:
+		answer(w, r)
+	case s.fallback != nil:
+		s.fallback.ServeHTTP(w, r)
+	default:
 		http.NotFound(w, r)
-		return
 	}
-	answer(w, r)
 }
 
 func (s *releaseServer) answer(path string, answer http.HandlerFunc) {
