@@ -21,6 +21,7 @@ PATH="$PWD/bin:$PATH"
 echo "generate: the embedded Flux manifests"
 go run ./hack/flux-manifests
 
+# Takes about half a minute. No cheaper check would also see what a change of a program or of a pinned module gives.
 echo "generate: the past Flux releases for tests"
 go run ./hack/flux-manifests/past
 

@@ -108,6 +108,31 @@ spec: {template: {spec: {containers: [{name: manager, image: fluxcd/source-contr
 	g.Expect(string(built)).To(ContainSubstring("image: fluxcd/source-controller:v1.6.2\n"))
 }
 
+// TestGeneratedCRDs uses a module that the extension is compiled with, so it is in the module cache, and a program that
+// does what controller-gen does to its environment. The definitions in test/fluxreleases come from the real program.
+func TestGeneratedCRDs(t *testing.T) {
+	g := NewWithT(t)
+	version, err := gomod.RequiredVersion("../../../../go.mod", "github.com/fluxcd/source-controller/api")
+	g.Expect(err).NotTo(HaveOccurred())
+	program := filepath.Join(t.TempDir(), "controller-gen")
+	assets := Generated{Source: &gomod.Source{PinNew: true, Used: gomod.Sums{}}, ControllerGen: program}
+
+	g.Expect(os.WriteFile(program, []byte(`#!/bin/sh -e
+grep -q '^module github.com/fluxcd/source-controller/api$' go.mod
+[ "$GOFLAGS" = -mod=readonly ]
+for argument; do directory="${argument##*config=}"; done
+mkdir "$directory"
+printf 'apiVersion: v1\nkind: Arguments\nmetadata: {name: arguments}\nvalue: "%s %s"\n' "$1" "$2" >"$directory/a.yaml"
+`), 0o700)).To(Succeed())
+	definitions, err := assets.CRDs(t.Context(), "source-controller", version)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(definitions)).To(ContainSubstring("value: crd:crdVersions=v1 paths=./..."))
+
+	g.Expect(os.WriteFile(program, []byte("#!/bin/sh\necho 'no such marker' >&2\nexit 1\n"), 0o700)).To(Succeed())
+	_, err = assets.CRDs(t.Context(), "source-controller", version)
+	g.Expect(err).To(MatchError("controller-gen for source-controller/api@" + version + ": exit status 1: no such marker\n"))
+}
+
 func TestBuildAll(t *testing.T) {
 	g := NewWithT(t)
 	dir := t.TempDir()

@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Command flux-images prints the container images that a Flux release installs in a shoot: one a line, sorted, and
+// nothing else on standard output, so that a program that mirrors images can read it.
+//
+//	go run ./hack/flux-images                                     those of the newest embedded release
+//	go run ./hack/flux-images -version v2.8.8                     those of another one
+//	go run ./hack/flux-images -registry registry.example.org/flux under the names that they have in a mirror
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+)
+
+// request is what the command line asks for.
+type request struct {
+	// version is a release's tag, latest, or empty for the newest embedded release.
+	version string
+	// registry is the registry, with the path in it, of a mirror, or empty for the images' own names.
+	registry string
+	// releasesURL is the address of Flux's releases or of a mirror of them.
+	releasesURL string
+}
+
+func main() {
+	var asked request
+	flag.StringVar(&asked.version, "version", "", "the release, such as v2.8.8, or latest (default: the newest embedded one)")
+	flag.StringVar(&asked.registry, "registry", "", "name the images as in this mirror, such as registry.example.org/flux; as flux install --registry does")
+	flag.StringVar(&asked.releasesURL, "releases-url", release.DefaultBaseURL, "where a release that is not embedded is downloaded from")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, asked, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "flux-images:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, asked request, output, warnings io.Writer) error {
+	catalogue, err := release.NewCatalogue(release.Options{BaseURL: asked.releasesURL})
+	if err != nil {
+		return err
+	}
+	if asked.version == "" {
+		asked.version = catalogue.Embedded()[0]
+	}
+	resolved, err := catalogue.Get(ctx, asked.version)
+	if err != nil {
+		return err
+	}
+	if resolved.Warning != "" {
+		fmt.Fprintln(warnings, resolved.Warning)
+	}
+	images, err := imagesOf(resolved.Manifests)
+	if err != nil {
+		return fmt.Errorf("reading the manifests of Flux %s: %w", resolved.Version, err)
+	}
+	for _, image := range images {
+		if asked.registry != "" {
+			image = strings.TrimSuffix(asked.registry, "/") + "/" + path.Base(image)
+		}
+		if _, err := fmt.Fprintln(output, image); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// imagesOf returns the images of all Deployments in a YAML stream, sorted and each once. Flux's controllers are
+// Deployments; nothing else in its manifests runs containers.
+func imagesOf(manifests []byte) ([]string, error) {
+	var images []string
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
+			slices.Sort(images)
+			return slices.Compact(images), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if object.GetKind() != "Deployment" {
+			continue
+		}
+		var deployment appsv1.Deployment
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &deployment); err != nil {
+			return nil, fmt.Errorf("Deployment %s/%s: %w", object.GetNamespace(), object.GetName(), err)
+		}
+		pod := deployment.Spec.Template.Spec
+		for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
+			images = append(images, container.Image)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"net/http/httptest"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
+)
+
+func TestRun(t *testing.T) {
+	server := httptest.NewServer(fluxreleases.Handler())
+	t.Cleanup(server.Close)
+
+	for name, test := range map[string]struct {
+		asked request
+		want  string
+	}{
+		"downloaded": {
+			request{version: "v2.6.4"},
+			"ghcr.io/fluxcd/helm-controller:v1.3.0\nghcr.io/fluxcd/kustomize-controller:v1.6.1\n" +
+				"ghcr.io/fluxcd/notification-controller:v1.6.0\nghcr.io/fluxcd/source-controller:v1.6.2\n",
+		},
+		"mirror": {
+			request{version: "v2.6.4", registry: "registry.example.org:5000/flux"},
+			"registry.example.org:5000/flux/helm-controller:v1.3.0\nregistry.example.org:5000/flux/kustomize-controller:v1.6.1\n" +
+				"registry.example.org:5000/flux/notification-controller:v1.6.0\nregistry.example.org:5000/flux/source-controller:v1.6.2\n",
+		},
+		"slash at the end": {
+			request{version: "v2.8.0", registry: "registry.example.org/"},
+			"registry.example.org/helm-controller:v1.5.0\nregistry.example.org/kustomize-controller:v1.8.0\n" +
+				"registry.example.org/notification-controller:v1.8.0\nregistry.example.org/source-controller:v1.8.0\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			var output, warnings bytes.Buffer
+			test.asked.releasesURL = server.URL
+			g.Expect(run(t.Context(), test.asked, &output, &warnings)).To(Succeed())
+			g.Expect(output.String()).To(Equal(test.want))
+			g.Expect(warnings.String()).To(BeEmpty())
+		})
+	}
+
+	t.Run("unknown", func(t *testing.T) {
+		g := NewWithT(t)
+		var output bytes.Buffer
+		err := run(t.Context(), request{version: "v2.6.99", releasesURL: server.URL}, &output, &output)
+		g.Expect(err).To(MatchError(release.ErrVersionNotFound))
+		g.Expect(output.String()).To(BeEmpty())
+	})
+}
+
+// TestDefaultNeedsNoNetwork asks a server that is gone.
+func TestDefaultNeedsNoNetwork(t *testing.T) {
+	g := NewWithT(t)
+	server := httptest.NewServer(nil)
+	server.Close()
+	catalogue, err := release.NewCatalogue(release.Options{})
+	g.Expect(err).NotTo(HaveOccurred())
+
+	var byDefault, named, latest, warnings bytes.Buffer
+	g.Expect(run(t.Context(), request{releasesURL: server.URL}, &byDefault, &warnings)).To(Succeed())
+	g.Expect(run(t.Context(), request{version: catalogue.Embedded()[0], releasesURL: server.URL}, &named, &warnings)).To(Succeed())
+	g.Expect(byDefault.String()).To(And(Equal(named.String()), MatchRegexp(`^ghcr\.io/fluxcd/helm-controller:v1\.\d+\.\d+\n`)))
+	g.Expect(warnings.String()).To(BeEmpty())
+
+	g.Expect(run(t.Context(), request{version: release.Latest, releasesURL: server.URL}, &latest, &warnings)).To(Succeed())
+	g.Expect(latest.String()).To(Equal(named.String()))
+	g.Expect(warnings.String()).To(ContainSubstring("The latest Flux release can't be looked up"), "not on standard output")
+}
+
+func TestImagesOf(t *testing.T) {
+	g := NewWithT(t)
+	images, err := imagesOf([]byte(`apiVersion: v1
+kind: Namespace
+metadata: {name: flux-system}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: b}
+spec: {template: {spec: {initContainers: [{image: c}], containers: [{image: b}, {image: a}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a}
+spec: {template: {spec: {containers: [{image: b}]}}}
+`))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(images).To(Equal([]string{"a", "b", "c"}))
+
+	_, err = imagesOf([]byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: x, name: a}\nspec: none\n"))
+	g.Expect(err).To(MatchError(HavePrefix("Deployment x/a: ")))
+}
