@@ -11,29 +11,30 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path"
 	"slices"
-	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
+
+// patience is how long a person waits for a download.
+const patience = time.Minute
 
 // request is what the command line asks for.
 type request struct {
-	// version is a release's tag, latest, or empty for the newest embedded release.
+	// version is a release's tag, a range, latest, or empty for the newest embedded release.
 	version string
 	// registry is the registry, with the path in it, of a mirror, or empty for the images' own names.
 	registry string
@@ -43,7 +44,7 @@ type request struct {
 
 func main() {
 	var asked request
-	flag.StringVar(&asked.version, "version", "", "the release, such as v2.8.8, or latest (default: the newest embedded one)")
+	flag.StringVar(&asked.version, "version", "", "the release, such as v2.8.8, a range, or latest (default: the newest embedded one)")
 	flag.StringVar(&asked.registry, "registry", "", "name the images as in this mirror, such as registry.example.org/flux; as flux install --registry does")
 	flag.StringVar(&asked.releasesURL, "releases-url", release.DefaultBaseURL, "where a release that is not embedded is downloaded from")
 	flag.Parse()
@@ -58,28 +59,34 @@ func main() {
 }
 
 func run(ctx context.Context, asked request, output, warnings io.Writer) error {
-	catalogue, err := release.NewCatalogue(release.Options{BaseURL: asked.releasesURL})
+	catalogue, err := release.NewCatalogue(release.Options{BaseURL: asked.releasesURL, Patience: patience})
 	if err != nil {
 		return err
 	}
+	defer catalogue.Close()
 	if asked.version == "" {
 		asked.version = catalogue.Embedded()[0]
 	}
-	resolved, err := catalogue.Get(ctx, asked.version)
+	choice, err := catalogue.Choose(ctx, release.Request{Version: asked.version})
 	if err != nil {
 		return err
 	}
-	if resolved.Warning != "" {
-		fmt.Fprintln(warnings, resolved.Warning)
+	if choice.Warning != "" {
+		fmt.Fprintln(warnings, choice.Warning)
 	}
-	images, err := imagesOf(resolved.Manifests)
+	flux, err := catalogue.Get(ctx, choice.Version)
 	if err != nil {
-		return fmt.Errorf("reading the manifests of Flux %s: %w", resolved.Version, err)
+		return err
+	}
+	installation, err := render.NewInstallation(flux.Manifests, render.Images{Registry: asked.registry})
+	if err != nil {
+		return fmt.Errorf("reading the manifests of Flux %s: %w", flux.Version, err)
+	}
+	images, err := imagesOf(installation.Objects)
+	if err != nil {
+		return fmt.Errorf("reading the manifests of Flux %s: %w", flux.Version, err)
 	}
 	for _, image := range images {
-		if asked.registry != "" {
-			image = strings.TrimSuffix(asked.registry, "/") + "/" + path.Base(image)
-		}
 		if _, err := fmt.Fprintln(output, image); err != nil {
 			return err
 		}
@@ -87,26 +94,17 @@ func run(ctx context.Context, asked request, output, warnings io.Writer) error {
 	return nil
 }
 
-// imagesOf returns the images of all Deployments in a YAML stream, sorted and each once. Flux's controllers are
-// Deployments; nothing else in its manifests runs containers.
-func imagesOf(manifests []byte) ([]string, error) {
+// imagesOf returns the images of all Deployments, sorted and each once. Flux's controllers are Deployments; nothing else in
+// its manifests runs containers.
+func imagesOf(objects []client.Object) ([]string, error) {
 	var images []string
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
-			slices.Sort(images)
-			return slices.Compact(images), nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if object.GetKind() != "Deployment" {
+	for _, object := range objects {
+		content, ok := object.(*unstructured.Unstructured)
+		if !ok || content.GetKind() != "Deployment" {
 			continue
 		}
 		var deployment appsv1.Deployment
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &deployment); err != nil {
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, &deployment); err != nil {
 			return nil, fmt.Errorf("Deployment %s/%s: %w", object.GetNamespace(), object.GetName(), err)
 		}
 		pod := deployment.Spec.Template.Spec
@@ -114,4 +112,6 @@ func imagesOf(manifests []byte) ([]string, error) {
 			images = append(images, container.Image)
 		}
 	}
+	slices.Sort(images)
+	return slices.Compact(images), nil
 }

@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
@@ -33,11 +36,6 @@ func TestRun(t *testing.T) {
 			"registry.example.org:5000/flux/helm-controller:v1.3.0\nregistry.example.org:5000/flux/kustomize-controller:v1.6.1\n" +
 				"registry.example.org:5000/flux/notification-controller:v1.6.0\nregistry.example.org:5000/flux/source-controller:v1.6.2\n",
 		},
-		"slash at the end": {
-			request{version: "v2.8.0", registry: "registry.example.org/"},
-			"registry.example.org/helm-controller:v1.5.0\nregistry.example.org/kustomize-controller:v1.8.0\n" +
-				"registry.example.org/notification-controller:v1.8.0\nregistry.example.org/source-controller:v1.8.0\n",
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -48,6 +46,14 @@ func TestRun(t *testing.T) {
 			g.Expect(warnings.String()).To(BeEmpty())
 		})
 	}
+
+	t.Run("not a registry", func(t *testing.T) {
+		g := NewWithT(t)
+		var output bytes.Buffer
+		err := run(t.Context(), request{version: "v2.8.0", registry: "https://registry.example.org/", releasesURL: server.URL}, &output, &output)
+		g.Expect(err).To(MatchError(ContainSubstring("without scheme, tag and trailing slash")))
+		g.Expect(output.String()).To(BeEmpty())
+	})
 
 	t.Run("unknown", func(t *testing.T) {
 		g := NewWithT(t)
@@ -74,28 +80,26 @@ func TestDefaultNeedsNoNetwork(t *testing.T) {
 
 	g.Expect(run(t.Context(), request{version: release.Latest, releasesURL: server.URL}, &latest, &warnings)).To(Succeed())
 	g.Expect(latest.String()).To(Equal(named.String()))
-	g.Expect(warnings.String()).To(ContainSubstring("The latest Flux release can't be looked up"), "not on standard output")
+	g.Expect(warnings.String()).To(ContainSubstring("Not all releases of Flux could be looked up"), "not on standard output")
 }
 
 func TestImagesOf(t *testing.T) {
 	g := NewWithT(t)
-	images, err := imagesOf([]byte(`apiVersion: v1
-kind: Namespace
-metadata: {name: flux-system}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: b}
-spec: {template: {spec: {initContainers: [{image: c}], containers: [{image: b}, {image: a}]}}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: a}
-spec: {template: {spec: {containers: [{image: b}]}}}
-`))
+	deployment := func(name string, spec any) client.Object {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"namespace": "x", "name": name}, "spec": spec,
+		}}
+	}
+	pod := func(fields map[string]any) any { return map[string]any{"template": map[string]any{"spec": fields}} }
+	image := func(name string) any { return map[string]any{"image": name} }
+	images, err := imagesOf([]client.Object{
+		&corev1.Namespace{},
+		deployment("b", pod(map[string]any{"initContainers": []any{image("c")}, "containers": []any{image("b"), image("a")}})),
+		deployment("a", pod(map[string]any{"containers": []any{image("b")}})),
+	})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(images).To(Equal([]string{"a", "b", "c"}))
 
-	_, err = imagesOf([]byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: x, name: a}\nspec: none\n"))
+	_, err = imagesOf([]client.Object{deployment("a", "none")})
 	g.Expect(err).To(MatchError(HavePrefix("Deployment x/a: ")))
 }
