@@ -25,6 +25,9 @@ go run ./hack/flux-manifests
 echo "generate: the past Flux releases for tests"
 go run ./hack/flux-manifests/past
 
+echo "generate: deep copies of API types"
+go tool -modfile=hack/tools/controller-gen/go.mod controller-gen object:headerFile=hack/boilerplate.go.txt paths=./pkg/apis/...
+
 # What Gardener's own script can't say is added from hack/registration.yaml.
 registration=example/controller-registration.yaml
 version=v0.0.1
