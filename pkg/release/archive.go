@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 )
 
 // archive is the source of the releases that are embedded in this program.
@@ -17,8 +18,11 @@ type archive struct {
 	renderer *renderer
 }
 
+// knownEmbeddedVersions reads the archive only once.
+var knownEmbeddedVersions = sync.OnceValues(embeddedVersions)
+
 func newArchive(renderer *renderer) (*archive, error) {
-	versions, err := embeddedVersions()
+	versions, err := knownEmbeddedVersions()
 	return &archive{versions: versions, renderer: renderer}, err
 }
 

@@ -204,7 +204,7 @@ func (c *Catalogue) Embedded() []string {
 // all who ask for it.
 //
 // If that fails, the error is a sentence for the user and is one of ErrInvalidVersion, ErrVersionNotFound,
-// ErrServerUnreachable and ErrReleaseRefused. If it takes longer than Options.Patience, the error is ErrPending, unless
+// ErrServerUnreachable and ErrReleaseRefused, unless this machine is the reason. If it takes longer than Options.Patience, the error is ErrPending, unless
 // the version is embedded and thus needs nothing but some time of this machine. Get returns the error of the context as
 // soon as the context ends. What it waited for goes on for the others.
 func (c *Catalogue) Get(ctx context.Context, version string) (*Release, error) {

@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -104,12 +105,21 @@ func TestRenderIsDeterministic(t *testing.T) {
 func embeddedRelease(t testing.TB) (string, map[string][]byte) {
 	t.Helper()
 	g := NewWithT(t)
-	versions, err := embeddedVersions()
+	versions, err := knownEmbeddedVersions()
 	g.Expect(err).NotTo(HaveOccurred())
-	files, err := embeddedFiles(versions[0])
+	files, err := newestEmbeddedFiles()
 	g.Expect(err).NotTo(HaveOccurred())
-	return versions[0], files
+	return versions[0], maps.Clone(files)
 }
+
+// newestEmbeddedFiles are unpacked once for all tests, which takes long with the race detector.
+var newestEmbeddedFiles = sync.OnceValues(func() (map[string][]byte, error) {
+	versions, err := knownEmbeddedVersions()
+	if err != nil {
+		return nil, err
+	}
+	return embeddedFiles(versions[0])
+})
 
 func TestInvalidVersions(t *testing.T) {
 	for _, version := range []string{
@@ -156,7 +166,7 @@ func TestFailuresAreKeptForAWhile(t *testing.T) {
 	}
 	g.Expect(server.seen()).To(HaveLen(4), "there are three retries, once")
 
-	server.publish(testVersion, tarballOf(t, releaseEntries(t)))
+	server.publish(testVersion, releaseTarball(t))
 	clock.advance(59 * time.Second)
 	_, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).To(MatchError(ErrServerUnreachable))
@@ -204,7 +214,7 @@ func TestConcurrentRequestsMakeOneDownload(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	gate := make(chan struct{})
-	checksums := checksumsOf(tarballOf(t, releaseEntries(t)))
+	checksums := checksumsOf(releaseTarball(t))
 	server.answer(checksumsPath, func(w http.ResponseWriter, _ *http.Request) {
 		<-gate
 		_, _ = io.WriteString(w, checksums)
@@ -237,7 +247,7 @@ func TestCancelledRequestLeavesTheDownloadToOthers(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	arrived, gate := make(chan struct{}), make(chan struct{})
-	checksums := checksumsOf(tarballOf(t, releaseEntries(t)))
+	checksums := checksumsOf(releaseTarball(t))
 	server.answer(checksumsPath, func(w http.ResponseWriter, _ *http.Request) {
 		close(arrived)
 		<-gate

@@ -52,7 +52,7 @@ func TestDownload(t *testing.T) {
 func TestDownloadFollowsRedirects(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).StartTLS)
-	tarball := tarballOf(t, releaseEntries(t))
+	tarball := releaseTarball(t)
 	server.answer(tarballPath, redirectTo("/storage/1?token=secret"))
 	server.answer("/storage/1", redirectTo("/storage/2"))
 	server.answer("/storage/2", content(tarball))
@@ -65,7 +65,7 @@ func TestDownloadFollowsRedirects(t *testing.T) {
 func TestDownloadIsNotDecompressedByTheTransport(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
-	tarball := tarballOf(t, releaseEntries(t))
+	tarball := releaseTarball(t)
 	server.answer(tarballPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = w.Write(tarball)
@@ -77,7 +77,7 @@ func TestDownloadIsNotDecompressedByTheTransport(t *testing.T) {
 
 func TestDownloadFailures(t *testing.T) {
 	release := releaseEntries(t)
-	good := tarballOf(t, release)
+	good := releaseTarball(t)
 	plain := httptest.NewServer(content(good))
 	t.Cleanup(plain.Close)
 

@@ -79,12 +79,6 @@ func TestLatestFallsBackToTheEmbeddedRelease(t *testing.T) {
 			down:    true,
 			warning: lookUp("SERVER/latest: dial tcp ADDRESS: connect: connection refused"),
 		},
-		"release can't be downloaded": {
-			answers: map[string]http.HandlerFunc{tarballPath: code(500)},
-			warning: "The newest known Flux release is v2.9.99, but can't be used: Flux version v2.9.99 can't be downloaded: SERVER" + tarballPath +
-				" answered 500 Internal Server Error; the operator can configure a mirror of Flux's releases;" +
-				" embedded versions need no download: ALL; the embedded release EMBEDDED is used instead",
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -97,13 +91,30 @@ func TestLatestFallsBackToTheEmbeddedRelease(t *testing.T) {
 			}
 			catalogue := server.catalogue(t, Options{LookupTimeout: 100 * time.Millisecond})
 
-			g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: server.embedded, Warning: server.fill(test.warning)}))
+			request := Request{Version: Latest, Installed: server.embedded}
+			choice, err := catalogue.Choose(t.Context(), request)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(choice).To(Equal(&Choice{Version: server.embedded, Warning: server.fill(test.warning)}))
 
 			seen := len(server.seen())
-			chooseLatest(t, catalogue)
+			_, err = catalogue.Choose(t.Context(), request)
+			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(server.seen()).To(HaveLen(seen), "the failure is kept for a while")
 		})
 	}
+}
+
+func TestLatestThatCanNotBeDownloaded(t *testing.T) {
+	g := NewWithT(t)
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	server.answer(tarballPath, code(500))
+	catalogue := server.catalogue(t, Options{})
+	problem := server.fill("The newest known Flux release is v2.9.99, but can't be used: Flux version v2.9.99 can't be downloaded: TARBALL" +
+		" answered 500 Internal Server Error; the operator can configure a mirror of Flux's releases; embedded versions need no download: ALL; ")
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: server.embedded, Warning: problem + server.fill("the embedded release EMBEDDED is used instead")}))
+	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest, Installed: "v2.9.98"})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(choice).To(Equal(&Choice{Version: "v2.9.98", Warning: problem + "v2.9.98, which is installed, stays"}))
 }
 
 func TestLatestFollowsRedirectsOfTheServer(t *testing.T) {
@@ -135,7 +146,7 @@ func TestLatestIsKeptWhenTheServerFailsLater(t *testing.T) {
 		HavePrefix("The newest known Flux release is v2.9.100, but can't be used: Flux version v2.9.100 does not exist"),
 		HaveSuffix("; v2.9.99, which is installed, stays")))
 
-	server.publish("v2.9.100", tarballOf(t, releaseEntries(t)))
+	server.publish("v2.9.100", releaseTarball(t))
 	clock.advance(2 * time.Minute)
 	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: "v2.9.100"}))
 }

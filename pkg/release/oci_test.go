@@ -261,7 +261,7 @@ func TestOCIFailures(t *testing.T) {
 		"layer takes too long": {
 			layer:    hang(nil),
 			options:  Options{DownloadTimeout: 1_000_000_000},
-			sentence: "REFERENCE: its layer: no complete answer within 1s",
+			sentence: "no complete answer within 1s",
 		},
 		"no archive": {
 			image:    func(t testing.TB) v1.Image { return artifact(t, contentMediaType, []byte("no gzip")) },
@@ -413,7 +413,7 @@ func TestTagsOfRepository(t *testing.T) {
 	g := NewWithT(t)
 	server := newOCIServer(t)
 	image := artifact(t, contentMediaType, layer(t, rendered(t, "v2.9.98", nil)))
-	for _, tag := range []string{"v2.9.98", "v2.10.0-rc.1", "v0.36.0", "latest", "2.9.97", "sha256-abc.sig"} {
+	for _, tag := range []string{"v2.9.98", "v2.10.0-rc.1", "v0.36.77", "latest", "2.9.97", "sha256-abc.sig"} {
 		server.push(t, tag, image)
 	}
 	catalogue := server.catalogue(t, Options{})
@@ -425,9 +425,9 @@ func TestTagsOfRepository(t *testing.T) {
 	}
 	g.Expect(catalogue.Stats().LookUps).To(BeEquivalentTo(2), "one of the tags, and one of the latest release")
 
-	choice, err := catalogue.Choose(t.Context(), Request{Version: "<1", Installed: "v0.36.0"})
+	choice, err := catalogue.Choose(t.Context(), Request{Version: "~0.36.77", Installed: "v0.36.77"})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(choice).To(Equal(&Choice{Version: "v0.36.0"}))
+	g.Expect(choice).To(Equal(&Choice{Version: "v0.36.77"}))
 }
 
 func TestTagsOfRepositoryFailures(t *testing.T) {

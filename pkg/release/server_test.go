@@ -54,14 +54,14 @@ type releaseServer struct {
 
 func newReleaseServer(t testing.TB, start func(*httptest.Server)) *releaseServer {
 	t.Helper()
-	all, err := embeddedVersions()
+	all, err := knownEmbeddedVersions()
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	server := &releaseServer{embedded: all[0], all: all, answers: map[string]http.HandlerFunc{}}
 	server.Server = httptest.NewUnstartedServer(http.HandlerFunc(server.serve))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	start(server.Server)
 	t.Cleanup(server.Close)
-	server.publish(testVersion, tarballOf(t, releaseEntries(t)))
+	server.publish(testVersion, releaseTarball(t))
 	server.answer("/latest", redirectTo("/tag/"+testVersion))
 	return server
 }
@@ -213,6 +213,18 @@ func releaseEntries(t testing.TB) []entry {
 	return entries
 }
 
+// releaseTarball is the good one. It is made once, which takes long with the race detector.
+func releaseTarball(t testing.TB) []byte {
+	t.Helper()
+	goodTarball.once.Do(func() { goodTarball.content = tarballOf(t, releaseEntries(t)) })
+	return goodTarball.content
+}
+
+var goodTarball struct {
+	once    sync.Once
+	content []byte
+}
+
 func without(entries []entry, name string) []entry {
 	return slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.Name == name })
 }
@@ -221,7 +233,8 @@ func tarballOf(t testing.TB, entries []entry) []byte {
 	t.Helper()
 	g := NewWithT(t)
 	var buffer bytes.Buffer
-	compressor := gzip.NewWriter(&buffer)
+	compressor, err := gzip.NewWriterLevel(&buffer, gzip.BestSpeed)
+	g.Expect(err).NotTo(HaveOccurred())
 	archive := tar.NewWriter(compressor)
 	for _, e := range entries {
 		g.Expect(archive.WriteHeader(&e.Header)).To(Succeed())
