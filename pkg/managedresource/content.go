@@ -5,18 +5,22 @@
 package managedresource
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
 
+	"github.com/andybalholm/brotli"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
-	"github.com/gardener/gardener/pkg/utils/managedresources"
 )
 
 // Get returns the ManagedResource of the given name, or nil if there is none.
@@ -46,25 +50,24 @@ func DataOf(ctx context.Context, seed client.Reader, managedResource *resourcesv
 
 // Objects returns the objects that the data was made of.
 func (d Data) Objects() ([]*unstructured.Unstructured, error) {
-	content, err := managedresources.ExtractObjectsFromSecret(yamlDecoder{}, &corev1.Secret{Data: d})
-	if err != nil {
-		return nil, fmt.Errorf("failed to read the objects of a ManagedResource: %w", err)
-	}
 	var objects []*unstructured.Unstructured
-	for _, object := range content {
-		objects = append(objects, object.(*unstructured.Unstructured))
+	for _, key := range slices.Sorted(maps.Keys(d)) {
+		content := io.Reader(bytes.NewReader(d[key]))
+		if strings.HasSuffix(key, resourcesv1alpha1.BrotliCompressionSuffix) {
+			content = brotli.NewReader(content)
+		}
+		decoder := yaml.NewYAMLOrJSONDecoder(content, 4096)
+		for {
+			object := &unstructured.Unstructured{}
+			if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				return nil, fmt.Errorf("failed to read the objects of a ManagedResource: %w", err)
+			}
+			if len(object.Object) > 0 {
+				objects = append(objects, object)
+			}
+		}
 	}
 	return objects, nil
-}
-
-// yamlDecoder decodes objects of any kind.
-type yamlDecoder struct{}
-
-func (yamlDecoder) Decode(data []byte, _ *schema.GroupVersionKind, _ runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
-	object := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal(data, &object.Object); err != nil {
-		return nil, nil, err
-	}
-	gvk := object.GroupVersionKind()
-	return object, &gvk, nil
 }

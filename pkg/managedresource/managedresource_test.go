@@ -47,3 +47,19 @@ func TestSerializeTheSameObjectTwice(t *testing.T) {
 	_, err := managedresource.Serialize([]client.Object{object("v1", "Secret", "one"), object("v1", "Secret", "one")})
 	NewWithT(t).Expect(err).To(MatchError("Secret flux-system/one is there twice"))
 }
+
+// Descriptions in some CustomResourceDefinitions of Flux have what looks like the end of a document.
+func TestObjects(t *testing.T) {
+	g := NewWithT(t)
+	one, other := object("v1", "ConfigMap", "one"), object("example.org/v1", "Unheard", "of")
+	one.SetAnnotations(map[string]string{"description": "an example:\n\n  ---\n  a: b\n---\nc: d"})
+
+	data, err := managedresource.Serialize([]client.Object{one, other})
+	g.Expect(err).NotTo(HaveOccurred())
+	objects, err := data.Objects()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(objects).To(ConsistOf(one, other))
+
+	_, err = managedresource.Data{"data.yaml": []byte("a: b: c")}.Objects()
+	g.Expect(err).To(MatchError(HavePrefix("failed to read the objects of a ManagedResource: ")))
+}

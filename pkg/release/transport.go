@@ -152,7 +152,8 @@ func (s *statusError) Error() string {
 // locate says what failed, and why. It takes the URL out of an error of package http, because the URL that a server
 // redirects to can carry a token, and it says which time was over.
 func locate(ctx context.Context, where string, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+	// A server can end its answer in order while the timeout ends the connection.
+	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", where, context.Cause(ctx))
 	}
 	var withURL *url.Error

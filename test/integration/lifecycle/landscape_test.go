@@ -182,7 +182,7 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	releases, err := release.NewCatalogue(release.Options{BaseURL: shared.releases.URL})
+	releases, err := release.NewCatalogue(release.Options{BaseURL: shared.releases.URL, Directory: os.Getenv("FLUX_RELEASES")})
 	if err != nil {
 		return nil, err
 	}

@@ -8,12 +8,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	"golang.org/x/mod/semver"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -40,6 +43,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
 )
 
 // newest is the release that all upgrades end with.
@@ -258,13 +262,28 @@ func (l *living) expectNothingLeft() {
 }
 
 // TestUpgrades goes to the newest release directly, and through all releases that span the history of Flux's API.
+//
+// FLUX_RELEASES can name a directory with more releases, as the operator's: <version>/gotk-components.yaml. Then it also goes
+// from each of them to the newest release, and through all of them.
 func TestUpgrades(t *testing.T) {
-	for _, path := range [][]string{
+	paths := [][]string{
 		{"v0.24.1", newest},
 		{"v0.31.5", newest},
 		{"v2.6.4", newest},
-		{"v0.24.1", "v0.31.5", "v0.41.2", "v2.2.3", "v2.6.4", "v2.7.5", "v2.8.0", newest},
-	} {
+		append(fluxreleases.Versions(), newest),
+	}
+	var more []string
+	for _, version := range releasesOfDirectory(t) {
+		if semver.Compare(version, newest) < 0 {
+			more = append(more, version)
+			paths = append(paths, []string{version, newest})
+		}
+	}
+	if len(more) > 0 {
+		paths = append(paths, append(more, newest))
+	}
+
+	for _, path := range paths {
 		t.Run(strings.Join(path, " "), func(t *testing.T) {
 			l := newLiving(t)
 			for i, version := range path {
@@ -277,6 +296,18 @@ func TestUpgrades(t *testing.T) {
 			l.expectNothingLeft()
 		})
 	}
+}
+
+// releasesOfDirectory are the releases in the directory FLUX_RELEASES, oldest first.
+func releasesOfDirectory(t *testing.T) []string {
+	manifests, err := filepath.Glob(filepath.Join(os.Getenv("FLUX_RELEASES"), "v*", "gotk-components.yaml"))
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	var versions []string
+	for _, path := range manifests {
+		versions = append(versions, filepath.Base(filepath.Dir(path)))
+	}
+	semver.Sort(versions)
+	return versions
 }
 
 func TestDowngrade(t *testing.T) {
