@@ -1,0 +1,96 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+)
+
+func newCatalogue(t testing.TB) *release.Catalogue {
+	t.Helper()
+	catalogue, err := release.NewCatalogue(release.Options{TempDir: t.TempDir()})
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(catalogue.Close)
+	return catalogue
+}
+
+func TestInstallationsAreRenderedOnce(t *testing.T) {
+	g := NewWithT(t)
+	catalogue := newCatalogue(t)
+	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
+	g.Expect(err).NotTo(HaveOccurred())
+
+	var installations installations
+	first, err := installations.of(flux, render.Images{})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(installations.of(flux, render.Images{})).To(BeIdenticalTo(first))
+	mirrored, err := installations.of(flux, render.Images{Registry: "registry.example.org/fluxcd"})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(mirrored.data).NotTo(Equal(first.data))
+
+	broken := *flux
+	broken.Digest, broken.Manifests = "sha256:other", []byte("kind: None")
+	_, err = installations.of(&broken, render.Images{})
+	g.Expect(err).To(MatchError(HavePrefix("the manifests of Flux " + flux.Version + " (embedded) cannot be used: ")))
+}
+
+// BenchmarkShoots tells what 500 shoots on three releases cost, from the choice of the release to what is applied: how often
+// releases are rendered, how much stays in memory, and what each further shoot allocates.
+func BenchmarkShoots(b *testing.B) {
+	const shoots, releases = 500, 3
+	repository := &project.Repository{URL: "https://git.example.org/fleet/shoots", Branch: "main", Path: "./"}
+	reconcile := func(a *Actuator, version string) {
+		choice, err := a.Releases.Choose(b.Context(), release.Request{Version: version, Kubernetes: "1.36.3"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		flux, err := a.fetch(b.Context(), choice, &present{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		objects, err := flux.Configuration(repository, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := managedresource.Serialize(objects); err != nil {
+			b.Fatal(err)
+		}
+	}
+
+	var a *Actuator
+	var versions []string
+	for b.Loop() {
+		a = &Actuator{Releases: newCatalogue(b), Images: func() (render.Images, error) { return render.Images{}, nil }}
+		versions = a.Releases.Embedded()[:releases]
+		for i := range shoots {
+			reconcile(a, versions[i%releases])
+		}
+	}
+	kept := a.Releases.Stats().KeptBytes
+	for _, version := range versions {
+		flux, err := a.fetch(b.Context(), &release.Choice{Version: version}, &present{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, data := range flux.data {
+			kept += int64(len(data))
+		}
+	}
+	b.ReportMetric(float64(a.Releases.Stats().Renders), "renders")
+	b.ReportMetric(float64(a.installations.known.Len()), "installations")
+	b.ReportMetric(float64(kept), "kept-bytes")
+	next := 0
+	b.ReportMetric(testing.AllocsPerRun(shoots, func() {
+		reconcile(a, versions[next%releases])
+		next++
+	}), "allocs/shoot")
+}
