@@ -58,13 +58,14 @@ type FluxStatus struct {
 	Version string `json:"version"`
 	// Requested is what the project's configuration asks for: a release, a range of releases, or latest.
 	Requested string `json:"requested"`
-	// Origin tells where the release's manifests came from: embedded, directory, oci or downloaded.
+	// Origin tells where the release's manifests came from: embedded, directory, oci or downloaded; or shoot, if the Flux in
+	// the shoot belongs to its users.
 	Origin string `json:"origin"`
 	// Source tells exactly where: a URL, an OCI reference with its digest, or a path. It is empty if Origin says it all.
 	//
 	// +optional
 	Source string `json:"source,omitempty"`
-	// Digest identifies the release's manifests: sha256: and 64 hexadecimal digits.
+	// Digest identifies the release's manifests: sha256: and 64 hexadecimal digits. It is empty if Origin is shoot.
 	Digest string `json:"digest"`
 	// ResolvedFor is the annotation gardener.cloud/timestamp that the Extension had when a range or latest was last resolved.
 	// Until Gardener's next request, which has another one, the release stays. It is empty if Requested is a release.
