@@ -27,7 +27,7 @@ const (
 	// Installation is the name of the ManagedResource with the Flux installation.
 	Installation = "extension-shoot-flux-installation"
 	// Configuration is the name of the ManagedResource with what makes Flux follow the project's repository. It goes
-	// before the installation does: only a running Flux can let go of its objects.
+	// before the installation does, because its objects are of kinds that the installation brings.
 	Configuration = "extension-shoot-flux-configuration"
 
 	// ConfigurationDigestLabel is the label of ManagedResource Configuration that tells from which project's
@@ -38,6 +38,9 @@ const (
 	// MigratingLabel is "true" on ManagedResource Installation while it holds CustomResourceDefinitions that have the API
 	// versions of the release before, because objects of the shoot are still stored in them, and else "false".
 	MigratingLabel = "flux.extensions.gardener.cloud/migrating"
+	// RemovalPolicyLabel is the label of ManagedResource Installation that tells what is to happen when the extension is
+	// switched off. It is what remains of the choice when the project's configuration can't be read any more.
+	RemovalPolicyLabel = "flux.extensions.gardener.cloud/removal-policy"
 
 	origin = "gardener-extension-shoot-flux"
 )

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
 // ConfigMapName is the ConfigMap in a project's namespace of the garden that holds its configuration.
@@ -27,10 +29,12 @@ const (
 	keyType           = "repositoryType"
 	keyPath           = "repositoryPath"
 	keyKnownHosts     = "knownHosts"
+	keyInstallation   = "installation"
+	keyRemovalPolicy  = "removalPolicy"
 )
 
 // keys is also the order in which problems are reported.
-var keys = []string{keyVersion, keyAllowDowngrade, keyURL, keyBranch, keyType, keyPath, keyKnownHosts}
+var keys = []string{keyVersion, keyAllowDowngrade, keyURL, keyBranch, keyType, keyPath, keyKnownHosts, keyInstallation, keyRemovalPolicy}
 
 // repositoryKeys are those that say something about the repository.
 var repositoryKeys = []string{keyURL, keyBranch, keyType, keyPath, keyKnownHosts}
@@ -110,7 +114,12 @@ func readValues(data map[string]string) (map[string]string, field.ErrorList) {
 
 // newConfiguration only changes the form. Repository is set as soon as one of its keys is written.
 func newConfiguration(values map[string]string) (*Configuration, field.ErrorList) {
-	config := &Configuration{FluxVersion: values[keyVersion], AllowDowngrade: values[keyAllowDowngrade] == allow}
+	config := &Configuration{
+		FluxVersion:    values[keyVersion],
+		AllowDowngrade: values[keyAllowDowngrade] == allow,
+		Installation:   fluxv1alpha1.InstallationMode(values[keyInstallation]),
+		RemovalPolicy:  fluxv1alpha1.RemovalPolicy(values[keyRemovalPolicy]),
+	}
 	errs := checkChoice(values, keyAllowDowngrade, allow, refuse)
 	if !slices.ContainsFunc(repositoryKeys, func(key string) bool { return values[key] != "" }) {
 		return config, errs

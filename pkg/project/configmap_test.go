@@ -5,12 +5,14 @@
 package project_test
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
@@ -35,6 +37,8 @@ var acceptedCases = map[string]struct {
 	data           map[string]string
 	version        string
 	allowDowngrade bool
+	installation   fluxv1alpha1.InstallationMode
+	removalPolicy  fluxv1alpha1.RemovalPolicy
 	repository     *Repository
 }{
 	"nothing":                      {data: nil, version: "latest"},
@@ -53,6 +57,11 @@ var acceptedCases = map[string]struct {
 	"anything":                     {data: map[string]string{"fluxVersion": "*"}, version: "*"},
 	"downgrade":                    {data: map[string]string{"fluxVersion": "v2.6.4", "allowDowngrade": "true"}, version: "v2.6.4", allowDowngrade: true},
 	"no downgrade":                 {data: map[string]string{"fluxVersion": "v2.6.4", "allowDowngrade": "false"}, version: "v2.6.4"},
+	"installation is the users'":   {data: map[string]string{"installation": "once"}, version: "latest", installation: "once"},
+	"installation is ours":         {data: map[string]string{"installation": "managed"}, version: "latest"},
+	"workloads stay":               {data: map[string]string{"removalPolicy": "keep-workloads"}, version: "latest"},
+	"workloads are deleted":        {data: map[string]string{"removalPolicy": " delete-workloads\n"}, version: "latest", removalPolicy: "delete-workloads"},
+	"Flux stays":                   {data: map[string]string{"removalPolicy": "keep-flux"}, version: "latest", removalPolicy: "keep-flux"},
 	"public repository": {
 		data:       map[string]string{"repositoryUrl": "https://github.com/fluxcd/flux2-kustomize-helm-example"},
 		version:    "latest",
@@ -100,7 +109,11 @@ func TestParseAccepts(t *testing.T) {
 			g := NewWithT(t)
 			config, err := Parse(tc.data)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(config).To(Equal(&Configuration{FluxVersion: tc.version, AllowDowngrade: tc.allowDowngrade, Repository: tc.repository}))
+			g.Expect(config).To(Equal(&Configuration{
+				FluxVersion: tc.version, AllowDowngrade: tc.allowDowngrade, Repository: tc.repository,
+				Installation:  cmp.Or(tc.installation, fluxv1alpha1.InstallationManaged),
+				RemovalPolicy: cmp.Or(tc.removalPolicy, fluxv1alpha1.RemovalKeepWorkloads),
+			}))
 		})
 	}
 }
@@ -143,11 +156,19 @@ var refusedCases = map[string]struct {
 	"last part of a key": {map[string]string{"branch": "x"},
 		`branch: Forbidden: unknown key, did you mean repositoryBranch?`},
 	"key of something else": {map[string]string{"values.yaml": "x"},
-		`values.yaml: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts`},
+		`values.yaml: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy`},
 	"unfinished range": {map[string]string{"fluxVersion": ">="},
 		`fluxVersion: Invalid value: ">=": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`},
 	"range of nothing": {map[string]string{"fluxVersion": "2.x ||"},
 		`fluxVersion: Invalid value: "2.x ||": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`},
+	"unknown installation": {map[string]string{"installation": "twice"},
+		`installation: Unsupported value: "twice": supported values: "managed", "once"`},
+	"unknown removal policy": {map[string]string{"removalPolicy": "keep"},
+		`removalPolicy: Unsupported value: "keep": supported values: "keep-workloads", "delete-workloads", "keep-flux"`},
+	"removal policy with wrong letters": {map[string]string{"removePolicy": "keep-flux"},
+		`removePolicy: Forbidden: unknown key, did you mean removalPolicy?`},
+	"last part of the removal policy": {map[string]string{"policy": "keep-flux"},
+		`policy: Forbidden: unknown key, did you mean removalPolicy?`},
 	"downgrade, neither yes nor no": {map[string]string{"allowDowngrade": "yes"},
 		`allowDowngrade: Unsupported value: "yes": supported values: "true", "false"`},
 	"no version": {map[string]string{"fluxVersion": "newest"},
@@ -248,8 +269,8 @@ var refusedCases = map[string]struct {
 			`repositoryType: Unsupported value: "secret": supported values: "private", "public", ` +
 			`repositoryPath: Invalid value: "..": the directory must be inside the repository: write it without "..", ` +
 			`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…", ` +
-			`areas: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, ` +
-			`zone: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts]`},
+			`areas: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy, ` +
+			`zone: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy]`},
 }
 
 func TestParseRefuses(t *testing.T) {

@@ -16,9 +16,11 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 )
 
@@ -40,6 +42,10 @@ type Configuration struct {
 	AllowDowngrade bool `json:",omitempty"` // what is not written must not change a digest of before this field existed
 	// Repository is nil if only Flux is to be installed.
 	Repository *Repository
+	// Installation tells whose the Flux installation is after it has been made.
+	Installation fluxv1alpha1.InstallationMode `json:",omitempty"`
+	// RemovalPolicy tells what happens in a shoot in which the extension is switched off.
+	RemovalPolicy fluxv1alpha1.RemovalPolicy `json:",omitempty"`
 }
 
 // Repository is the Git repository that the shoots follow.
@@ -56,12 +62,28 @@ type Repository struct {
 	KnownHosts string
 }
 
+// Override replaces what the project's admin wants by what the owner of one shoot has written. The result must be validated.
+func (c *Configuration) Override(shoot *fluxv1alpha1.FluxConfig) {
+	if shoot.Installation != "" {
+		c.Installation = shoot.Installation
+	}
+	if shoot.RemovalPolicy != "" {
+		c.RemovalPolicy = shoot.RemovalPolicy
+	}
+}
+
 // Default fills in what is not written and brings what is written into its normal form. A value that has
 // none, because it is invalid, stays as it is.
 func (c *Configuration) Default() {
 	c.FluxVersion = normaliseVersion(c.FluxVersion)
 	if c.Repository != nil {
 		c.Repository.setDefaults()
+	}
+	if c.Installation == "" {
+		c.Installation = fluxv1alpha1.InstallationManaged
+	}
+	if c.RemovalPolicy == "" {
+		c.RemovalPolicy = fluxv1alpha1.RemovalKeepWorkloads
 	}
 }
 
@@ -87,13 +109,30 @@ func (c *Configuration) Validate() field.ErrorList {
 		errs = append(errs, validatePath(r.Path, field.NewPath(keyPath))...)
 		errs = append(errs, validateKnownHosts(r, field.NewPath(keyKnownHosts))...)
 	}
-	return errs
+	errs = append(errs, validateChoice(c.Installation, keyInstallation, fluxv1alpha1.InstallationManaged, fluxv1alpha1.InstallationOnce)...)
+	return append(errs, validateChoice(c.RemovalPolicy, keyRemovalPolicy,
+		fluxv1alpha1.RemovalKeepWorkloads, fluxv1alpha1.RemovalDeleteWorkloads, fluxv1alpha1.RemovalKeepFlux)...)
+}
+
+func validateChoice[T ~string](value T, key string, supported ...T) field.ErrorList {
+	if slices.Contains(supported, value) {
+		return nil
+	}
+	return field.ErrorList{field.NotSupported(field.NewPath(key), T(echo(string(value))), supported)}
 }
 
 // Digest tells two configurations apart, however they were written. It can be the value of a label.
 func (c *Configuration) Digest() string {
+	distinct := *c
+	// What is the default must not change a digest of before these fields existed.
+	if distinct.Installation == fluxv1alpha1.InstallationManaged {
+		distinct.Installation = ""
+	}
+	if distinct.RemovalPolicy == fluxv1alpha1.RemovalKeepWorkloads {
+		distinct.RemovalPolicy = ""
+	}
 	// Strings and a bool can always be serialized.
-	data, _ := json.Marshal(c)
+	data, _ := json.Marshal(distinct)
 	return fmt.Sprintf("%x", sha256.Sum224(data))
 }
 

@@ -63,7 +63,7 @@ func FuzzSecret(f *testing.F) {
 
 // write is the ConfigMap of a Configuration.
 func write(config *Configuration) map[string]string {
-	data := map[string]string{"fluxVersion": config.FluxVersion}
+	data := map[string]string{"fluxVersion": config.FluxVersion, "installation": string(config.Installation), "removalPolicy": string(config.RemovalPolicy)}
 	if r := config.Repository; r != nil {
 		data["repositoryUrl"], data["repositoryBranch"] = r.URL, r.Branch
 		data["repositoryPath"], data["knownHosts"] = r.Path, r.KnownHosts

@@ -90,19 +90,18 @@ func TestReleases(t *testing.T) {
 	for _, version := range Versions() {
 		t.Run(version, func(t *testing.T) {
 			g := NewWithT(t)
-			resolved, err := catalogue.Get(t.Context(), version)
+			flux, err := catalogue.Get(t.Context(), version)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(resolved.Origin).To(Equal(release.OriginDownloaded))
-			g.Expect(describe(t, resolved.Manifests)).To(Equal(expectations[version]))
+			g.Expect(flux.Origin).To(Equal(release.OriginDownloaded))
+			g.Expect(describe(t, flux.Manifests)).To(Equal(expectations[version]))
 		})
 	}
 
 	t.Run("latest", func(t *testing.T) {
 		g := NewWithT(t)
-		resolved, err := catalogue.Get(t.Context(), release.Latest)
+		choice, err := catalogue.Choose(t.Context(), release.Request{Version: release.Latest})
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(resolved.Warning).To(BeEmpty())
-		g.Expect(resolved.Version).To(Equal("v2.8.0"))
+		g.Expect(choice).To(Equal(&release.Choice{Version: "v2.8.0"}))
 	})
 	t.Run("unknown", func(t *testing.T) {
 		_, err := catalogue.Get(t.Context(), "v2.6.99")

@@ -23,7 +23,6 @@ import (
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
@@ -59,7 +58,12 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	if v1beta1helper.HibernationIsEnabled(shoot) {
+	switch {
+	case shoot.DeletionTimestamp != nil:
+		return a.prepareForDeletion(ctx, ex.Namespace)
+	case v1beta1helper.IsWorkerless(shoot):
+		return fmt.Errorf("the Shoot %s has no workers, and Flux can't run without: remove extension %s from the Shoot", client.ObjectKeyFromObject(shoot), Type)
+	case v1beta1helper.HibernationIsEnabled(shoot):
 		log.Info("The shoot sleeps, and gets what has changed when it wakes up")
 		return nil
 	}
@@ -68,7 +72,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 		return err
 	}
 
-	configuration, err := readConfiguration(ctx, gardenClient, shoot.Namespace)
+	configuration, err := readWanted(ctx, gardenClient, shoot, ex)
 	if err != nil {
 		return err
 	}
@@ -87,7 +91,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	a.announce(ex, shoot.Namespace, flux.warning, credentials)
 
 	log.Info("Applying Flux", "version", flux.version, "origin", flux.status.Origin, "digest", flux.status.Digest)
-	if err := a.install(ctx, shoot, ex.Namespace, has, flux); err != nil {
+	if err := a.install(ctx, shoot, ex.Namespace, configuration, has, flux); err != nil {
 		return err
 	}
 	// Before the configuration, whose digest tells whether a floating version may move.
@@ -97,11 +101,14 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err := a.configure(ctx, ex.Namespace, flux, configuration, credentials); err != nil {
 		return err
 	}
-	return a.checkResourceManager(ctx, ex.Namespace, shoot)
+	if err := a.checkResourceManager(ctx, ex.Namespace, shoot); err != nil {
+		return err
+	}
+	return a.handOver(ctx, ex.Namespace, configuration)
 }
 
 // configure makes Flux follow the project's repository.
-func (a *Actuator) configure(ctx context.Context, namespace string, flux *chosen, configuration *project.Configuration, credentials *source.Credentials) error {
+func (a *Actuator) configure(ctx context.Context, namespace string, flux *chosen, configuration *wanted, credentials *source.Credentials) error {
 	objects, err := flux.Configuration(configuration.Repository, credentials)
 	if err != nil {
 		return err
@@ -110,7 +117,7 @@ func (a *Actuator) configure(ctx context.Context, namespace string, flux *chosen
 	if err != nil {
 		return err
 	}
-	labels := map[string]string{managedresource.ConfigurationDigestLabel: configuration.Digest()}
+	labels := map[string]string{managedresource.ConfigurationDigestLabel: configuration.projectDigest}
 	return managedresource.Apply(ctx, a.Seed, namespace, managedresource.Configuration, labels, data)
 }
 

@@ -51,7 +51,7 @@ type AddArgs struct {
 // AddToManager adds the controller that reconciles Extensions of type shoot-flux by the actuator.
 func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs) error {
 	args.ControllerOptions.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay)
-	var watches extensionscontroller.WatchBuilder
+	watches := extensionscontroller.NewWatchBuilder(watchDeletions(mgr))
 	if args.Configurations != nil {
 		watch, err := watchConfigurations(ctx, mgr, args.Configurations)
 		if err != nil {

@@ -6,25 +6,37 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/go-logr/logr"
 
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
-// deletionCheckInterval is how soon a deletion looks again whether gardener-resource-manager has cleaned up the shoot.
-const deletionCheckInterval = 2 * time.Second
+const (
+	// checkInterval is how soon the controller looks again whether others have done what it waits for.
+	checkInterval = 2 * time.Second
+	// sleepingCheckInterval is how soon the controller looks again whether a shoot has woken up. It hardly matters: gardenlet
+	// touches a stale Extension whenever it reconciles the Shoot.
+	sleepingCheckInterval = 5 * time.Minute
+)
 
-// inOrderOfDeletion are the ManagedResources, the configuration before the installation, because a running Flux is needed to
-// let go of the configuration.
+// inOrderOfDeletion are the ManagedResources, the configuration before the installation that brings its kinds.
 var inOrderOfDeletion = []string{managedresource.Configuration, managedresource.Installation}
 
-// Delete removes what was installed. When the shoot itself is being deleted, its nodes, and Flux with them, are gone
-// already: then the objects are left to go with the shoot. It returns an error that says what it waits for until all is gone.
+// Delete does what was chosen for a shoot in which the extension is switched off. It returns an error that says what it waits
+// for until all is done, and can be interrupted anywhere.
+//
+// When the shoot itself is being deleted, its nodes are gone already, and Flux with them: then the objects are left to go with the
+// shoot, and nothing waits for its API server. gardenlet has woken up a shoot that slept (runDeleteShootFlow), so that
+// gardener-resource-manager is there to let go of its ManagedResources.
 func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
 	shoot, err := a.shoot(ctx, ex.Namespace)
 	if err != nil {
@@ -34,16 +46,29 @@ func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1
 		return a.release(ctx, ex.Namespace)
 	}
 
-	log.Info("Removing Flux from the shoot")
-	for _, name := range inOrderOfDeletion {
-		if err := managedresource.Delete(ctx, a.Seed, ex.Namespace, name); err != nil {
-			return err
-		}
-		if err := a.checkDeleted(ctx, ex.Namespace, name); err != nil {
+	has, err := a.findInstalled(ctx, ex.Namespace)
+	switch {
+	case err != nil:
+		return err
+	case has.installation == nil && has.configuration == nil:
+		return nil
+	case v1beta1helper.HibernationIsEnabled(shoot):
+		// Neither its API server nor its gardener-resource-manager runs, and gardenlet does not wake it up for this. It does not
+		// wait for this Extension either.
+		return &reconcilerutils.RequeueAfterError{RequeueAfter: sleepingCheckInterval, Cause: errors.New("the shoot sleeps: what is to be removed from it goes when it wakes up")}
+	}
+
+	policy := has.removalPolicy()
+	log.Info("The extension has been switched off", "removalPolicy", policy)
+	switch policy {
+	case fluxv1alpha1.RemovalKeepFlux:
+		return a.letGo(ctx, ex.Namespace)
+	case fluxv1alpha1.RemovalDeleteWorkloads:
+		if err := a.deleteWorkloads(ctx, ex.Namespace, has); err != nil {
 			return err
 		}
 	}
-	return nil
+	return a.removeFlux(ctx, ex.Namespace, has)
 }
 
 // ForceDelete forgets the shoot without waiting for anything.
@@ -61,7 +86,7 @@ func (a *Actuator) Migrate(ctx context.Context, _ logr.Logger, ex *extensionsv1a
 	return a.release(ctx, ex.Namespace)
 }
 
-// release deletes both ManagedResources but leaves their objects in the shoot.
+// release deletes both ManagedResources at once but leaves their objects in the shoot.
 func (a *Actuator) release(ctx context.Context, namespace string) error {
 	for _, name := range inOrderOfDeletion {
 		if err := managedresource.Release(ctx, a.Seed, namespace, name); err != nil {
@@ -76,10 +101,58 @@ func (a *Actuator) release(ctx context.Context, namespace string) error {
 	return nil
 }
 
-// checkDeleted returns an error that makes the controller come back soon, instead of waiting in its worker.
-func (a *Actuator) checkDeleted(ctx context.Context, namespace, name string) error {
-	if err := managedresource.CheckDeleted(ctx, a.Seed, namespace, name); err != nil {
-		return &reconcilerutils.RequeueAfterError{RequeueAfter: deletionCheckInterval, Cause: err}
+// letGo does the same one after the other: the installation, which knows the removal policy, goes last.
+func (a *Actuator) letGo(ctx context.Context, namespace string) error {
+	for _, name := range inOrderOfDeletion {
+		if err := managedresource.Release(ctx, a.Seed, namespace, name); err != nil {
+			return err
+		}
+		if err := a.checkDeleted(ctx, namespace, name); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// remove deletes the ManagedResource of the given name with its objects.
+func (a *Actuator) remove(ctx context.Context, namespace, name string) error {
+	if err := managedresource.Delete(ctx, a.Seed, namespace, name); err != nil {
+		return err
+	}
+	return a.checkDeleted(ctx, namespace, name)
+}
+
+func (a *Actuator) checkDeleted(ctx context.Context, namespace, name string) error {
+	return soon(managedresource.CheckDeleted(ctx, a.Seed, namespace, name))
+}
+
+// soon makes the controller come back soon, instead of waiting in its worker.
+func soon(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &reconcilerutils.RequeueAfterError{RequeueAfter: checkInterval, Cause: err}
+}
+
+// installed is what the seed knows about what is to be removed from a shoot.
+type installed struct {
+	// installation and configuration are nil if they don't exist.
+	installation, configuration *resourcesv1alpha1.ManagedResource
+}
+
+func (a *Actuator) findInstalled(ctx context.Context, namespace string) (*installed, error) {
+	installation, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Installation)
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Configuration)
+	return &installed{installation: installation, configuration: configuration}, err
+}
+
+// removalPolicy is what was last chosen.
+func (i *installed) removalPolicy() fluxv1alpha1.RemovalPolicy {
+	if i.installation == nil {
+		return fluxv1alpha1.RemovalKeepWorkloads
+	}
+	return fluxv1alpha1.RemovalPolicy(i.installation.Labels[managedresource.RemovalPolicyLabel])
 }

@@ -18,6 +18,8 @@ import (
 type chosen struct {
 	*installation
 	version string
+	// ofUsers tells that it is in the shoot already, and its users'.
+	ofUsers bool
 	// status is what to say about it.
 	status fluxv1alpha1.FluxStatus
 	// warning is empty or a sentence for people.

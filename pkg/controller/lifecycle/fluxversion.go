@@ -11,12 +11,14 @@ import (
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 )
 
 // chooseFlux decides which release the shoot gets, and fetches it.
-func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot, configuration *project.Configuration, has *present) (*chosen, error) {
+func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot, configuration *wanted, has *present) (*chosen, error) {
+	if belongsToUsers(configuration, has) {
+		return a.usersFlux(ctx, ex.Namespace, configuration, has)
+	}
 	choice, err := a.Releases.Choose(ctx, release.Request{
 		Version:        configuration.FluxVersion,
 		Installed:      has.fluxVersion,
@@ -43,10 +45,10 @@ func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 
 // keepsFlux tells whether a floating version must not move now. It moves only when Gardener asks for a reconciliation, which
 // is in the maintenance window or because the shoot's owner wants it, and not because the configuration was edited.
-func keepsFlux(ex *extensionsv1alpha1.Extension, configuration *project.Configuration, has *present) bool {
+func keepsFlux(ex *extensionsv1alpha1.Extension, configuration *wanted, has *present) bool {
 	if resolvedFor := readStatus(ex).ResolvedFor; resolvedFor != "" {
 		return resolvedFor == ex.Annotations[v1beta1constants.GardenerTimestamp]
 	}
 	// It did not float before.
-	return has.configurationDigest != "" && has.configurationDigest != configuration.Digest()
+	return has.configurationDigest != "" && has.configurationDigest != configuration.projectDigest
 }

@@ -27,7 +27,7 @@ type present struct {
 }
 
 // findPresent asks the seed what the shoot has. It asks the shoot only if the seed doesn't know: when the shoot is new, has come
-// from another seed, or got Flux from somebody else.
+// from another seed, got Flux from somebody else, or has it for its users to upgrade.
 func (a *Actuator) findPresent(ctx context.Context, namespace string) (*present, error) {
 	installation, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Installation)
 	if err != nil {
@@ -46,7 +46,7 @@ func (a *Actuator) findPresent(ctx context.Context, namespace string) (*present,
 		found.fluxVersion = installation.Labels[managedresource.FluxVersionLabel]
 		found.migrating = installation.Labels[managedresource.MigratingLabel] == "true"
 	}
-	if found.fluxVersion != "" {
+	if found.fluxVersion != "" && !managedresource.IsIgnored(installation) {
 		return found, nil
 	}
 	client, err := shoot.NewClient(ctx, a.Seed, namespace)

@@ -24,9 +24,17 @@ import (
 
 // install gives the shoot a release. If it is another one than the shoot has, the shoot is prepared first. If that takes
 // more than one step, the error says what is under way, and makes the controller come back soon.
-func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot, namespace string, has *present, flux *chosen) error {
+func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot, namespace string, configuration *wanted, has *present, flux *chosen) error {
+	labels := map[string]string{
+		managedresource.FluxVersionLabel:   flux.version,
+		managedresource.MigratingLabel:     strconv.FormatBool(false),
+		managedresource.RemovalPolicyLabel: string(configuration.RemovalPolicy),
+	}
+	if flux.ofUsers {
+		return a.leaveToUsers(ctx, namespace, has, labels)
+	}
 	if has.fluxVersion == flux.version && !has.migrating {
-		return a.applyInstallation(ctx, namespace, flux.version, false, flux.data)
+		return a.applyInstallation(ctx, namespace, has, labels, flux.data)
 	}
 	if err := release.CheckKubernetes(flux.version, object.Spec.Kubernetes.Version); err != nil {
 		return err
@@ -36,14 +44,15 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 		return err
 	}
 	if len(bridges) == 0 {
-		return a.applyInstallation(ctx, namespace, flux.version, false, flux.data)
+		return a.applyInstallation(ctx, namespace, has, labels, flux.data)
 	}
 
 	data, err := withDefinitions(flux.data, bridges)
 	if err != nil {
 		return err
 	}
-	if err := a.applyInstallation(ctx, namespace, flux.version, true, data); err != nil {
+	labels[managedresource.MigratingLabel] = strconv.FormatBool(true)
+	if err := a.applyInstallation(ctx, namespace, has, labels, data); err != nil {
 		return err
 	}
 	if err := a.checkResourceManager(ctx, namespace, object); err != nil {
@@ -53,9 +62,12 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 		"has applied that and all objects are stored in the new versions, without them", flux.version, strings.Join(names(bridges), ", "))
 }
 
-func (a *Actuator) applyInstallation(ctx context.Context, namespace, version string, migrating bool, data managedresource.Data) error {
-	labels := map[string]string{managedresource.FluxVersionLabel: version, managedresource.MigratingLabel: strconv.FormatBool(migrating)}
-	return managedresource.Apply(ctx, a.Seed, namespace, managedresource.Installation, labels, data)
+// applyInstallation also takes the installation back from the shoot's users, if it was theirs.
+func (a *Actuator) applyInstallation(ctx context.Context, namespace string, has *present, labels map[string]string, data managedresource.Data) error {
+	if err := managedresource.Apply(ctx, a.Seed, namespace, managedresource.Installation, labels, data); err != nil || has.installation == nil {
+		return err
+	}
+	return managedresource.Regard(ctx, a.Seed, has.installation)
 }
 
 // prepare makes the shoot ready for the CustomResourceDefinitions of a release, or returns those that it needs before.

@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -56,8 +57,8 @@ type landscape struct {
 	gardenClient, seedClient client.Client
 	actuator                 *lifecycle.Actuator
 	releases                 *httptest.Server
-	// access is of shoots in which nothing happens: the API server of the seed stands in for theirs.
-	access   *envtest.AuthenticatedUser
+	// access is a kubeconfig of shoots in which nothing happens: the API server of the seed stands in for theirs.
+	access   []byte
 	requests *requestLog
 	projects int
 }
@@ -150,7 +151,11 @@ func prepareSeed(ctx context.Context) error {
 	if err := shared.seedClient.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1beta1constants.GardenNamespace}}); err != nil {
 		return err
 	}
-	if shared.access, err = shared.seed.AddUser(envtest.User{Name: "gardener", Groups: []string{"system:masters"}}, nil); err != nil {
+	user, err := shared.seed.AddUser(envtest.User{Name: "gardener", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		return err
+	}
+	if shared.access, err = user.KubeConfig(); err != nil {
 		return err
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1beta1constants.GardenNamespace, Name: "gardenlet-kubeconfig"}}
@@ -224,6 +229,7 @@ func newShootOf(t *testing.T, project, name string, resourceManagerArgs ...strin
 	s := &shoot{Gomega: NewWithT(t), ctx: t.Context(), project: project, control: "shoot--" + strings.TrimPrefix(project, "garden-") + "--" + name}
 	s.object = &gardencorev1beta1.Shoot{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: name}}
 	s.object.Spec.Kubernetes.Version = "1.36.3"
+	s.object.Spec.Provider.Workers = []gardencorev1beta1.Worker{{Name: "pool"}}
 	s.extension = &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: lifecycle.Type}}
 	s.extension.Spec.Type = lifecycle.Type
 
@@ -237,9 +243,7 @@ func newShootOf(t *testing.T, project, name string, resourceManagerArgs ...strin
 }
 
 // giveAccess writes the Secret by which gardenlet and extensions reach the shoot's API server.
-func (s *shoot) giveAccess(user *envtest.AuthenticatedUser) {
-	kubeconfig, err := user.KubeConfig()
-	s.Expect(err).NotTo(HaveOccurred())
+func (s *shoot) giveAccess(kubeconfig []byte) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: v1beta1constants.SecretNameGardenerInternal}}
 	secret.Data = map[string][]byte{"kubeconfig": kubeconfig}
 	if err := shared.seedClient.Create(s.ctx, secret); err != nil {
@@ -278,6 +282,22 @@ func (s *shoot) operate(operation string) {
 			operation, s.extension.Annotations[v1beta1constants.GardenerTimestamp]))
 		s.Expect(shared.seedClient.Patch(s.ctx, s.extension, patch)).To(Succeed())
 	}
+}
+
+// setProviderConfig changes what the shoot's owner wrote for the extension. gardenlet then asks for an operation.
+func (s *shoot) setProviderConfig(field, value string) {
+	providerConfig := &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxConfig",%q:%q}`, field, value)}
+	s.setRawProviderConfig(providerConfig)
+}
+
+func (s *shoot) setRawProviderConfig(providerConfig *runtime.RawExtension) {
+	if err := shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension); err != nil {
+		s.extension.Spec.ProviderConfig = providerConfig
+		return
+	}
+	patch := client.MergeFrom(s.extension.DeepCopy())
+	s.extension.Spec.ProviderConfig = providerConfig
+	s.Expect(shared.seedClient.Patch(s.ctx, s.extension, patch)).To(Succeed())
 }
 
 // lastOperation is read by Eventually.

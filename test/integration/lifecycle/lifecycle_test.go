@@ -291,8 +291,9 @@ func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
 
 	s.operate("reconcile")
 	s.expectSuccess()
-	s.Expect(shared.seedClient.Delete(s.ctx, s.extension)).To(Succeed())
-	s.operateDeletion()
+	s.switchOff()
+	s.expectFailure("gardener-resource-manager has not yet taken note that it is to leave the objects of ManagedResource " + s.control + "/extension-shoot-flux-installation alone")
+	s.takeNote(managedresource.Installation)
 	s.expectFailure("ManagedResource " + s.control + "/extension-shoot-flux-configuration is still being deleted")
 
 	other := newShoot(t, targetNamespace) // there is one worker: it must not be waiting for the first shoot
@@ -308,6 +309,24 @@ func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
 	s.Eventually(s.isGone(s.extension), patience).Should(BeTrue())
 }
 
+// switchOff deletes the Extension as gardenlet does when it is no longer in the Shoot.
+func (s *shoot) switchOff() {
+	s.Expect(shared.seedClient.Delete(s.ctx, s.extension)).To(Succeed())
+	s.operateDeletion()
+}
+
+// takeNote says that a ManagedResource is ignored, as gardener-resource-manager does.
+func (s *shoot) takeNote(name string) {
+	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: name}}
+	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(managedResource), managedResource)).To(Succeed())
+	s.Expect(managedResource.Annotations).To(HaveKeyWithValue(resourcesv1alpha1.Ignore, "true"))
+	managedResource.Status.Conditions = []gardencorev1beta1.Condition{{
+		Type: resourcesv1alpha1.ResourcesApplied, Status: gardencorev1beta1.ConditionTrue, Reason: resourcesv1alpha1.ConditionManagedResourceIgnored,
+		LastTransitionTime: metav1.Now(), LastUpdateTime: metav1.Now(),
+	}}
+	s.Expect(shared.seedClient.Status().Update(s.ctx, managedResource)).To(Succeed())
+}
+
 // operateDeletion annotates the Extension as gardenlet does when it deletes it.
 func (s *shoot) operateDeletion() {
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
@@ -319,8 +338,7 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 		"deletion of the shoot": func(s *shoot) {
 			s.object.DeletionTimestamp = new(metav1.Now())
 			s.syncCluster()
-			s.Expect(shared.seedClient.Delete(s.ctx, s.extension)).To(Succeed())
-			s.operateDeletion()
+			s.switchOff()
 		},
 		"migration": func(s *shoot) { s.operate("migrate") },
 	} {

@@ -66,16 +66,24 @@ func newLiving(t *testing.T) *living {
 	t.Cleanup(func() { _ = environment.Stop() })
 	user, err := environment.AddUser(envtest.User{Name: "gardener", Groups: []string{"system:masters"}}, nil)
 	s.Expect(err).NotTo(HaveOccurred())
-	s.giveAccess(user)
+	kubeconfig, err := user.KubeConfig()
+	s.Expect(err).NotTo(HaveOccurred())
+	return s.live(t, config, kubeconfig)
+}
+
+// live gives the shoot an API server.
+func (s *shoot) live(t *testing.T, config *rest.Config, kubeconfig []byte) *living {
+	s.giveAccess(kubeconfig)
 	l := &living{shoot: s, config: config}
+	var err error
 	l.client, err = client.New(config, client.Options{Scheme: resourcemanagerclient.CombinedScheme})
 	s.Expect(err).NotTo(HaveOccurred())
-	l.startResourceManager(t, environment)
+	l.startResourceManager(t, config)
 	return l
 }
 
 // startResourceManager runs the controller of gardener-resource-manager that applies ManagedResources.
-func (l *living) startResourceManager(t *testing.T, environment *envtest.Environment) {
+func (l *living) startResourceManager(t *testing.T, config *rest.Config) {
 	mgr, err := manager.New(shared.seed.Config, manager.Options{
 		Scheme:     resourcemanagerclient.CombinedScheme,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
@@ -83,7 +91,7 @@ func (l *living) startResourceManager(t *testing.T, environment *envtest.Environ
 		Controller: controllerconfig.Controller{SkipNameValidation: new(true)},
 	})
 	l.Expect(err).NotTo(HaveOccurred())
-	target, err := cluster.New(environment.Config, func(options *cluster.Options) { options.Scheme = resourcemanagerclient.CombinedScheme })
+	target, err := cluster.New(config, func(options *cluster.Options) { options.Scheme = resourcemanagerclient.CombinedScheme })
 	l.Expect(err).NotTo(HaveOccurred())
 	l.Expect(mgr.Add(target)).To(Succeed())
 	l.Expect((&resourcemanagercontroller.Reconciler{

@@ -8,6 +8,46 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// FluxConfig is what field spec.extensions[].providerConfig of a Shoot can hold. What is written there counts for this shoot
+// in place of the key of the same name in the project's ConfigMap flux-config.
+//
+// +kubebuilder:object:root=true
+type FluxConfig struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// Installation tells whose the Flux installation is after it has been made.
+	//
+	// +optional
+	Installation InstallationMode `json:"installation,omitempty"`
+	// RemovalPolicy tells what happens when the extension is switched off. It means nothing when the shoot is deleted.
+	//
+	// +optional
+	RemovalPolicy RemovalPolicy `json:"removalPolicy,omitempty"`
+}
+
+// InstallationMode tells whose the Flux installation is after it has been made.
+type InstallationMode string
+
+const (
+	// InstallationManaged is the default: the extension keeps the installation as it should be, and upgrades it.
+	InstallationManaged InstallationMode = "managed"
+	// InstallationOnce makes the installation once and then leaves it to the shoot's users, who can upgrade it by their
+	// repository. A shoot that has Flux already keeps it as it is.
+	InstallationOnce InstallationMode = "once"
+)
+
+// RemovalPolicy tells what happens when the extension is switched off.
+type RemovalPolicy string
+
+const (
+	// RemovalKeepWorkloads is the default: Flux goes, and what it deployed stays.
+	RemovalKeepWorkloads RemovalPolicy = "keep-workloads"
+	// RemovalDeleteWorkloads lets Flux delete what it deployed from the project's repository, and then Flux goes.
+	RemovalDeleteWorkloads RemovalPolicy = "delete-workloads"
+	// RemovalKeepFlux leaves Flux running. Nobody manages it any more.
+	RemovalKeepFlux RemovalPolicy = "keep-flux"
+)
+
 // FluxStatus is what field status.providerStatus of an Extension of type shoot-flux holds.
 //
 // +kubebuilder:object:root=true
@@ -18,13 +58,14 @@ type FluxStatus struct {
 	Version string `json:"version"`
 	// Requested is what the project's configuration asks for: a release, a range of releases, or latest.
 	Requested string `json:"requested"`
-	// Origin tells where the release's manifests came from: embedded, directory, oci or downloaded.
+	// Origin tells where the release's manifests came from: embedded, directory, oci or downloaded; or shoot, if the Flux in
+	// the shoot belongs to its users.
 	Origin string `json:"origin"`
 	// Source tells exactly where: a URL, an OCI reference with its digest, or a path. It is empty if Origin says it all.
 	//
 	// +optional
 	Source string `json:"source,omitempty"`
-	// Digest identifies the release's manifests: sha256: and 64 hexadecimal digits.
+	// Digest identifies the release's manifests: sha256: and 64 hexadecimal digits. It is empty if Origin is shoot.
 	Digest string `json:"digest"`
 	// ResolvedFor is the annotation gardener.cloud/timestamp that the Extension had when a range or latest was last resolved.
 	// Until Gardener's next request, which has another one, the release stays. It is empty if Requested is a release.

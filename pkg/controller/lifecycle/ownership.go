@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+// originShoot is FluxStatus.Origin of a Flux that belongs to the shoot's users.
+const originShoot = "shoot"
+
+// belongsToUsers tells whether the shoot's Flux is its users', who want it to be installed only once, and it has been.
+func belongsToUsers(configuration *wanted, has *present) bool {
+	if configuration.Installation != fluxv1alpha1.InstallationOnce {
+		return false
+	}
+	switch {
+	case has.installation == nil: // they have it from another seed, or from themselves
+		return has.fluxVersion != ""
+	case managedresource.IsIgnored(has.installation):
+		return true
+	default:
+		return !has.migrating && managedresource.CheckApplied(has.installation) == nil
+	}
+}
+
+// usersFlux takes the Flux of the shoot's users as it is. What makes it follow the project's repository is rendered for the
+// API versions that it serves.
+func (a *Actuator) usersFlux(ctx context.Context, namespace string, configuration *wanted, has *present) (*chosen, error) {
+	flux := &chosen{
+		installation: &installation{Installation: &render.Installation{}},
+		version:      has.fluxVersion,
+		ofUsers:      true,
+		status:       fluxv1alpha1.FluxStatus{Version: has.fluxVersion, Requested: configuration.FluxVersion, Origin: originShoot},
+	}
+	if configuration.Repository == nil {
+		return flux, nil
+	}
+	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	if err != nil {
+		return nil, err
+	}
+	var definitions []*unstructured.Unstructured
+	for _, name := range []string{"gitrepositories." + sourcev1.GroupVersion.Group, "kustomizations." + kustomizev1.GroupVersion.Group} {
+		definition := &unstructured.Unstructured{}
+		definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+		if err := shootClient.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without "+
+				"CustomResourceDefinition %s: install it again, or set installation to managed", name)
+		} else if err != nil {
+			return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", name, err)
+		}
+		definitions = append(definitions, definition)
+	}
+	flux.Installation, err = render.AdoptInstallation(definitions)
+	return flux, err
+}
+
+// leaveToUsers notes in the seed what is known about the Flux of the shoot's users. If the seed has no ManagedResource
+// Installation yet, it gets one without objects.
+func (a *Actuator) leaveToUsers(ctx context.Context, namespace string, has *present, labels map[string]string) error {
+	if has.installation != nil {
+		return managedresource.SetLabels(ctx, a.Seed, has.installation, labels)
+	}
+	nothing, err := managedresource.Serialize(nil)
+	if err != nil {
+		return err
+	}
+	return managedresource.Apply(ctx, a.Seed, namespace, managedresource.Installation, labels, nothing)
+}
+
+// handOver leaves the installation to the shoot's users as soon as it is in the shoot, if it is to be made only once. From
+// then on gardener-resource-manager does nothing about it: the annotation on the whole ManagedResource, other than that on its objects, also
+// lets users delete some of them.
+func (a *Actuator) handOver(ctx context.Context, namespace string, configuration *wanted) error {
+	if configuration.Installation != fluxv1alpha1.InstallationOnce {
+		return nil
+	}
+	installation, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Installation)
+	if err != nil || installation == nil || managedresource.IsIgnored(installation) {
+		return err
+	}
+	if err := managedresource.CheckApplied(installation); err != nil {
+		return soon(fmt.Errorf("the shoot gets Flux, which then belongs to its users (installation: once): %w", err))
+	}
+	return managedresource.Ignore(ctx, a.Seed, installation)
+}

@@ -1,0 +1,139 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+// removeFlux removes Flux, and leaves what it deployed. The ManagedResource Installation goes last: while it is there, there may be
+// something to do.
+func (a *Actuator) removeFlux(ctx context.Context, namespace string, has *installed) error {
+	if err := a.disarm(ctx, namespace, has.installation); err != nil {
+		return err
+	}
+	if err := a.remove(ctx, namespace, managedresource.Configuration); err != nil {
+		return err
+	}
+	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	if err != nil {
+		return err
+	}
+	left, err := removal.DeleteInstallation(ctx, shootClient)
+	if err != nil {
+		return explain(err)
+	}
+	if len(left) > 0 {
+		return soon(fmt.Errorf("what Flux was installed with is still being deleted from the shoot: %s", left))
+	}
+	return a.remove(ctx, namespace, managedresource.Installation)
+}
+
+// prepareForDeletion stops Flux in a shoot whose deletion has begun, while it still has nodes: Flux would bring back what
+// Gardener deletes, and Gardener would wait for Flux's finalizers.
+func (a *Actuator) prepareForDeletion(ctx context.Context, namespace string) error {
+	has, err := a.findInstalled(ctx, namespace)
+	if err != nil || has.installation == nil {
+		return err
+	}
+	return a.disarm(ctx, namespace, has.installation)
+}
+
+// disarm stops Flux for good, and makes its objects such that their deletion deletes nothing else and needs no controller.
+func (a *Actuator) disarm(ctx context.Context, namespace string, installation *resourcesv1alpha1.ManagedResource) error {
+	if err := a.quiet(ctx, installation); err != nil {
+		return err
+	}
+	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	if err != nil {
+		return err
+	}
+	left, err := removal.StopControllers(ctx, shootClient)
+	if err != nil {
+		return explain(err)
+	}
+	if len(left) > 0 {
+		return soon(fmt.Errorf("the controllers of Flux are still being stopped in the shoot: %s", left))
+	}
+	has := &present{installation: installation}
+	return explain(removal.DropFinalizers(ctx, shootClient, has.definitions()))
+}
+
+// deleteWorkloads lets Flux delete what it deployed from the project's repository. It is done as soon as no object of Flux
+// waits for its controller any more: a Kustomization that deletes others goes when they are being deleted.
+func (a *Actuator) deleteWorkloads(ctx context.Context, namespace string, has *installed) error {
+	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	if err != nil {
+		return err
+	}
+	// Without controllers, nobody could do it. That is so when the repository holds Flux itself, and Flux has begun with that.
+	if works, err := removal.HasControllers(ctx, shootClient); err != nil {
+		return explain(err)
+	} else if works {
+		if err := a.deleteConfiguration(ctx, namespace, has.configuration, shootClient); err != nil {
+			return err
+		}
+	}
+	// What remains to be done is this.
+	labels := map[string]string{managedresource.RemovalPolicyLabel: string(fluxv1alpha1.RemovalKeepWorkloads)}
+	return managedresource.SetLabels(ctx, a.Seed, has.installation, labels)
+}
+
+func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, configuration *resourcesv1alpha1.ManagedResource, shootClient client.Client) error {
+	if configuration != nil && configuration.DeletionTimestamp == nil {
+		if err := a.quiet(ctx, configuration); err != nil {
+			return err
+		}
+		if err := removal.PruneOnDeletion(ctx, shootClient); err != nil {
+			return explain(err)
+		}
+	}
+	if err := managedresource.Delete(ctx, a.Seed, namespace, managedresource.Configuration); err != nil {
+		return err
+	}
+	// In this order: when the root Kustomization is gone, those that it deployed are being deleted.
+	deleted := a.checkDeleted(ctx, namespace, managedresource.Configuration)
+	left, err := removal.Terminating(ctx, shootClient)
+	if err != nil {
+		return explain(err)
+	}
+	if len(left) > 0 {
+		return soon(fmt.Errorf("Flux is still deleting what it deployed (removalPolicy: %s): %s; if it can't, remove the finalizers of these objects in the shoot, "+
+			"and what they deployed stays", fluxv1alpha1.RemovalDeleteWorkloads, left))
+	}
+	return deleted
+}
+
+// quiet makes gardener-resource-manager leave the objects of a ManagedResource to us, and returns nil once it does.
+func (a *Actuator) quiet(ctx context.Context, managedResource *resourcesv1alpha1.ManagedResource) error {
+	if managedResource == nil {
+		return nil
+	}
+	if err := managedresource.Ignore(ctx, a.Seed, managedResource); err != nil {
+		return err
+	}
+	return soon(managedresource.CheckIgnored(managedResource))
+}
+
+// explain adds to an error of a request to the shoot what it means if there was no answer.
+func explain(err error) error {
+	var noAnswer *url.Error
+	if errors.As(err, &noAnswer) {
+		return fmt.Errorf("the API server of the shoot does not answer, and Flux can't be removed before it does: %w", err)
+	}
+	return err
+}
