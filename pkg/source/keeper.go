@@ -3,8 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package source keeps the credentials that the shoots of a project read their private Git repository
-// with: Secret flux-source in the project's namespace of the garden. It is the only package that writes
-// to the garden.
+// with: Secret flux-source in the project's namespace of the garden.
 //
 // The Secret is made once and then only completed. Two writers that start at the same moment, for example
 // on two seeds, end with the same key pair. All requests carry the Secret's name, so that RBAC rules
@@ -79,6 +78,16 @@ func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace str
 		return nil, fmt.Errorf("secret %s/%s in the garden: %w", namespace, SecretName, err)
 	}
 	return credentials, nil
+}
+
+// PresentedHostKey asks the Git server at a URL which host key it presents, and returns its type and SHA-256 fingerprint. This
+// says nothing about whether to trust it.
+func (k *Keeper) PresentedHostKey(ctx context.Context, url string) (string, error) {
+	line, err := k.scanner.scan(ctx, (&project.Repository{URL: url}).HostPort())
+	if err != nil {
+		return "", fmt.Errorf("could not ask the Git server for its SSH host key: %w", err)
+	}
+	return line.KeyType() + " " + line.Fingerprint(), nil
 }
 
 func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *project.Repository) (*Credentials, error) {

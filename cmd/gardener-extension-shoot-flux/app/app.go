@@ -27,8 +27,10 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	gardenerhealthz "github.com/gardener/gardener/pkg/healthz"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/fluxready"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/healthcheck"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/status"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -133,6 +135,11 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	if len(classes) == 0 {
 		classes = []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot}
 	}
+	teller, err := status.AddToManager(ctx, mgr, status.AddArgs{Garden: actuator.Garden, Type: lifecycle.Type, ExtensionClasses: classes})
+	if err != nil {
+		return fmt.Errorf("failed to add the controller of ConfigMap flux-status: %w", err)
+	}
+	actuator.Events = teller.Recorder(actuator.Events)
 	args := lifecycle.AddArgs{
 		ControllerOptions:         options.lifecycle.Completed().Options(),
 		IgnoreOperationAnnotation: options.reconciler.Completed().IgnoreOperationAnnotation,
@@ -141,11 +148,24 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	if options.reconcileOnConfigurationChange {
 		args.Configurations = actuator.Garden
 	}
-	if err := lifecycle.AddToManager(ctx, mgr, actuator, args); err != nil {
+	if err := lifecycle.AddToManager(ctx, mgr, teller.Actuator(actuator), args); err != nil {
 		return fmt.Errorf("failed to add the lifecycle controller: %w", err)
 	}
-	if err := healthcheck.AddToManager(mgr, lifecycle.Type, options.healthCheck.Completed().Options(), classes); err != nil {
+	if err := healthcheck.AddToManager(mgr, healthcheck.AddArgs{
+		ControllerOptions:     options.healthCheck.Completed().Options(),
+		Type:                  lifecycle.Type,
+		ExtensionClasses:      classes,
+		FluxReadyAffectsShoot: options.fluxReadyAffectsShoot,
+	}); err != nil {
 		return fmt.Errorf("failed to add the health-check controller: %w", err)
+	}
+	if err := fluxready.AddToManager(mgr, fluxready.AddArgs{
+		ControllerOptions: options.healthCheck.Completed().Options(),
+		Type:              lifecycle.Type,
+		ExtensionClasses:  classes,
+		PresentedHostKey:  actuator.Sources.PresentedHostKey,
+	}); err != nil {
+		return fmt.Errorf("failed to add the controller of condition FluxReady: %w", err)
 	}
 	return addHeartbeat(ctx, mgr, options)
 }
