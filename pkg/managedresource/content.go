@@ -16,6 +16,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,10 +27,11 @@ import (
 // Get returns the ManagedResource of the given name, or nil if there is none.
 func Get(ctx context.Context, seed client.Reader, namespace, name string) (*resourcesv1alpha1.ManagedResource, error) {
 	managedResource := &resourcesv1alpha1.ManagedResource{}
-	if err := seed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, managedResource); client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("failed to read ManagedResource %s/%s in the seed: %w", namespace, name, err)
-	} else if err != nil {
+	switch err := seed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, managedResource); {
+	case apierrors.IsNotFound(err):
 		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("failed to read ManagedResource %s/%s in the seed: %w", namespace, name, err)
 	}
 	return managedResource, nil
 }
