@@ -213,6 +213,7 @@ func TestValuesReachTheDeployment(t *testing.T) {
 		"--flux-image-pull-secret-file=/etc/flux-image-pull-secret/config.json",
 		"--lifecycle-max-concurrent-reconciles=10",
 		"--healthcheck-max-concurrent-reconciles=10",
+		"--healthcheck-flux-ready-affects-shoot=true",
 		"--heartbeat-namespace="+releaseNamespace,
 		"--heartbeat-renew-interval-seconds=15",
 		"--leader-election-namespace="+releaseNamespace,

@@ -81,6 +81,16 @@ func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace str
 	return credentials, nil
 }
 
+// PresentedHostKey asks the Git server at a URL which host key it presents, and returns its type and SHA-256 fingerprint. This
+// says nothing about whether to trust it.
+func (k *Keeper) PresentedHostKey(ctx context.Context, url string) (string, error) {
+	line, err := k.scanner.scan(ctx, (&project.Repository{URL: url}).HostPort())
+	if err != nil {
+		return "", fmt.Errorf("could not ask the Git server for its SSH host key: %w", err)
+	}
+	return line.KeyType() + " " + line.Fingerprint(), nil
+}
+
 func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *project.Repository) (*Credentials, error) {
 	completion := completion{scanner: k.scanner, repository: repository}
 	var lost error

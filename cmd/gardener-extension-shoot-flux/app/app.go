@@ -27,6 +27,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	gardenerhealthz "github.com/gardener/gardener/pkg/healthz"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/fluxready"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/healthcheck"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
@@ -144,8 +145,21 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	if err := lifecycle.AddToManager(ctx, mgr, actuator, args); err != nil {
 		return fmt.Errorf("failed to add the lifecycle controller: %w", err)
 	}
-	if err := healthcheck.AddToManager(mgr, lifecycle.Type, options.healthCheck.Completed().Options(), classes); err != nil {
+	if err := healthcheck.AddToManager(mgr, healthcheck.AddArgs{
+		ControllerOptions:     options.healthCheck.Completed().Options(),
+		Type:                  lifecycle.Type,
+		ExtensionClasses:      classes,
+		FluxReadyAffectsShoot: options.fluxReadyAffectsShoot,
+	}); err != nil {
 		return fmt.Errorf("failed to add the health-check controller: %w", err)
+	}
+	if err := fluxready.AddToManager(mgr, fluxready.AddArgs{
+		ControllerOptions: options.healthCheck.Completed().Options(),
+		Type:              lifecycle.Type,
+		ExtensionClasses:  classes,
+		PresentedHostKey:  actuator.Sources.PresentedHostKey,
+	}); err != nil {
+		return fmt.Errorf("failed to add the controller of condition FluxReady: %w", err)
 	}
 	return addHeartbeat(ctx, mgr, options)
 }

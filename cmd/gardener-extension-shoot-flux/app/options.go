@@ -40,6 +40,7 @@ type options struct {
 	hostKeyScan hostKeyScan
 
 	reconcileOnConfigurationChange bool
+	fluxReadyAffectsShoot          bool
 
 	all extensionscmdcontroller.OptionAggregator
 }
@@ -80,6 +81,8 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.hostKeyScan.addFlags(flags)
 	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
 		"Whether a change of a project's ConfigMap flux-config reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
+	flags.BoolVar(&o.fluxReadyAffectsShoot, "healthcheck-flux-ready-affects-shoot", false,
+		"Whether a mistake in a project's repository shows in condition SystemComponentsHealthy of the Shoot, as a broken installation of Flux does. If not, it shows in condition FluxReady of the Extension, in ConfigMap flux-status and in events.")
 }
 
 func (o *options) newWebhook(mgr manager.Manager) (*extensionswebhook.Webhook, error) {

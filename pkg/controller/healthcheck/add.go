@@ -25,29 +25,49 @@ import (
 // syncPeriod is how often the conditions of an Extension are refreshed.
 const syncPeriod = 30 * time.Second
 
-// AddToManager adds the controller that maps both ManagedResources of an Extension of the given type to its condition
-// SystemComponentsHealthy, which Gardener takes over into the Shoot.
-func AddToManager(mgr manager.Manager, extensionType string, options controller.Options, classes []extensionsv1alpha1.ExtensionClass) error {
+// AddArgs are what the controller is added to a manager with.
+type AddArgs struct {
+	// ControllerOptions are the options of the controller.
+	ControllerOptions controller.Options
+	// Type is the type of the Extensions.
+	Type string
+	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
+	ExtensionClasses []extensionsv1alpha1.ExtensionClass
+	// FluxReadyAffectsShoot makes condition FluxReady of the Extension count for SystemComponentsHealthy too: a mistake in a
+	// user's repository then shows in the Shoot's health.
+	FluxReadyAffectsShoot bool
+}
+
+// AddToManager adds the controller that maps both ManagedResources of an Extension to its condition SystemComponentsHealthy,
+// which Gardener takes over into the Shoot.
+func AddToManager(mgr manager.Manager, args AddArgs) error {
+	checks := []healthcheck.ConditionTypeToHealthCheck{
+		check(general.CheckManagedResource(managedresource.Installation)),
+		check(general.CheckManagedResource(managedresource.Configuration)),
+	}
+	if args.FluxReadyAffectsShoot {
+		checks = append(checks, check(&fluxReady{seed: mgr.GetClient()}))
+	}
 	return healthcheck.DefaultRegistration(
-		extensionType,
+		args.Type,
 		extensionsv1alpha1.SchemeGroupVersion.WithKind(extensionsv1alpha1.ExtensionResource),
 		func() client.ObjectList { return &extensionsv1alpha1.ExtensionList{} },
 		func() extensionsv1alpha1.Object { return &extensionsv1alpha1.Extension{} },
 		mgr,
 		healthcheck.DefaultAddArgs{
-			Controller:        options,
+			Controller:        args.ControllerOptions,
 			HealthCheckConfig: extensionsconfigv1alpha1.HealthCheckConfig{SyncPeriod: metav1.Duration{Duration: syncPeriod}},
-			ExtensionClasses:  classes,
+			ExtensionClasses:  args.ExtensionClasses,
 		},
 		nil,
-		[]healthcheck.ConditionTypeToHealthCheck{check(managedresource.Installation), check(managedresource.Configuration)},
+		checks,
 		nil,
 	)
 }
 
-func check(managedResource string) healthcheck.ConditionTypeToHealthCheck {
+func check(healthCheck healthcheck.HealthCheck) healthcheck.ConditionTypeToHealthCheck {
 	return healthcheck.ConditionTypeToHealthCheck{
 		ConditionType: string(gardencorev1beta1.ShootSystemComponentsHealthy),
-		HealthCheck:   general.CheckManagedResource(managedResource),
+		HealthCheck:   healthCheck,
 	}
 }

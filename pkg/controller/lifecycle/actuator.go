@@ -85,6 +85,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 		return err
 	}
 	a.announce(ex, shoot.Namespace, flux.warning, credentials)
+	describe(&flux.status, configuration.Repository, credentials)
 
 	log.Info("Applying Flux", "version", flux.version, "origin", flux.status.Origin, "digest", flux.status.Digest)
 	if err := a.install(ctx, shoot, ex.Namespace, has, flux); err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,21 +17,39 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
-// readStatus returns what the Extension last said. What can't be read was not written by the extension, and counts as nothing.
+// readStatus returns what the Extension last said.
 func readStatus(ex *extensionsv1alpha1.Extension) fluxv1alpha1.FluxStatus {
-	status := fluxv1alpha1.FluxStatus{}
-	if raw := ex.Status.ProviderStatus; raw == nil || json.Unmarshal(raw.Raw, &status) != nil {
-		return fluxv1alpha1.FluxStatus{}
-	}
-	return status
+	return fluxv1alpha1.StatusOf(ex)
 }
 
-// writeStatus writes what is not said yet.
+// describe says which repository the shoot follows, and how Flux gets in. credentials are nil for a public repository.
+func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, credentials *source.Credentials) {
+	status.RepositoryURL, status.PublicKey, status.HostKeys = "", "", nil
+	if repository != nil {
+		status.RepositoryURL = repository.URL
+	}
+	if credentials == nil {
+		return
+	}
+	status.PublicKey = credentials.PublicKey()
+	for _, key := range credentials.HostKeys {
+		status.HostKeys = append(status.HostKeys, key.Type+" "+key.Fingerprint)
+	}
+}
+
+// writeStatus writes what is not said yet. The revision is left to who looks into the shoot.
 func writeStatus(ctx context.Context, seed client.Client, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
 	status.TypeMeta = metav1.TypeMeta{APIVersion: fluxv1alpha1.GroupVersion.String(), Kind: "FluxStatus"}
-	if status == readStatus(ex) {
+	before := readStatus(ex)
+	status.Revision = ""
+	if status.RepositoryURL == before.RepositoryURL {
+		status.Revision = before.Revision
+	}
+	if apiequality.Semantic.DeepEqual(status, before) {
 		return nil
 	}
 	raw, err := json.Marshal(status)

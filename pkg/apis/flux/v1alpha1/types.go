@@ -8,6 +8,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// FluxReady is the type of the condition of an Extension of type shoot-flux that tells whether Flux follows the repository in
+// the shoot. Gardener does not take it over into the Shoot.
+const FluxReady = "FluxReady"
+
 // FluxStatus is what field status.providerStatus of an Extension of type shoot-flux holds.
 //
 // +kubebuilder:object:root=true
@@ -31,4 +35,21 @@ type FluxStatus struct {
 	//
 	// +optional
 	ResolvedFor string `json:"resolvedFor,omitempty"`
+	// RepositoryURL is the Git repository that the shoot follows. It has no password. It is empty if only Flux is installed.
+	//
+	// +optional
+	RepositoryURL string `json:"repositoryURL,omitempty"`
+	// Revision is what the shoot has of the repository, such as main@sha1:5f0c…: what Flux last applied.
+	//
+	// +optional
+	Revision string `json:"revision,omitempty"`
+	// PublicKey is the line to register at the Git server of a private repository.
+	//
+	// +optional
+	PublicKey string `json:"publicKey,omitempty"`
+	// HostKeys are the keys by which the Git server of a private repository is recognised, as type and SHA-256 fingerprint:
+	// "ssh-ed25519 SHA256:…".
+	//
+	// +optional
+	HostKeys []string `json:"hostKeys,omitempty"`
 }

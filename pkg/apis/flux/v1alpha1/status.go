@@ -1,0 +1,20 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	"encoding/json"
+
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+)
+
+// StatusOf returns what an Extension last said. What can't be read was not written by the extension, and counts as nothing.
+func StatusOf(ex *extensionsv1alpha1.Extension) FluxStatus {
+	status := FluxStatus{}
+	if raw := ex.Status.ProviderStatus; raw == nil || json.Unmarshal(raw.Raw, &status) != nil {
+		return FluxStatus{}
+	}
+	return status
+}

@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fluxready keeps condition FluxReady of Extensions of type shoot-flux: whether Flux follows the repository in the shoot.
+//
+// Gardener's health-check library runs checks that take a condition to be healthy or not. It is not used here, because it says
+// "All health checks successful" for each success, where the revision belongs, and writes the Extension at each check.
+package fluxready
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	predicateutils "github.com/gardener/gardener/pkg/controllerutils/predicate"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+const name = "shoot-flux-ready"
+
+// AddArgs are what the controller is added to a manager with.
+type AddArgs struct {
+	// ControllerOptions are the options of the controller.
+	ControllerOptions controller.Options
+	// Type is the type of the Extensions.
+	Type string
+	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
+	ExtensionClasses []extensionsv1alpha1.ExtensionClass
+	// PresentedHostKey asks the Git server at a URL for its host key. It is asked once when Flux begins to refuse it.
+	PresentedHostKey func(ctx context.Context, url string) (string, error)
+}
+
+// AddToManager adds the controller. The manager's client must not cache Secrets.
+func AddToManager(mgr manager.Manager, args AddArgs) error {
+	r := &reconciler{
+		seed:             mgr.GetClient(),
+		shoots:           shoot.NewClients(mgr.GetClient()),
+		presentedHostKey: args.PresentedHostKey,
+		unanswered:       map[string]int{},
+	}
+	predicates := predicateutils.AddTypeAndClassPredicates([]predicate.Predicate{operated()}, args.ExtensionClasses, args.Type)
+	err := builder.ControllerManagedBy(mgr).
+		Named(name).
+		For(&extensionsv1alpha1.Extension{}, builder.WithPredicates(predicates...)).
+		WithOptions(args.ControllerOptions).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("failed to add controller %s: %w", name, err)
+	}
+	return nil
+}
+
+// operated lets pass what makes it worthwhile to look into the shoot before it is time for it anyway.
+func operated() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(update event.UpdateEvent) bool {
+		return update.ObjectNew.GetDeletionTimestamp() != nil || stateOf(update.ObjectOld) != stateOf(update.ObjectNew)
+	}}
+}
+
+type state struct {
+	operation gardencorev1beta1.LastOperationType
+	state     gardencorev1beta1.LastOperationState
+}
+
+func stateOf(object client.Object) state {
+	ex, ok := object.(*extensionsv1alpha1.Extension)
+	if !ok || ex.Status.LastOperation == nil {
+		return state{}
+	}
+	return state{ex.Status.LastOperation.Type, ex.Status.LastOperation.State}
+}

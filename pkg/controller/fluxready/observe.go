@@ -1,0 +1,96 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package fluxready
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+	"github.com/gardener/gardener/pkg/utils/kubernetes/health"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+)
+
+// observe looks into the shoot. It asks gardener-resource-manager first whether the shoot has what is configured now: else Flux
+// may speak of a configuration that has been repaired already. The error says that the shoot gave no answer.
+func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extension, project string) (readiness.Readiness, error) {
+	configuration := &resourcesv1alpha1.ManagedResource{}
+	key := client.ObjectKey{Namespace: ex.Namespace, Name: managedresource.Configuration}
+	if err := r.seed.Get(ctx, key, configuration); client.IgnoreNotFound(err) != nil {
+		return readiness.Readiness{}, fmt.Errorf("failed to read ManagedResource %s of the seed: %w", key, err)
+	} else if err != nil || health.CheckManagedResourceApplied(configuration) != nil {
+		return readiness.NotThereYet(fluxv1alpha1.StatusOf(ex).Revision), nil
+	}
+	if !slices.ContainsFunc(configuration.Status.Resources, isGitRepository) {
+		return readiness.OnlyFlux(), nil
+	}
+
+	shoot, err := r.shoots.Get(ctx, ex.Namespace)
+	if err != nil {
+		return readiness.Readiness{}, err
+	}
+	gitRepository, kustomization := &sourcev1.GitRepository{}, &kustomizev1.Kustomization{}
+	sourceExists, err := read(ctx, shoot, sourcev1.GroupVersion.WithKind(sourcev1.GitRepositoryKind).GroupKind(), gitRepository)
+	if err != nil {
+		return readiness.Readiness{}, err
+	}
+	rootExists, err := read(ctx, shoot, kustomizev1.GroupVersion.WithKind(kustomizev1.KustomizationKind).GroupKind(), kustomization)
+	if err != nil {
+		return readiness.Readiness{}, err
+	}
+	observation := readiness.Observation{Project: project, Told: fluxv1alpha1.StatusOf(ex)}
+	if sourceExists {
+		observation.GitRepository = gitRepository
+	}
+	if rootExists {
+		observation.Kustomization = kustomization
+	}
+	if !sourceExists || !rootExists {
+		// The shoot may serve another API version than the one that was found out.
+		r.shoots.Forget(ex.Namespace)
+	}
+	return readiness.Assess(observation), nil
+}
+
+func isGitRepository(reference resourcesv1alpha1.ObjectReference) bool {
+	return reference.GroupVersionKind().GroupKind() == (schema.GroupKind{Group: sourcev1.GroupVersion.Group, Kind: sourcev1.GitRepositoryKind}) &&
+		reference.Namespace == render.Namespace && reference.Name == render.Name
+}
+
+// read reads the object that Flux's bootstrap names flux-system, in the version that the shoot prefers. What the versions of
+// Flux have in common is enough. It tells whether the object exists.
+func read(ctx context.Context, shoot client.Client, kind schema.GroupKind, object any) (bool, error) {
+	mapping, err := shoot.RESTMapper().RESTMapping(kind)
+	if meta.IsNoMatchError(err) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("failed to find out which versions of %s the shoot serves: %w", kind, err)
+	}
+	content := &unstructured.Unstructured{}
+	content.SetGroupVersionKind(mapping.GroupVersionKind)
+	if err := shoot.Get(ctx, client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, content); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, render.Namespace, render.Name, err)
+	} else if err != nil {
+		return false, nil
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {
+		return false, fmt.Errorf("%s %s/%s of the shoot has an unknown form: %w", kind.Kind, render.Namespace, render.Name, err)
+	}
+	return true, nil
+}

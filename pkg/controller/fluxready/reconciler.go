@@ -1,0 +1,145 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package fluxready
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	"github.com/gardener/gardener/pkg/extensions"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+const (
+	// interval is the time between two looks into a shoot.
+	interval = 30 * time.Second
+	// soon is the time until the next look if something is under way.
+	soon = 10 * time.Second
+	// patience bounds one look, so that shoots that do not answer hold up the workers for a short time only.
+	patience = 10 * time.Second
+	// jitter spreads the looks into many shoots after a start.
+	jitter = 0.2
+	// maxUnanswered is how often in a row a shoot may give no answer before its condition changes.
+	maxUnanswered = 3
+)
+
+type reconciler struct {
+	// seed caches, but not Secrets.
+	seed             client.Client
+	shoots           *shoot.Clients
+	presentedHostKey func(ctx context.Context, url string) (string, error)
+
+	mutex sync.Mutex
+	// unanswered counts by namespace of the seed how often in a row a shoot gave no answer.
+	unanswered map[string]int
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	ex := &extensionsv1alpha1.Extension{}
+	if err := r.seed.Get(ctx, request.NamespacedName, ex); client.IgnoreNotFound(err) != nil {
+		return reconcile.Result{}, fmt.Errorf("failed to read Extension %s of the seed: %w", request, err)
+	} else if err != nil || leaves(ex) {
+		r.forget(request.Namespace)
+		return reconcile.Result{}, nil
+	}
+	cluster := &extensionsv1alpha1.Cluster{}
+	if err := r.seed.Get(ctx, client.ObjectKey{Name: ex.Namespace}, cluster); err != nil {
+		return reconcile.Result{}, fmt.Errorf("failed to read Cluster %s of the seed: %w", ex.Namespace, err)
+	}
+	owner, err := extensions.ShootFromCluster(cluster)
+	if err != nil || owner == nil {
+		return reconcile.Result{}, fmt.Errorf("the Cluster %s of the seed holds no Shoot: %w", ex.Namespace, err)
+	}
+	if owner.DeletionTimestamp != nil {
+		r.forget(ex.Namespace)
+		return reconcile.Result{}, nil
+	}
+
+	now := r.look(ctx, ex, owner)
+	if err := r.tell(ctx, ex, now); err != nil {
+		return reconcile.Result{}, err
+	}
+	if now.Status == gardencorev1beta1.ConditionProgressing {
+		return reconcile.Result{RequeueAfter: wait.Jitter(soon, jitter)}, nil
+	}
+	return reconcile.Result{RequeueAfter: wait.Jitter(interval, jitter)}, nil
+}
+
+// leaves tells whether the shoot is no longer the seed's to look into.
+func leaves(ex *extensionsv1alpha1.Extension) bool {
+	return ex.DeletionTimestamp != nil || ex.Annotations[v1beta1constants.GardenerOperation] == v1beta1constants.GardenerOperationMigrate ||
+		ex.Status.LastOperation != nil && ex.Status.LastOperation.Type == gardencorev1beta1.LastOperationTypeMigrate
+}
+
+func (r *reconciler) forget(namespace string) {
+	r.shoots.Forget(namespace)
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	delete(r.unanswered, namespace)
+}
+
+// look returns what condition FluxReady is to say.
+func (r *reconciler) look(ctx context.Context, ex *extensionsv1alpha1.Extension, owner *gardencorev1beta1.Shoot) readiness.Readiness {
+	if v1beta1helper.HibernationIsEnabled(owner) || owner.Status.IsHibernated {
+		r.forget(ex.Namespace)
+		return readiness.Sleeping(fluxv1alpha1.StatusOf(ex).Revision)
+	}
+	looking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	now, err := r.observe(looking, ex, owner.Namespace)
+	if err != nil {
+		return r.noAnswer(ex, err)
+	}
+	r.mutex.Lock()
+	delete(r.unanswered, ex.Namespace)
+	r.mutex.Unlock()
+	if now.Reason == readiness.HostKeyMismatch {
+		now.Message = r.withPresentedHostKey(ctx, ex, now.Message)
+	}
+	return now
+}
+
+// noAnswer lets what is known stand while a shoot gives no answer only now and then.
+func (r *reconciler) noAnswer(ex *extensionsv1alpha1.Extension, err error) readiness.Readiness {
+	r.mutex.Lock()
+	r.unanswered[ex.Namespace]++
+	count := r.unanswered[ex.Namespace]
+	r.mutex.Unlock()
+	now := readiness.Unreachable(err)
+	now.Revision = fluxv1alpha1.StatusOf(ex).Revision
+	if before := conditionOf(ex); before != nil && count < maxUnanswered {
+		now.Status, now.Reason, now.Message = before.Status, before.Reason, before.Message
+	}
+	return now
+}
+
+// withPresentedHostKey adds to a sentence which host key the Git server presents. It asks the server only if that has not been
+// said yet.
+func (r *reconciler) withPresentedHostKey(ctx context.Context, ex *extensionsv1alpha1.Extension, sentence string) string {
+	sentence += "; to the seed the server presents "
+	if before := conditionOf(ex); before != nil && strings.HasPrefix(before.Message, sentence) {
+		return before.Message
+	}
+	presented, err := r.presentedHostKey(ctx, fluxv1alpha1.StatusOf(ex).RepositoryURL)
+	if err != nil {
+		return sentence + "no key that could be read"
+	}
+	return sentence + presented
+}

@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"slices"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+)
+
+// Reasons of status True.
+const (
+	// Applied means that the shoot has what the repository says.
+	Applied = "Applied"
+	// NoRepository means that the project wants only Flux.
+	NoRepository = "NoRepository"
+	// Hibernated means that the shoot sleeps.
+	Hibernated = "Hibernated"
+)
+
+// Reasons of statuses Progressing and Unknown.
+const (
+	// NotApplied means that Flux's objects are not in the shoot yet in their current form.
+	NotApplied = "NotApplied"
+	// NotObserved means that Flux has not yet looked at its objects in their current form.
+	NotObserved = "NotObserved"
+	// Fetching means that Flux is reading the repository.
+	Fetching = "Fetching"
+	// Applying means that Flux is applying the repository's content.
+	Applying = "Applying"
+	// ShootUnreachable means that the shoot's API server does not answer.
+	ShootUnreachable = "ShootUnreachable"
+)
+
+// Reasons of status False.
+const (
+	// Suspended means that somebody told Flux not to go on.
+	Suspended = "Suspended"
+
+	// AuthenticationFailed means that the Git server does not accept the project's key.
+	AuthenticationFailed = "AuthenticationFailed"
+	// HostKeyMismatch means that the Git server presents another host key than the trusted ones.
+	HostKeyMismatch = "HostKeyMismatch"
+	// BranchNotFound means that the repository has no such branch.
+	BranchNotFound = "BranchNotFound"
+	// RepositoryNotFound means that the Git server knows no such repository, or does not show it to this key.
+	RepositoryNotFound = "RepositoryNotFound"
+	// HostNotFound means that the name of the Git server is not known to the shoot's DNS.
+	HostNotFound = "HostNotFound"
+	// HostUnreachable means that the shoot gets no connection to the Git server.
+	HostUnreachable = "HostUnreachable"
+	// FetchFailed means that the repository can't be read for another reason.
+	FetchFailed = "FetchFailed"
+
+	// PathNotFound means that the repository has no such directory.
+	PathNotFound = "PathNotFound"
+	// BuildFailed means that kustomize can't make manifests of the directory.
+	BuildFailed = "BuildFailed"
+	// HealthCheckFailed means that what was applied does not become healthy.
+	HealthCheckFailed = "HealthCheckFailed"
+	// ApplyFailed means that the shoot refuses a manifest, or that the Kustomization fails for another reason.
+	ApplyFailed = "ApplyFailed"
+)
+
+var (
+	sourceFaults        = []string{AuthenticationFailed, HostKeyMismatch, BranchNotFound, RepositoryNotFound, HostNotFound, HostUnreachable, FetchFailed}
+	kustomizationFaults = []string{PathNotFound, BuildFailed, HealthCheckFailed, ApplyFailed}
+)
+
+// Settles tells whether a readiness replaces what was said before. It does not while Flux repeats what it does every minute
+// anyway: until it is known how that ends, what is known of the last time still holds.
+func (r Readiness) Settles(before *gardencorev1beta1.Condition) bool {
+	if before == nil {
+		return true
+	}
+	switch r.Reason {
+	case Fetching:
+		return before.Reason != Applied && !slices.Contains(sourceFaults, before.Reason)
+	case Applying:
+		return before.Reason != Applied && !slices.Contains(kustomizationFaults, before.Reason)
+	}
+	return true
+}

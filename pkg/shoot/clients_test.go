@@ -1,0 +1,60 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package shoot_test
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+func access(t *testing.T, namespace, name, server string) *corev1.Secret {
+	t.Helper()
+	kubeconfig, err := clientcmd.Write(clientcmdapi.Config{
+		Clusters:       map[string]*clientcmdapi.Cluster{"shoot": {Server: server}},
+		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"gardener": {Token: "token"}},
+		Contexts:       map[string]*clientcmdapi.Context{"shoot": {Cluster: "shoot", AuthInfo: "gardener"}},
+		CurrentContext: "shoot",
+	})
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string][]byte{"kubeconfig": kubeconfig}}
+}
+
+func TestClientsFollowTheKubeconfig(t *testing.T) {
+	g := NewWithT(t)
+	seed := fake.NewFakeClient(access(t, "one", "gardener-internal", "https://one"), access(t, "two", "gardener", "https://two"))
+	clients := shoot.NewClients(seed)
+
+	first, err := clients.Get(t.Context(), "one")
+	g.Expect(err).NotTo(HaveOccurred())
+	again, err := clients.Get(t.Context(), "one")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(again).To(BeIdenticalTo(first))
+	other, err := clients.Get(t.Context(), "two")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(other).NotTo(BeIdenticalTo(first))
+
+	g.Expect(seed.Update(t.Context(), access(t, "one", "gardener-internal", "https://moved"))).To(Succeed())
+	moved, err := clients.Get(t.Context(), "one")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(moved).NotTo(BeIdenticalTo(first))
+
+	clients.Forget("one")
+	fresh, err := clients.Get(t.Context(), "one")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(fresh).NotTo(BeIdenticalTo(moved))
+}
+
+func TestClientsSayWhereTheyLooked(t *testing.T) {
+	_, err := shoot.NewClients(fake.NewFakeClient()).Get(t.Context(), "one")
+	NewWithT(t).Expect(err).To(MatchError(HavePrefix("no access to the shoot by Secret gardener-internal or gardener in namespace one of the seed: ")))
+}
