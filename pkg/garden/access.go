@@ -17,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -102,10 +103,11 @@ func (a *Access) connect(kubeconfig []byte) (*Connection, error) {
 	return &Connection{Client: &explainingClient{Client: direct, explain: a.explain}, Config: config}, nil
 }
 
-// scheme has the two kinds that are read and written in the garden.
+// scheme has the kinds that are read and written in the garden.
 var scheme = func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(corev1.AddToScheme(scheme))
+	utilruntime.Must(eventsv1.AddToScheme(scheme))
 	return scheme
 }()
 
@@ -115,5 +117,6 @@ var mapper = func() meta.RESTMapper {
 	for _, kind := range []string{"ConfigMap", "Secret"} {
 		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
+	mapper.Add(eventsv1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
 	return mapper
 }()

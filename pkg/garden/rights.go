@@ -52,3 +52,8 @@ func (c *explainingClient) Apply(ctx context.Context, object runtime.ApplyConfig
 func (c *explainingClient) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.PatchOption) error {
 	return c.explain(c.Client.Patch(ctx, object, patch, options...))
 }
+
+// Create implements client.Writer.
+func (c *explainingClient) Create(ctx context.Context, object client.Object, options ...client.CreateOption) error {
+	return c.explain(c.Client.Create(ctx, object, options...))
+}

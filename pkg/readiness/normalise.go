@@ -39,8 +39,8 @@ func redact(sentence string) string {
 	return httpUsers.ReplaceAllString(passwords.ReplaceAllString(sentence, "$1***@"), "$1***@")
 }
 
-// normalise makes one line of an error without what differs from try to try.
-func normalise(message string) string {
+// Normalise makes one line of an error without what differs from try to try.
+func Normalise(message string) string {
 	message = redact(message)
 	for _, s := range substitution {
 		message = s.pattern.ReplaceAllString(message, s.with)

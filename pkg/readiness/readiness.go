@@ -83,7 +83,7 @@ func assessSource(o Observation) *Readiness {
 	case ready.Status == metav1.ConditionUnknown:
 		readiness = progressing(Fetching, "Flux is reading the repository "+o.GitRepository.Spec.URL)
 	case ready.Status == metav1.ConditionFalse:
-		readiness = explainSource(o, normalise(ready.Message))
+		readiness = explainSource(o, Normalise(ready.Message))
 	default:
 		return nil
 	}
@@ -98,7 +98,7 @@ func assessKustomization(o Observation) Readiness {
 	case ready.Status == metav1.ConditionUnknown, waitsForSource(ready):
 		return progressing(Applying, "Flux is applying "+artifactOf(o.GitRepository))
 	case ready.Status == metav1.ConditionFalse:
-		return explainKustomization(o, ready.Reason, normalise(ready.Message))
+		return explainKustomization(o, ready.Reason, Normalise(ready.Message))
 	}
 	return Readiness{
 		Status:  gardencorev1beta1.ConditionTrue,
@@ -177,5 +177,5 @@ func NotThereYet(revision string) Readiness {
 
 // Unreachable is the readiness of a shoot whose API server does not answer.
 func Unreachable(err error) Readiness {
-	return Readiness{Status: gardencorev1beta1.ConditionUnknown, Reason: ShootUnreachable, Message: "the shoot could not be asked: " + normalise(err.Error())}
+	return Readiness{Status: gardencorev1beta1.ConditionUnknown, Reason: ShootUnreachable, Message: "the shoot could not be asked: " + Normalise(err.Error())}
 }

@@ -3,8 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package source keeps the credentials that the shoots of a project read their private Git repository
-// with: Secret flux-source in the project's namespace of the garden. It is the only package that writes
-// to the garden.
+// with: Secret flux-source in the project's namespace of the garden.
 //
 // The Secret is made once and then only completed. Two writers that start at the same moment, for example
 // on two seeds, end with the same key pair. All requests carry the Secret's name, so that RBAC rules

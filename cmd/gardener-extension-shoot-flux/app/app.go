@@ -30,6 +30,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/fluxready"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/healthcheck"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/status"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -134,6 +135,11 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	if len(classes) == 0 {
 		classes = []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot}
 	}
+	teller, err := status.AddToManager(ctx, mgr, status.AddArgs{Garden: actuator.Garden, Type: lifecycle.Type, ExtensionClasses: classes})
+	if err != nil {
+		return fmt.Errorf("failed to add the controller of ConfigMap flux-status: %w", err)
+	}
+	actuator.Events = teller.Recorder(actuator.Events)
 	args := lifecycle.AddArgs{
 		ControllerOptions:         options.lifecycle.Completed().Options(),
 		IgnoreOperationAnnotation: options.reconciler.Completed().IgnoreOperationAnnotation,
@@ -142,7 +148,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	if options.reconcileOnConfigurationChange {
 		args.Configurations = actuator.Garden
 	}
-	if err := lifecycle.AddToManager(ctx, mgr, actuator, args); err != nil {
+	if err := lifecycle.AddToManager(ctx, mgr, teller.Actuator(actuator), args); err != nil {
 		return fmt.Errorf("failed to add the lifecycle controller: %w", err)
 	}
 	if err := healthcheck.AddToManager(mgr, healthcheck.AddArgs{

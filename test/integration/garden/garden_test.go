@@ -108,6 +108,7 @@ func prepare(ctx context.Context) error {
 		admin.Create(ctx, serviceAccount(ownSeed, "other", false)),
 		admin.Create(ctx, serviceAccount(ownProject, "robot", false)),
 		admin.Create(ctx, secret(existing, "flux-source", corev1.SecretTypeOpaque)),
+		admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: existing, Name: "flux-status"}}),
 		bind(ctx),
 	); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,6 +78,28 @@ func applySecret(namespace, name string, secretType corev1.SecretType) request {
 	}
 }
 
+func applyConfigMap(namespace, name string) request {
+	return func(ctx context.Context, garden client.Client) error {
+		return garden.Apply(ctx, corev1ac.ConfigMap(name, namespace).WithData(map[string]string{"one": "x"}), client.FieldOwner("test"), client.DryRunAll)
+	}
+}
+
+// reporter is what the extension calls itself in events.
+const reporter = "gardener-extension-shoot-flux"
+
+func event(namespace, kind, controller string) *eventsv1.Event {
+	return &eventsv1.Event{
+		ObjectMeta:          metav1.ObjectMeta{Namespace: namespace, Name: "one"},
+		EventTime:           metav1.NowMicro(),
+		Regarding:           corev1.ObjectReference{APIVersion: "core.gardener.cloud/v1beta1", Kind: kind, Namespace: namespace, Name: "one"},
+		ReportingController: controller,
+		ReportingInstance:   "one",
+		Action:              "Reconcile",
+		Type:                corev1.EventTypeNormal,
+		Reason:              "FluxReady",
+	}
+}
+
 func patch(object client.Object, namespace, name, content string) request {
 	return func(ctx context.Context, garden client.Client) error {
 		changed := object.DeepCopyObject().(client.Object)
@@ -96,9 +119,10 @@ func remove(object client.Object, namespace, name string) request {
 }
 
 var (
-	configMap   = &corev1.ConfigMap{}
-	anySecret   = &corev1.Secret{}
-	onlyConfigs = client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", "flux-config")}
+	configMap    = &corev1.ConfigMap{}
+	anySecret    = &corev1.Secret{}
+	onlyStatuses = client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", "flux-status")}
+	onlyConfigs  = client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", "flux-config")}
 )
 
 // requests are in the order of the rights document: what the extension needs, and what a compromised seed would like to do.
@@ -140,6 +164,28 @@ var requests = []struct {
 	{"replace the key of flux-source", patch(anySecret, existing, "flux-source", `{"data":{"identity":"eQ=="}}`), refused, unauthorized, unauthorized, unauthorized},
 	{"remove the key of flux-source", patch(anySecret, existing, "flux-source", `{"data":{"identity":null}}`), refused, unauthorized, unauthorized, unauthorized},
 	{"delete flux-source", remove(anySecret, existing, "flux-source"), unauthorized, unauthorized, unauthorized, unauthorized},
+
+	{"get flux-status, foreign project", get(configMap, foreignProject, "flux-status"), allowed, unauthorized, unauthorized, unauthorized},
+	{"get flux-status, project with rights of its own", get(configMap, narrowProject, "flux-status"), allowed, allowed, unauthorized, unauthorized},
+	{"list flux-status everywhere, by name", list(&corev1.ConfigMapList{}, onlyStatuses), unauthorized, unauthorized, unauthorized, unauthorized},
+	{"write flux-status by server-side apply, own project", applyConfigMap(ownProject, "flux-status"), allowed, unauthorized, unauthorized, allowed},
+	{"write flux-status by server-side apply, foreign project", applyConfigMap(foreignProject, "flux-status"), allowed, unauthorized, unauthorized, unauthorized},
+	{"write flux-status by server-side apply, project with rights of its own", applyConfigMap(narrowProject, "flux-status"), allowed, allowed, unauthorized, unauthorized},
+	{"create flux-status by POST", post(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ownProject, Name: "flux-status"}}), unauthorized, unauthorized, unauthorized, allowed},
+	{"write flux-status in namespace garden", applyConfigMap("garden", "flux-status"), refused, unauthorized, unauthorized, unauthorized},
+	{"write flux-status in kube-system", applyConfigMap("kube-system", "flux-status"), refused, unauthorized, unauthorized, unauthorized},
+	{"write another ConfigMap", applyConfigMap(ownProject, "another"), unauthorized, unauthorized, unauthorized, allowed},
+	{"delete flux-status", remove(configMap, ownProject, "flux-status"), unauthorized, unauthorized, unauthorized, allowed},
+
+	{"create an event about a Shoot, own project", post(event(ownProject, "Shoot", reporter)), allowed, unauthorized, unauthorized, unauthorized},
+	{"create an event about a Shoot, foreign project", post(event(foreignProject, "Shoot", reporter)), allowed, unauthorized, unauthorized, unauthorized},
+	{"create an event about a Shoot, project with rights of its own", post(event(narrowProject, "Shoot", reporter)), allowed, allowed, unauthorized, unauthorized},
+	{"create an event about something else", post(event(ownProject, "SecretBinding", reporter)), refused, unauthorized, unauthorized, unauthorized},
+	{"create an event in another name", post(event(ownProject, "Shoot", "gardenlet")), refused, unauthorized, unauthorized, unauthorized},
+	{"create an event in namespace garden", post(event("garden", "Shoot", reporter)), refused, unauthorized, unauthorized, unauthorized},
+	{"create an event of the old API", post(&corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: ownProject, Name: "one"},
+		InvolvedObject: corev1.ObjectReference{Kind: "Shoot", Namespace: ownProject, Name: "one"}}), unauthorized, unauthorized, unauthorized, unauthorized},
+	{"list events", list(&eventsv1.EventList{}), unauthorized, unauthorized, unauthorized, unauthorized},
 
 	{"create a ServiceAccount with the label in the project", post(serviceAccount(ownProject, "extension-shoot--a--b", true)), unauthorized, unauthorized, unauthorized, refused},
 	{"create a ServiceAccount with the label and the name in the project", post(serviceAccount(ownProject, "shoot-flux-garden", true)), unauthorized, unauthorized, unauthorized, refused},
@@ -202,10 +248,17 @@ func TestPoliciesHoldWithAllRights(t *testing.T) {
 		request request
 		want    string
 	}{
-		"a bootstrap token":       {applySecret("kube-system", "bootstrap-token-abcdef", "bootstrap.kubernetes.io/token"), refused},
-		"another Secret":          {applySecret(ownProject, "cloudprovider", corev1.SecretTypeOpaque), refused},
-		"a Secret by POST":        {post(secret(ownProject, "cloudprovider", corev1.SecretTypeOpaque)), refused},
-		"a ConfigMap":             {post(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ownProject, Name: "flux-config"}}), refused},
+		"a bootstrap token":        {applySecret("kube-system", "bootstrap-token-abcdef", "bootstrap.kubernetes.io/token"), refused},
+		"another Secret":           {applySecret(ownProject, "cloudprovider", corev1.SecretTypeOpaque), refused},
+		"a Secret by POST":         {post(secret(ownProject, "cloudprovider", corev1.SecretTypeOpaque)), refused},
+		"a ConfigMap":              {post(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ownProject, Name: "flux-config"}}), refused},
+		"flux-status":              {applyConfigMap(ownProject, "flux-status"), allowed},
+		"flux-status in a garden":  {applyConfigMap("garden", "flux-status"), refused},
+		"the end of flux-status":   {remove(configMap, existing, "flux-status"), refused},
+		"an event":                 {post(event(ownProject, "Shoot", reporter)), allowed},
+		"an event about a Project": {post(event(ownProject, "Project", reporter)), refused},
+		"an event of the old API": {post(&corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: ownProject, Name: "one"},
+			InvolvedObject: corev1.ObjectReference{Kind: "Shoot", APIVersion: "core.gardener.cloud/v1beta1", Namespace: ownProject, Name: "one"}, ReportingController: reporter}), refused},
 		"a binding":               {post(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "more"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}}), refused},
 		"a token":                 {createToken, refused},
 		"the end of flux-source":  {remove(anySecret, existing, "flux-source"), refused},

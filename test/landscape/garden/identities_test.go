@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/garden"
 )
 
@@ -67,6 +68,8 @@ func TestIdentities(t *testing.T) {
 		table["read flux-source"+name] = row{get(namespace, "flux-source", &corev1.Secret{}), refused, refused, allowed}
 		table["make flux-source by server-side apply"+name] = row{applySecret(namespace, "flux-source"), refused, refused, allowed}
 		table["make flux-source by POST"+name] = row{createSecret(namespace, "flux-source"), refused, refused, refused}
+		table["write flux-status by server-side apply"+name] = row{applyConfigMap(namespace, "flux-status"), refused, refused, allowed}
+		table["tell of a Shoot"+name] = row{tellOfShoot(namespace), allowed, allowed, allowed}
 		table["make another Secret"+name] = row{applySecret(namespace, "another"), refused, refused, refused}
 	}
 
@@ -104,6 +107,19 @@ func applySecret(namespace, name string) func(client.Client) error {
 	return func(c client.Client) error {
 		secret := corev1ac.Secret(name, namespace).WithType(corev1.SecretTypeOpaque).WithData(map[string][]byte{"identity": []byte("not a real key")})
 		return c.Apply(context.Background(), secret, client.FieldOwner("test"), client.DryRunAll)
+	}
+}
+
+func applyConfigMap(namespace, name string) func(client.Client) error {
+	return func(c client.Client) error {
+		configMap := corev1ac.ConfigMap(name, namespace).WithData(map[string]string{"one": "{}"})
+		return c.Apply(context.Background(), configMap, client.FieldOwner("test"), client.DryRunAll)
+	}
+}
+
+func tellOfShoot(namespace string) func(client.Client) error {
+	return func(c client.Client) error {
+		return status.Event{Type: corev1.EventTypeNormal, Reason: "FluxReady"}.Tell(context.Background(), c, status.Shoot{Namespace: namespace, Name: "one"})
 	}
 }
 

@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+)
+
+var noon = metav1.Date(2026, time.March, 4, 12, 0, 0, 0, time.UTC)
+
+func extension(condition *gardencorev1beta1.Condition, lastError string) *extensionsv1alpha1.Extension {
+	ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: noon}}
+	ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(`{"kind":"FluxStatus","version":"v2.9.4","repositoryURL":"ssh://git@git.example.com/fleet","revision":"main@sha1:5f0c"}`)}
+	if condition != nil {
+		condition.Type, condition.LastTransitionTime = fluxv1alpha1.FluxReady, metav1.NewTime(noon.Add(time.Hour))
+		ex.Status.Conditions = []gardencorev1beta1.Condition{*condition}
+	}
+	if lastError != "" {
+		ex.Status.LastError = &gardencorev1beta1.LastError{Description: lastError}
+	}
+	return ex
+}
+
+func TestLine(t *testing.T) {
+	applied := gardencorev1beta1.Condition{Status: "True", Reason: "Applied", Message: `Flux has applied "<a> & b"`}
+	told := `"fluxVersion":"v2.9.4","source":"ssh://git@git.example.com/fleet","revision":"main@sha1:5f0c",`
+	for name, test := range map[string]struct {
+		extension *extensionsv1alpha1.Extension
+		want      string
+	}{
+		"ready": {extension(&applied, ""), `{"ready":"True","reason":"Applied","since":"2026-03-04T13:00:00Z",` + told + `"message":"Flux has applied \"<a> & b\""}`},
+		"new": {&extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: noon}},
+			`{"ready":"Progressing","reason":"Pending","since":"2026-03-04T12:00:00Z","message":"the shoot has not been looked into yet"}`},
+		"not reconciled": {extension(&applied, "ConfigMap is not valid:\n x"), `{"ready":"False","reason":"ReconcileFailed","since":null,` + told + `"message":"ConfigMap is not valid: x"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			line := LineOf(test.extension)
+			g.Expect(line.String()).To(Equal(test.want))
+			parsed, err := ParseLine(test.want)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(parsed.String()).To(Equal(test.want))
+		})
+	}
+}
+
+func TestLinesAreBounded(t *testing.T) {
+	g := NewWithT(t)
+	line := LineOf(extension(&gardencorev1beta1.Condition{Status: "False", Reason: "X", Message: strings.Repeat("ä", 2000)}, ""))
+	g.Expect(len(line.String())).To(BeNumerically("<", 1000))
+	_, err := ParseLine("x")
+	g.Expect(err).To(MatchError(ContainSubstring("not a line of ConfigMap flux-status")))
+}
+
+func TestPublicKeyIsNoShoot(t *testing.T) {
+	g := NewWithT(t)
+	g.Expect(validation.IsConfigMapKey(KeyPublicKey)).To(BeEmpty())
+	g.Expect(validation.IsDNS1123Label(KeyPublicKey)).NotTo(BeEmpty())
+}
+
+func TestChanges(t *testing.T) {
+	line := func(ready gardencorev1beta1.ConditionStatus, reason, message string) *Line {
+		return &Line{Ready: ready, Reason: reason, Message: message, FluxVersion: "v2.9.4"}
+	}
+	for name, test := range map[string]struct {
+		before, now *Line
+		want        []string
+	}{
+		"first good news":                  {nil, line("True", "Applied", "a"), []string{"Normal FluxReady a"}},
+		"first bad news":                   {nil, line("False", "BuildFailed", "b"), []string{"Warning BuildFailed b"}},
+		"nothing known yet":                {nil, line("Progressing", "Pending", "p"), nil},
+		"another revision":                 {line("True", "Applied", "a"), line("True", "Applied", "a2"), nil},
+		"breaks":                           {line("True", "Applied", "a"), line("False", "BuildFailed", "b"), []string{"Warning BuildFailed b"}},
+		"stays broken":                     {line("False", "BuildFailed", "b"), line("False", "BuildFailed", "b"), nil},
+		"breaks differently":               {line("False", "BuildFailed", "b"), line("False", "ApplyFailed", "c"), []string{"Warning ApplyFailed c"}},
+		"heals":                            {line("False", "BuildFailed", "b"), line("True", "Applied", "a"), []string{"Normal FluxReady a"}},
+		"goes on":                          {line("False", "BuildFailed", "b"), line("Progressing", "NotObserved", "n"), nil},
+		"falls asleep":                     {line("True", "Applied", "a"), line("True", "Hibernated", "h"), nil},
+		"is in the Shoot's status already": {line("True", "Applied", "a"), line("False", ReconcileFailed, "r"), nil},
+		"is what it was before a failure":  {line("False", ReconcileFailed, "r"), line("False", "BuildFailed", "b"), []string{"Warning BuildFailed b"}},
+		"another version":                  {&Line{FluxVersion: "v2.6.4", Ready: "True"}, line("True", "Applied", "a"), []string{"Normal FluxVersion the shoot gets Flux v2.9.4 instead of v2.6.4"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			var got []string
+			for _, event := range Changes(test.before, *test.now) {
+				got = append(got, event.Type+" "+event.Reason+" "+event.Note)
+			}
+			g.Expect(got).To(Equal(test.want))
+		})
+	}
+}
+
+func TestEventNames(t *testing.T) {
+	g := NewWithT(t)
+	event := Event{Type: corev1.EventTypeWarning, Reason: "BuildFailed", Since: noon.Time}
+	shoot := Shoot{Namespace: "garden-shop", Name: "one", UID: "1"}
+	name := event.name(shoot, "note")
+	g.Expect(name).To(MatchRegexp(`^one\.[0-9a-f]{20}$`))
+	g.Expect(event.name(shoot, "note")).To(Equal(name))
+	for _, other := range []string{
+		event.name(shoot, "another note"),
+		event.name(Shoot{Namespace: "garden-shop", Name: "one", UID: "2"}, "note"),
+		Event{Type: event.Type, Reason: "ApplyFailed", Since: event.Since}.name(shoot, "note"),
+		Event{Type: event.Type, Reason: event.Reason, Since: event.Since.Add(time.Second)}.name(shoot, "note"),
+	} {
+		g.Expect(other).NotTo(Equal(name))
+	}
+}
