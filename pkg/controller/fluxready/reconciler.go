@@ -67,8 +67,11 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, fmt.Errorf("failed to read Cluster %s of the seed: %w", ex.Namespace, err)
 	}
 	owner, err := extensions.ShootFromCluster(cluster)
-	if err != nil || owner == nil {
-		return reconcile.Result{}, fmt.Errorf("the Cluster %s of the seed holds no Shoot: %w", ex.Namespace, err)
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("failed to read the Shoot in Cluster %s of the seed: %w", ex.Namespace, err)
+	}
+	if owner == nil { // gardenlet has not written it yet
+		return reconcile.Result{RequeueAfter: soon}, nil
 	}
 	if owner.DeletionTimestamp != nil {
 		r.forget(ex.Namespace)
