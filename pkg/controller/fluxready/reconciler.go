@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -31,6 +32,8 @@ const (
 	interval = 30 * time.Second
 	// soon is the time until the next look if something is under way.
 	soon = 10 * time.Second
+	// conflictDelay is the time until the next try to write a status that somebody else has just written.
+	conflictDelay = time.Second
 	// patience bounds one look, so that shoots that do not answer hold up the workers for a short time only.
 	patience = 10 * time.Second
 	// jitter spreads the looks into many shoots after a start.
@@ -64,8 +67,11 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, fmt.Errorf("failed to read Cluster %s of the seed: %w", ex.Namespace, err)
 	}
 	owner, err := extensions.ShootFromCluster(cluster)
-	if err != nil || owner == nil {
-		return reconcile.Result{}, fmt.Errorf("the Cluster %s of the seed holds no Shoot: %w", ex.Namespace, err)
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("failed to read the Shoot in Cluster %s of the seed: %w", ex.Namespace, err)
+	}
+	if owner == nil { // gardenlet has not written it yet
+		return reconcile.Result{RequeueAfter: soon}, nil
 	}
 	if owner.DeletionTimestamp != nil {
 		r.forget(ex.Namespace)
@@ -73,13 +79,24 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 
 	now := r.look(ctx, ex, owner)
-	if err := r.tell(ctx, ex, now); err != nil {
+	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
+		// Another controller wrote the status, and this one's cache learns of it in a moment.
+		return reconcile.Result{RequeueAfter: conflictDelay}, nil
+	} else if err != nil {
 		return reconcile.Result{}, err
 	}
-	if now.Status == gardencorev1beta1.ConditionProgressing {
+	if now.Status == gardencorev1beta1.ConditionProgressing || r.isUndecided(ex.Namespace) {
 		return reconcile.Result{RequeueAfter: wait.Jitter(soon, jitter)}, nil
 	}
 	return reconcile.Result{RequeueAfter: wait.Jitter(interval, jitter)}, nil
+}
+
+// isUndecided tells whether it is open if the shoot gives no answer only now and then.
+func (r *reconciler) isUndecided(namespace string) bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	count := r.unanswered[namespace]
+	return count > 0 && count < maxUnanswered
 }
 
 // leaves tells whether the shoot is no longer the seed's to look into.

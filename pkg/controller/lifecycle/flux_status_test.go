@@ -1,0 +1,60 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+func TestStatusSaysHowFluxGetsIn(t *testing.T) {
+	g := NewWithT(t)
+	status := fluxv1alpha1.FluxStatus{}
+	repository := &project.Repository{URL: "ssh://git@git.example.com/fleet", Private: true}
+	describe(&status, repository, &source.Credentials{
+		Identity: []byte("private"), IdentityPub: []byte("ssh-ed25519 AAAA\n"),
+		HostKeys: []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
+	})
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: repository.URL, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"}}))
+
+	describe(&status, &project.Repository{URL: "https://git.example.com/fleet"}, nil)
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "https://git.example.com/fleet"}))
+	describe(&status, nil, nil)
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{}))
+}
+
+// The revision is found out by another controller. It is of one repository.
+func TestStatusKeepsTheRevision(t *testing.T) {
+	g := NewWithT(t)
+	scheme := runtime.NewScheme()
+	g.Expect(extensionscontroller.AddToScheme(scheme)).To(Succeed())
+	ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--p--one", Name: Type}}
+	ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(
+		`{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxStatus","version":"v2.9.4","requested":"","origin":"","digest":"","repositoryURL":"https://a","revision":"main@sha1:1"}`)}
+	seed := fake.NewClientBuilder().WithScheme(scheme).WithObjects(ex).WithStatusSubresource(ex).Build()
+	told := func(status fluxv1alpha1.FluxStatus) fluxv1alpha1.FluxStatus {
+		g.Expect(writeStatus(t.Context(), seed, ex, status)).To(Succeed())
+		g.Expect(seed.Get(t.Context(), client.ObjectKeyFromObject(ex), ex)).To(Succeed())
+		return readStatus(ex)
+	}
+	g.Expect(seed.Get(t.Context(), client.ObjectKeyFromObject(ex), ex)).To(Succeed())
+	before := ex.ResourceVersion
+	g.Expect(told(fluxv1alpha1.FluxStatus{Version: "v2.9.4", RepositoryURL: "https://a"}).Revision).To(Equal("main@sha1:1"))
+	g.Expect(ex.ResourceVersion).To(Equal(before), "nothing to write")
+	g.Expect(told(fluxv1alpha1.FluxStatus{Version: "v2.10.0", RepositoryURL: "https://a"})).To(And(HaveField("Version", "v2.10.0"), HaveField("Revision", "main@sha1:1")))
+	g.Expect(told(fluxv1alpha1.FluxStatus{Version: "v2.10.0", RepositoryURL: "https://b"}).Revision).To(BeEmpty())
+}

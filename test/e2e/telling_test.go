@@ -1,0 +1,109 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
+)
+
+// expectTold waits until all that people can read about the shoot says the same: condition FluxReady of the Extension in the seed,
+// the shoot's line in ConfigMap flux-status of the garden, and an event about the Shoot.
+func (s *shootOwner) expectTold(ready gardencorev1beta1.ConditionStatus, event, words string) status.Line {
+	s.t.Helper()
+	var line status.Line
+	s.Eventually(func(g Gomega) {
+		ex := &extensionsv1alpha1.Extension{}
+		g.Expect(s.landscape.SeedClient.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: "shoot-flux"}, ex)).To(Succeed())
+		condition := v1beta1helper.GetCondition(ex.Status.Conditions, fluxv1alpha1.FluxReady)
+		g.Expect(condition).NotTo(BeNil())
+		g.Expect(condition.Status).To(Equal(ready), condition.Message)
+		g.Expect(condition.Message).To(ContainSubstring(words))
+
+		var err error
+		line, err = status.ParseLine(s.board(g)[s.shoot.Name])
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(line.Ready).To(Equal(ready), line.Message)
+		g.Expect(line.Message).To(ContainSubstring(words))
+		g.Expect(s.events(g)).To(ContainElement(And(HavePrefix(event+" "), ContainSubstring(words))))
+	}, patience, interval).Should(Succeed())
+	return line
+}
+
+// board is ConfigMap flux-status of the project.
+func (s *shootOwner) board(g Gomega) map[string]string {
+	configMap := &corev1.ConfigMap{}
+	g.Expect(s.landscape.GardenClient.Get(s.t.Context(), client.ObjectKey{Namespace: s.shoot.Namespace, Name: status.ConfigMapName}, configMap)).To(Succeed())
+	return configMap.Data
+}
+
+// events are those of the extension about the Shoot, as `kubectl describe shoot` shows them.
+func (s *shootOwner) events(g Gomega) []string {
+	list := &corev1.EventList{}
+	g.Expect(s.landscape.GardenClient.List(s.t.Context(), list, client.InNamespace(s.shoot.Namespace))).To(Succeed())
+	var sentences []string
+	for _, event := range list.Items {
+		if event.InvolvedObject.UID == s.shoot.UID && event.ReportingController == "gardener-extension-shoot-flux" {
+			sentences = append(sentences, fmt.Sprintf("%s %s %s", event.Type, event.Reason, event.Message))
+		}
+	}
+	return sentences
+}
+
+// TestPeopleAreTold reads what the people read who can't look into the seed, while they make their usual mistakes and repair them.
+func TestPeopleAreTold(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, "told")
+	repository := p.newRepository(false)
+	configuration := p.private(repository)
+	p.configure(configuration)
+	shoot := p.newShoot("one")
+	shoot.expectSucceeded()
+
+	publicKey := strings.TrimSpace(string(p.sourceSecret().Data["identity.pub"]))
+	line := shoot.expectTold(gardencorev1beta1.ConditionFalse, "Warning AuthenticationFailed", "register this public key there as a read-only deploy key: "+publicKey)
+	p.Expect(line.FluxVersion).To(Equal(fluxVersion))
+	p.Expect(line.Source).To(Equal(configuration["repositoryUrl"]))
+	p.Expect(shoot.board(p)).To(HaveKeyWithValue(status.KeyPublicKey, publicKey))
+	p.Expect(shoot.events(p)).To(ContainElement(And(HavePrefix("Normal KeyPairMade "), ContainSubstring(publicKey))))
+	shoot.expectHealthy() // the mistake is in the user's repository
+
+	p.registerKey(repository)
+	shoot.expectSynced(repository, gitserver.DefaultBranch)
+	head, err := repository.Head(t.Context(), gitserver.DefaultBranch)
+	p.Expect(err).NotTo(HaveOccurred())
+	line = shoot.expectTold(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied revision ")
+	p.Expect(line.Revision).To(HaveSuffix(head))
+	p.Expect(line.Message).To(ContainSubstring(line.Revision))
+
+	configuration["repositoryBranch"] = "nowhere"
+	p.configure(configuration)
+	shoot.expectTold(gardencorev1beta1.ConditionFalse, "Warning BranchNotFound", `has no branch "nowhere": push it, or correct repositoryBranch in ConfigMap garden-told/flux-config of the garden`)
+	configuration["repositoryBranch"] = gitserver.DefaultBranch
+	p.configure(configuration)
+	shoot.expectTold(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied revision ")
+
+	shown := fmt.Sprint(shoot.board(p), shoot.events(p))
+	p.Expect(shown).NotTo(ContainSubstring("PRIVATE KEY"))
+
+	shoot.state(p)
+	patch := client.MergeFrom(shoot.shoot.DeepCopy())
+	shoot.shoot.Spec.Extensions = nil
+	p.Expect(shared.GardenClient.Patch(t.Context(), shoot.shoot, patch)).To(Succeed())
+	p.Eventually(func(g Gomega) { g.Expect(shoot.board(g)).NotTo(HaveKey("one")) }, patience, interval).Should(Succeed())
+}
