@@ -126,7 +126,8 @@ func (a *Actuator) checkDeleted(ctx context.Context, namespace, name string) err
 	return soon(managedresource.CheckDeleted(ctx, a.Seed, namespace, name))
 }
 
-// soon makes the controller come back soon, instead of waiting in its worker.
+// soon makes the controller come back soon, instead of waiting in its worker. (Gardener's library understands it when something is
+// deleted, but not when it is reconciled.)
 func soon(err error) error {
 	if err == nil {
 		return nil

@@ -97,7 +97,7 @@ func (a *Actuator) handOver(ctx context.Context, namespace string, configuration
 		return err
 	}
 	if err := managedresource.CheckApplied(installation); err != nil {
-		return soon(fmt.Errorf("the shoot gets Flux, which then belongs to its users (installation: once): %w", err))
+		return fmt.Errorf("the shoot gets Flux, which then belongs to its users (installation: once): %w", err)
 	}
 	return managedresource.Ignore(ctx, a.Seed, installation)
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
@@ -50,7 +51,7 @@ func (a *Actuator) prepareForDeletion(ctx context.Context, namespace string) err
 	if err != nil || has.installation == nil {
 		return err
 	}
-	return a.disarm(ctx, namespace, has.installation)
+	return reconcilerutils.ReconcileErrCauseOrErr(a.disarm(ctx, namespace, has.installation))
 }
 
 // disarm stops Flux for good, and makes its objects such that their deletion deletes nothing else and needs no controller.

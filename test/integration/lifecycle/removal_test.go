@@ -62,13 +62,20 @@ func newWorking(t *testing.T) *living {
 	kubeconfig, err := c.ClientCertKubeconfig("gardener", []string{"system:masters"}, time.Hour)
 	s.Expect(err).NotTo(HaveOccurred())
 
-	l := s.live(t, c.AdminConfig, kubeconfig)
+	return s.live(t, c.AdminConfig, kubeconfig)
+}
+
+// kustomizeController does what the controller of this name does when Kustomizations come and go. It lives in the pods of
+// its Deployment. (The real one is in the end-to-end tests.)
+type kustomizeController struct{ client.Client }
+
+func (k kustomizeController) run(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		_ = wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-			kustomizeController{l.client}.work(ctx)
+			k.work(ctx)
 			return false, nil
 		})
 	}()
@@ -76,12 +83,7 @@ func newWorking(t *testing.T) *living {
 		cancel()
 		<-stopped
 	})
-	return l
 }
-
-// kustomizeController does what the controller of this name does when Kustomizations come and go. It lives in the pods of
-// its Deployment. (The real one is in the end-to-end tests.)
-type kustomizeController struct{ client.Client }
 
 func (k kustomizeController) work(ctx context.Context) {
 	pods := &corev1.PodList{}
@@ -135,7 +137,7 @@ func (l *living) deploy(kustomization string) *corev1.ConfigMap {
 
 // work makes Flux run, and its users use it: there is the root Kustomization, one that it deployed, and one that somebody applied. All
 // prune, and have deployed something.
-func (l *living) work(data map[string]string) (byRoot, byTeam, byApps *corev1.ConfigMap) {
+func (l *living) work(t *testing.T, data map[string]string) (byRoot, byTeam, byApps *corev1.ConfigMap) {
 	l.configure(data)
 	l.operate("reconcile")
 	l.expectVersion(data["fluxVersion"])
@@ -153,10 +155,10 @@ func (l *living) work(data map[string]string) (byRoot, byTeam, byApps *corev1.Co
 	for _, o := range userObjects {
 		object := l.unstructured(o)
 		l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
-		if controllerutil.AddFinalizer(object, fluxFinalizer) {
-			l.Expect(client.IgnoreNotFound(l.client.Update(l.ctx, object))).To(Or(Succeed(), Satisfy(apierrors.IsConflict)))
-		}
+		controllerutil.AddFinalizer(object, fluxFinalizer)
+		l.Expect(l.client.Update(l.ctx, object)).To(Succeed())
 	}
+	kustomizeController{l.client}.run(t)
 	l.Eventually(func(g Gomega) {
 		kustomizations := newKustomizations()
 		g.Expect(l.client.List(l.ctx, kustomizations)).To(Succeed())
@@ -213,7 +215,7 @@ func withPolicy(policy string) map[string]string {
 
 func TestSwitchedOffKeepsWorkloads(t *testing.T) {
 	l := newWorking(t)
-	byRoot, byTeam, byApps := l.work(withPolicy("keep-workloads"))
+	byRoot, byTeam, byApps := l.work(t, withPolicy("keep-workloads"))
 	// What was chosen is known without the garden.
 	l.Expect(shared.gardenClient.DeleteAllOf(l.ctx, &corev1.ConfigMap{}, client.InNamespace(l.project))).To(Succeed())
 	l.switchOff()
@@ -229,7 +231,7 @@ func TestSwitchedOffKeepsWorkloadsOfAnOldRelease(t *testing.T) {
 	l := newWorking(t)
 	data := withPolicy("")
 	data["fluxVersion"] = "v2.2.3"
-	byRoot, byTeam, byApps := l.work(data)
+	byRoot, byTeam, byApps := l.work(t, data)
 	l.switchOff()
 	l.expectSwitchedOff()
 	l.expectNoFlux()
@@ -240,7 +242,7 @@ func TestSwitchedOffKeepsWorkloadsOfAnOldRelease(t *testing.T) {
 
 func TestSwitchedOffDeletesWorkloads(t *testing.T) {
 	l := newWorking(t)
-	byRoot, byTeam, byApps := l.work(withPolicy("delete-workloads"))
+	byRoot, byTeam, byApps := l.work(t, withPolicy("delete-workloads"))
 	l.switchOff()
 	l.expectSwitchedOff()
 	l.expectNoFlux()
@@ -253,7 +255,7 @@ func TestSwitchedOffDeletesWorkloads(t *testing.T) {
 func TestSwitchedOffKeepsFlux(t *testing.T) {
 	l := newWorking(t)
 	l.setProviderConfig("removalPolicy", "keep-flux")
-	byRoot, byTeam, byApps := l.work(withPolicy("delete-workloads"))
+	byRoot, byTeam, byApps := l.work(t, withPolicy("delete-workloads"))
 	l.switchOff()
 	l.expectSwitchedOff()
 	l.expectNothingInSeed()
@@ -276,7 +278,7 @@ func TestSwitchedOffWithInterruptions(t *testing.T) {
 	for _, policy := range []string{"keep-workloads", "delete-workloads"} {
 		t.Run(policy, func(t *testing.T) {
 			l := newWorking(t)
-			byRoot, byTeam, byApps := l.work(withPolicy(policy))
+			byRoot, byTeam, byApps := l.work(t, withPolicy(policy))
 			faults := &faults{}
 			a := l.interrupted(t, faults)
 
@@ -347,7 +349,7 @@ func (f *faults) wrap(next http.RoundTripper) http.RoundTripper {
 // TestShootIsBeingDeleted lets the deletion of a Shoot begin. gardenlet cleans it up, while its nodes are still there.
 func TestShootIsBeingDeleted(t *testing.T) {
 	l := newWorking(t)
-	byRoot, byTeam, byApps := l.work(withPolicy("delete-workloads"))
+	byRoot, byTeam, byApps := l.work(t, withPolicy("delete-workloads"))
 	l.object.DeletionTimestamp = new(metav1.Now())
 	l.syncCluster()
 	l.Eventually(func(g Gomega) {
