@@ -282,14 +282,14 @@ func (c *Catalogue) after(interval time.Duration) time.Time {
 func (c *Catalogue) failure(version string, causes []error) error {
 	kind := kindOf(causes)
 	problem, remedy := "can't be downloaded", c.alternatives()
-	switch kind {
-	case ErrVersionNotFound:
+	switch {
+	case errors.Is(kind, ErrVersionNotFound):
 		return &failure{kind: kind, causes: causes, sentence: fmt.Sprintf(
 			"Flux version %s does not exist (%s): set key fluxVersion of ConfigMap flux-config to a version that does, for example %s",
 			version, sentences(causes), c.archive.versions[0])}
-	case ErrReleaseRefused:
+	case errors.Is(kind, ErrReleaseRefused):
 		problem = "is refused"
-	case errLocal:
+	case errors.Is(kind, errLocal):
 		problem, remedy = "can't be rendered", "this needs the operator"
 	}
 	return &failure{kind: kind, causes: causes, sentence: fmt.Sprintf("Flux version %s %s: %s; %s", version, problem, sentences(causes), remedy)}
@@ -297,22 +297,28 @@ func (c *Catalogue) failure(version string, causes []error) error {
 
 // kindOf tells what is to be said about all sources together: a version can still be where nobody could look.
 func kindOf(causes []error) error {
-	kind := ErrVersionNotFound
+	unreachable, refused := false, false
 	for _, cause := range causes {
-		var notFound *notFoundError
-		var refused *refusedError
-		var local *localError
+		var isLocal *localError
+		var isNotFound *notFoundError
+		var isRefused *refusedError
 		switch {
-		case errors.As(cause, &notFound):
-		case errors.As(cause, &local):
+		case errors.As(cause, &isLocal):
 			return errLocal
-		case errors.As(cause, &refused) && kind == ErrVersionNotFound:
-			kind = ErrReleaseRefused
-		case !errors.As(cause, &refused):
-			kind = ErrServerUnreachable
+		case errors.As(cause, &isNotFound):
+		case errors.As(cause, &isRefused):
+			refused = true
+		default:
+			unreachable = true
 		}
 	}
-	return kind
+	switch {
+	case unreachable:
+		return ErrServerUnreachable
+	case refused:
+		return ErrReleaseRefused
+	}
+	return ErrVersionNotFound
 }
 
 func sentences(errs []error) string {

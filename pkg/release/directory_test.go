@@ -131,7 +131,7 @@ func TestDirectoryFailures(t *testing.T) {
 			ErrServerUnreachable, "Flux version v2.9.99 can't be downloaded: FILE: openat v2.9.99/gotk-components.yaml: path escapes from parent; ",
 		},
 		"version that leads out of it": {
-			func(g Gomega, dir, path string) {
+			func(g Gomega, _, path string) {
 				g.Expect(os.Remove(filepath.Dir(path))).To(Succeed())
 				g.Expect(os.Symlink(filepath.Dir(elsewhere), filepath.Dir(path))).To(Succeed())
 			},

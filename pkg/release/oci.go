@@ -226,7 +226,10 @@ func explain(ctx context.Context, where string, err error) error {
 	switch {
 	case errors.As(err, &tooBig):
 		return &refusedError{locate(ctx, where, tooBig)}
-	case errors.As(err, &refused), errors.As(err, &transient), errors.As(err, &certificate), ctx.Err() != nil:
+	case ctx.Err() != nil:
+		// A registry can end its answer in order while the timeout ends the connection.
+		return locate(ctx, where, ctx.Err())
+	case errors.As(err, &refused), errors.As(err, &transient), errors.As(err, &certificate):
 		return locate(ctx, where, err)
 	case errors.As(err, &answer):
 		err = fmt.Errorf("%s %w", where, &statusError{code: answer.StatusCode})

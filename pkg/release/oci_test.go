@@ -164,7 +164,7 @@ func TestOCIFailures(t *testing.T) {
 		"too many requests": {
 			answers: map[string]http.HandlerFunc{manifestPath: func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", "3600")
-				w.WriteHeader(429)
+				w.WriteHeader(http.StatusTooManyRequests)
 			}},
 			sentence: "TAG answered 429 Too Many Requests (Retry-After: 1h0m0s)",
 		},
@@ -174,7 +174,7 @@ func TestOCIFailures(t *testing.T) {
 		},
 		"its own words": {
 			answers: map[string]http.HandlerFunc{manifestPath: func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(400)
+				w.WriteHeader(http.StatusBadRequest)
 				_, _ = io.WriteString(w, `{"errors":[{"code":"DENIED","message":"secret"}]}`)
 			}},
 			sentence: "TAG answered 400 Bad Request",
