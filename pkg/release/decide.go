@@ -5,6 +5,7 @@
 package release
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -96,26 +97,40 @@ func (w *wish) decide(known *knowledge) (*Choice, error) {
 	}
 	return &Choice{
 		Version: tagOf(newest),
-		Warning: known.warn(fmt.Sprintf("%s is the newest known one%s", tagOf(newest), w.condition())),
+		Warning: cmp.Or(known.warn(fmt.Sprintf("%s is the newest known one%s", tagOf(newest), w.condition())), w.warnOfKubernetes(known, newest)),
 	}, nil
 }
 
-// newest returns the newest known release that is wanted, or nil. Which one is the latest, the release server decides.
+// newest returns the newest known release that is wanted and supports the shoot's Kubernetes, or nil.
 func (w *wish) newest(known *knowledge) *semver.Version {
-	if !w.isRange() && known.latest != nil && w.isSupported(known.latest) {
-		return known.latest
-	}
-	for _, version := range known.all() {
-		if w.satisfiedBy(version) && w.isSupported(version) {
+	for _, version := range w.candidates(known) {
+		if w.isSupported(version) {
 			return version
 		}
 	}
 	return nil
 }
 
+// candidates are the known releases that are wanted, newest first. Which one is the latest, the release server decides.
+func (w *wish) candidates(known *knowledge) semver.Collection {
+	all := slices.DeleteFunc(known.all(), func(version *semver.Version) bool { return !w.satisfiedBy(version) })
+	if !w.isRange() && known.latest != nil {
+		return slices.Insert(slices.DeleteFunc(all, known.latest.LessThanEqual), 0, known.latest)
+	}
+	return all
+}
+
 // isSupported tells whether a version supports the shoot's Kubernetes, as far as that is known.
 func (w *wish) isSupported(version *semver.Version) bool {
 	return !errors.Is(CheckKubernetes(tagOf(version), w.kubernetes), ErrUnsupportedKubernetes)
+}
+
+// warnOfKubernetes says why a newer release was passed over, if one was.
+func (w *wish) warnOfKubernetes(known *knowledge, chosen *semver.Version) string {
+	if first := w.candidates(known)[0]; first != chosen {
+		return fmt.Sprintf("%v; meanwhile it gets %s", CheckKubernetes(tagOf(first), w.kubernetes), tagOf(chosen))
+	}
+	return ""
 }
 
 func (w *wish) condition() string {

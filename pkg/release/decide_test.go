@@ -74,6 +74,17 @@ func TestDecide(t *testing.T) {
 			sentence: `No known release of Flux satisfies "~2.6.0": set key fluxVersion of ConfigMap flux-config to a range that has one; the newest known ones are v2.9.4, v2.8.8, v2.7.5, v0.41.2; ` +
 				"not all could be looked up: " + gap},
 
+		"latest needs a newer Kubernetes": {request: Request{Version: "latest", Kubernetes: "1.32.9"}, latest: "v2.9.5", listed: []string{"v2.7.6"}, choice: Choice{"v2.7.6",
+			"Flux v2.9.5 needs Kubernetes 1.33.0 or newer, but the shoot has 1.32.9: set key fluxVersion of ConfigMap flux-config to a release of Flux v2.7, " +
+				"the newest that supports it, or update the shoot to Kubernetes 1.33.0 or newer; meanwhile it gets v2.7.6"}},
+		"range needs a newer Kubernetes": {request: Request{Version: "2.8.x || 0.x", Kubernetes: "1.30.0"}, choice: Choice{"v0.41.2",
+			"Flux v2.8.8 needs Kubernetes 1.33.0 or newer, but the shoot has 1.30.0: set key fluxVersion of ConfigMap flux-config to a release of Flux v2.5, " +
+				"the newest that supports it, or update the shoot to Kubernetes 1.33.0 or newer; meanwhile it gets v0.41.2"}},
+		"range without a release for the Kubernetes": {request: Request{Version: "~2.9.0", Kubernetes: "1.30.0"}, kind: ErrVersionNotFound,
+			sentence: `No known release of Flux satisfies "~2.9.0" and supports Kubernetes 1.30.0: set key fluxVersion of ConfigMap flux-config to a range that has one; the newest known ones are v2.9.4, v2.8.8, v2.7.5, v0.41.2`},
+		"Kubernetes is new enough":       {request: Request{Version: "2.x", Kubernetes: "1.36.3"}, choice: Choice{Version: "v2.9.4"}},
+		"exact, whatever the Kubernetes": {request: Request{Version: "v2.9.4", Kubernetes: "1.20.6"}, choice: Choice{Version: "v2.9.4"}},
+
 		"no version":       {request: Request{Version: "newest"}, kind: ErrInvalidVersion, sentence: `"newest" is not the version of a Flux release: write it as v2.9.4, as a range such as 2.x or ~2.9.0, or as latest`},
 		"capital letter":   {request: Request{Version: "Latest"}, kind: ErrInvalidVersion, sentence: `"Latest" is not the version of a Flux release: write it as v2.9.4, as a range such as 2.x or ~2.9.0, or as latest`},
 		"path":             {request: Request{Version: "../v2.9.4"}, kind: ErrInvalidVersion, sentence: `"../v2.9.4" is not the version of a Flux release: write it as v2.9.4, as a range such as 2.x or ~2.9.0, or as latest`},
