@@ -200,11 +200,12 @@ func TestOldLandscape(t *testing.T) {
 
 	p := newProjectIn(t, l, "rotation")
 	p.configure(map[string]string{"fluxVersion": fluxVersion})
+	shoot := p.newShoot("one")
+	shoot.expectSucceeded()
 	const lifetime = 15 * time.Second
 	p.Expect(l.WriteGardenletKubeconfig(t.Context(), lifetime)).To(Succeed())
 	expired := time.Now().Add(lifetime)
-	shoot := p.newShoot("one")
-	shoot.expectSucceeded()
+	shoot.reconcile()
 
 	p.Expect(l.WriteGardenletKubeconfig(t.Context(), 24*time.Hour)).To(Succeed())
 	p.Eventually(time.Now, patience, interval).Should(BeTemporally(">", expired))
