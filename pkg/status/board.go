@@ -95,7 +95,7 @@ func (b *Board) owned() []string {
 			Data map[string]json.RawMessage `json:"f:data"`
 		}{}
 		// What can't be read is not owned, and is written again.
-		_ = json.Unmarshal(entry.FieldsV1.Raw, &fields)
+		_ = json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields)
 		for field := range fields.Data {
 			if key, ok := strings.CutPrefix(field, "f:"); ok {
 				owned = append(owned, key)

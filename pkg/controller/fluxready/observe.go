@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -32,9 +33,11 @@ import (
 func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extension, project string) (readiness.Readiness, error) {
 	configuration := &resourcesv1alpha1.ManagedResource{}
 	key := client.ObjectKey{Namespace: ex.Namespace, Name: managedresource.Configuration}
-	if err := r.seed.Get(ctx, key, configuration); client.IgnoreNotFound(err) != nil {
+	err := r.seed.Get(ctx, key, configuration)
+	if client.IgnoreNotFound(err) != nil {
 		return readiness.Readiness{}, fmt.Errorf("failed to read ManagedResource %s of the seed: %w", key, err)
-	} else if err != nil || health.CheckManagedResourceApplied(configuration) != nil {
+	}
+	if applied := err == nil && health.CheckManagedResourceApplied(configuration) == nil; !applied {
 		return readiness.NotThereYet(fluxv1alpha1.StatusOf(ex).Revision), nil
 	}
 	if !slices.ContainsFunc(configuration.Status.Resources, isGitRepository) {
@@ -84,10 +87,10 @@ func read(ctx context.Context, shoot client.Client, kind schema.GroupKind, objec
 	}
 	content := &unstructured.Unstructured{}
 	content.SetGroupVersionKind(mapping.GroupVersionKind)
-	if err := shoot.Get(ctx, client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, content); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, render.Namespace, render.Name, err)
-	} else if err != nil {
+	if err := shoot.Get(ctx, client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, content); apierrors.IsNotFound(err) {
 		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, render.Namespace, render.Name, err)
 	}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {
 		return false, fmt.Errorf("%s %s/%s of the shoot has an unknown form: %w", kind.Kind, render.Namespace, render.Name, err)

@@ -56,9 +56,11 @@ type reconciler struct {
 // Reconcile implements reconcile.Reconciler.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	ex := &extensionsv1alpha1.Extension{}
-	if err := r.seed.Get(ctx, request.NamespacedName, ex); client.IgnoreNotFound(err) != nil {
+	err := r.seed.Get(ctx, request.NamespacedName, ex)
+	if client.IgnoreNotFound(err) != nil {
 		return reconcile.Result{}, fmt.Errorf("failed to read Extension %s of the seed: %w", request, err)
-	} else if err != nil || leaves(ex) {
+	}
+	if apierrors.IsNotFound(err) || leaves(ex) {
 		r.forget(request.Namespace)
 		return reconcile.Result{}, nil
 	}
