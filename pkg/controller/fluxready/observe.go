@@ -37,7 +37,7 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 	if client.IgnoreNotFound(err) != nil {
 		return readiness.Readiness{}, fmt.Errorf("failed to read ManagedResource %s of the seed: %w", key, err)
 	}
-	if apierrors.IsNotFound(err) || health.CheckManagedResourceApplied(configuration) != nil {
+	if applied := err == nil && health.CheckManagedResourceApplied(configuration) == nil; !applied {
 		return readiness.NotThereYet(fluxv1alpha1.StatusOf(ex).Revision), nil
 	}
 	if !slices.ContainsFunc(configuration.Status.Resources, isGitRepository) {
@@ -87,10 +87,9 @@ func read(ctx context.Context, shoot client.Client, kind schema.GroupKind, objec
 	}
 	content := &unstructured.Unstructured{}
 	content.SetGroupVersionKind(mapping.GroupVersionKind)
-	switch err := shoot.Get(ctx, client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, content); {
-	case apierrors.IsNotFound(err):
+	if err := shoot.Get(ctx, client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, content); apierrors.IsNotFound(err) {
 		return false, nil
-	case err != nil:
+	} else if err != nil {
 		return false, fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, render.Namespace, render.Name, err)
 	}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {

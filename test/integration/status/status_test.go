@@ -7,6 +7,7 @@ package status_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,15 +146,15 @@ func TestNothingIsWrittenWithoutAChange(t *testing.T) {
 
 	extension.stop()
 	seeds[0].startExtension(t, false)
-	read := append(before, "GET /api/v1/namespaces/"+project+"/configmaps/flux-status")
+	read := slices.Concat(before, []string{"GET /api/v1/namespaces/" + project + "/configmaps/flux-status"})
 	one.Eventually(requests, patience).Should(Equal(read), "after a restart")
 	one.conclude("False", "BuildFailed", "broken")
 	one.expectLine("False", "broken")
-	one.Eventually(requests, patience).Should(Equal(append(read,
-		"GET /api/v1/namespaces/"+project+"/configmaps/flux-status",
-		"POST /apis/events.k8s.io/v1/namespaces/"+project+"/events",
-		"PATCH /api/v1/namespaces/"+project+"/configmaps/flux-status",
-	)))
+	one.Eventually(requests, patience).Should(Equal(slices.Concat(read, []string{
+		"GET /api/v1/namespaces/" + project + "/configmaps/flux-status",
+		"POST /apis/events.k8s.io/v1/namespaces/" + project + "/events",
+		"PATCH /api/v1/namespaces/" + project + "/configmaps/flux-status",
+	})))
 	one.Expect(two.events(one)).To(ConsistOf("Normal FluxReady applied"), "not told again after a restart")
 }
 
