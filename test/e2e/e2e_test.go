@@ -323,30 +323,3 @@ func (s *shootOwner) resync(name string) {
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
 	s.Expect(s.landscape.SeedClient.Patch(s.t.Context(), managedResource, patch)).To(Succeed())
 }
-
-func TestExtensionIsSwitchedOff(t *testing.T) {
-	t.Parallel()
-	p := newProject(t, "off")
-	repository := p.newRepository(false)
-	p.configure(p.private(repository))
-	shoot := p.newShoot("one")
-	p.registerKey(repository)
-	shoot.expectSynced(repository, gitserver.DefaultBranch)
-	shoot.expectContent()
-	shoot.expectSucceeded()
-
-	patch := client.MergeFrom(shoot.shoot.DeepCopy())
-	shoot.shoot.Spec.Extensions = nil
-	p.Expect(shared.GardenClient.Patch(t.Context(), shoot.shoot, patch)).To(Succeed())
-	p.Eventually(func() bool {
-		return apierrors.IsNotFound(shoot.cluster().Get(t.Context(), client.ObjectKey{Name: "flux-system"}, &corev1.Namespace{}))
-	}, patience, interval).Should(BeTrue(), "Flux is gone")
-	definition := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "kustomizations.kustomize.toolkit.fluxcd.io"}}
-	definition.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
-	p.Eventually(func() bool {
-		return apierrors.IsNotFound(shoot.cluster().Get(t.Context(), client.ObjectKeyFromObject(definition), definition))
-	}, patience, interval).Should(BeTrue(), "its CustomResourceDefinitions are gone")
-	shoot.expectSucceeded()
-	shoot.expectContent() // what users run stays
-	p.sourceSecret()      // and so does the project's key
-}

@@ -251,6 +251,19 @@ func TestSwitchedOffDeletesWorkloads(t *testing.T) {
 	l.Expect(l.exists(byApps)).To(BeTrue(), "somebody applied its Kustomization, it is not in the project's repository")
 }
 
+// Nothing waits for controllers that don't run.
+func TestSwitchedOffDeletesNoWorkloadsWithoutControllers(t *testing.T) {
+	l := newWorking(t)
+	byRoot, byTeam, byApps := l.work(t, withPolicy("delete-workloads"))
+	l.Expect(l.client.DeleteAllOf(l.ctx, &appsv1.Deployment{}, client.InNamespace("flux-system"))).To(Succeed())
+	l.switchOff()
+	l.expectSwitchedOff()
+	l.expectNoFlux()
+	for _, configMap := range []*corev1.ConfigMap{byRoot, byTeam, byApps} {
+		l.Expect(l.exists(configMap)).To(BeTrue(), configMap.Name)
+	}
+}
+
 // TestSwitchedOffKeepsFlux also shows that the shoot's owner has the last word.
 func TestSwitchedOffKeepsFlux(t *testing.T) {
 	l := newWorking(t)

@@ -1,0 +1,108 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// The steps against real API servers are in test/integration/lifecycle.
+package removal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
+)
+
+const (
+	toolkit = "finalizers.fluxcd.io"
+	watcher = "source.extensions.fluxcd.io/finalizer"
+	foreign = "example.org/finalizer"
+)
+
+func definition(group, plural, kind string, labels map[string]string) *apiextensionsv1.CustomResourceDefinition {
+	definition := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: plural + "." + group, Labels: labels}}
+	definition.Spec.Group, definition.Spec.Names.Kind = group, kind
+	definition.Spec.Versions = []apiextensionsv1.CustomResourceDefinitionVersion{{Name: "v1beta2", Served: true}, {Name: "v1", Served: true, Storage: true}}
+	return definition
+}
+
+func object(apiVersion, kind, name string, finalizers ...string) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{
+		TypeMeta:   metav1.TypeMeta{APIVersion: apiVersion, Kind: kind},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Finalizers: finalizers},
+	}
+}
+
+func newShoot(g Gomega, objects ...client.Object) client.WithWatch {
+	scheme := runtime.NewScheme()
+	g.Expect(apiextensionsv1.AddToScheme(scheme)).To(Succeed())
+	for _, object := range objects {
+		gvk := object.GetObjectKind().GroupVersionKind()
+		scheme.AddKnownTypeWithName(gvk, &metav1.PartialObjectMetadata{})
+		scheme.AddKnownTypeWithName(gvk.GroupVersion().WithKind(gvk.Kind+"List"), &metav1.PartialObjectMetadataList{})
+	}
+	flux := map[string]string{"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/instance": "flux-system"}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects,
+		definition("kustomize.toolkit.fluxcd.io", "kustomizations", "Kustomization", flux),
+		definition("source.extensions.fluxcd.io", "artifactgenerators", "ArtifactGenerator", flux),
+		definition("example.org", "others", "Other", nil),
+	)...).Build()
+}
+
+func TestDropFinalizers(t *testing.T) {
+	g := NewWithT(t)
+	apps := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", foreign, toolkit)
+	parts := object("source.extensions.fluxcd.io/v1", "ArtifactGenerator", "parts", watcher)
+	other := object("example.org/v1", "Other", "other", toolkit, foreign)
+	shoot := newShoot(g, apps, parts, other)
+	finalizers := func(object client.Object) []string {
+		g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(object), object)).To(Succeed())
+		return object.GetFinalizers()
+	}
+
+	g.Expect(removal.DropFinalizers(t.Context(), shoot, nil)).To(Succeed())
+	g.Expect(finalizers(apps)).To(ConsistOf(foreign))
+	g.Expect(finalizers(parts)).To(BeEmpty())
+	g.Expect(finalizers(other)).To(ConsistOf(toolkit, foreign), "not a kind of Flux")
+
+	g.Expect(removal.DropFinalizers(t.Context(), shoot, []string{"others.example.org", "gone.example.org", "kustomizations.kustomize.toolkit.fluxcd.io"})).To(Succeed())
+	g.Expect(finalizers(other)).To(ConsistOf(foreign), "named")
+}
+
+func TestDropFinalizersSaysWhere(t *testing.T) {
+	g := NewWithT(t)
+	shoot := interceptor.NewClient(newShoot(g, object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", toolkit)), interceptor.Funcs{
+		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return errors.New("out of order")
+		},
+	})
+	g.Expect(removal.DropFinalizers(t.Context(), shoot, nil)).To(MatchError("failed to remove Flux's finalizer from Kustomization default/apps of the shoot: out of order"))
+}
+
+func TestTerminating(t *testing.T) {
+	g := NewWithT(t)
+	var objects []client.Object
+	for i := range 4 {
+		objects = append(objects, object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", fmt.Sprint("apps-", i), toolkit))
+	}
+	waits := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "waits-for-another", foreign)
+	stays := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "stays", toolkit)
+	shoot := newShoot(g, append(objects, waits, stays)...)
+	for _, object := range append(objects, waits) {
+		g.Expect(shoot.Delete(t.Context(), object)).To(Succeed())
+	}
+	left, err := removal.Terminating(t.Context(), shoot)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(left).To(HaveLen(4))
+	g.Expect(left.String()).To(Equal("Kustomization default/apps-0, Kustomization default/apps-1, Kustomization default/apps-2, …"))
+	g.Expect(left[:2].String()).To(Equal("Kustomization default/apps-0, Kustomization default/apps-1"))
+}
