@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -84,7 +85,7 @@ func TestReleases(t *testing.T) {
 	NewWithT(t).Expect(Versions()).To(Equal([]string{"v0.24.1", "v0.31.5", "v0.41.2", "v2.2.3", "v2.6.4", "v2.7.5", "v2.8.0"}))
 	server := httptest.NewServer(http.StripPrefix("/fluxcd/flux2/releases", Handler()))
 	t.Cleanup(server.Close)
-	catalogue, err := release.NewCatalogue(release.Options{BaseURL: server.URL + "/fluxcd/flux2/releases", TempDir: t.TempDir()})
+	catalogue, err := release.NewCatalogue(release.Options{BaseURL: server.URL + "/fluxcd/flux2/releases", TempDir: t.TempDir(), Patience: time.Minute})
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 
 	for _, version := range Versions() {
