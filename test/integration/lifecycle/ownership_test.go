@@ -77,6 +77,7 @@ func (l *living) expectLeftAlone(version string) {
 	l.Expect(shared.seedClient.Update(l.ctx, installation)).To(Succeed())
 	data := with(ownedByUsers, "repositoryBranch", "probe-"+installation.ResourceVersion)
 	l.configure(data)
+	l.operate("reconcile")
 	l.expectConfigured(data)
 	l.Expect(l.exists(l.deployment("notification-controller"))).To(BeFalse(), "drift is not repaired")
 	l.Expect(l.versionOfFlux()).To(Equal(version))
