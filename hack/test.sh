@@ -12,8 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 kind="${1:-}"
 shift || true
 case "$kind" in
-  unit)        timeout=15m ;;
-  integration) timeout=20m ;;
+  unit)        timeout=25m ;;
+  integration) timeout=40m ;;
   e2e)         timeout=40m ;;
   *)
     echo "usage: hack/test.sh unit|integration|e2e [arguments of go test]" >&2
