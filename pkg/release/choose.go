@@ -152,7 +152,7 @@ func parseRequest(request Request) (*wish, error) {
 		wish.exact = exact
 		return wish, nil
 	}
-	within, err := parseRange(request.Version)
+	within, err := semver.NewConstraint(request.Version)
 	if err != nil {
 		return nil, &failure{kind: ErrInvalidVersion, sentence: fmt.Sprintf(
 			"%.100q is not the version of a Flux release: write it as v2.9.4, as a range such as 2.x or ~2.9.0, or as %s", request.Version, Latest)}

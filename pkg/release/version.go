@@ -14,20 +14,6 @@ import (
 // Latest requests the release that the release server calls the latest.
 const Latest = "latest"
 
-// IsRange tells whether version is a range of versions, such as 2.x, ~2.9.0 or ">=2.6 <2.9", as
-// https://pkg.go.dev/github.com/Masterminds/semver/v3 has them.
-func IsRange(version string) bool {
-	_, err := parseRange(version)
-	return err == nil
-}
-
-func parseRange(version string) (*semver.Constraints, error) {
-	if _, err := parseExact(version); err == nil {
-		return nil, fmt.Errorf("%q is one version", version)
-	}
-	return semver.NewConstraint(version)
-}
-
 // parseExact parses one version as https://semver.org has it, with or without a leading v. Build metadata is refused:
 // it has no place in the order of versions, nor in the tag of an OCI artifact.
 func parseExact(version string) (*semver.Version, error) {
