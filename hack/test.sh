@@ -30,6 +30,8 @@ esac
 
 if [[ "$kind" == integration ]]; then
   export KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$PWD/bin}"
+  # By default 20 seconds, which a busy machine may need twice of.
+  export KUBEBUILDER_CONTROLPLANE_START_TIMEOUT="${KUBEBUILDER_CONTROLPLANE_START_TIMEOUT:-2m}"
   for program in etcd kube-apiserver; do
     if [[ ! -x "$KUBEBUILDER_ASSETS/$program" ]]; then
       echo "$KUBEBUILDER_ASSETS/$program is missing: run 'make tools-envtest', or set KUBEBUILDER_ASSETS to a directory that has it" >&2

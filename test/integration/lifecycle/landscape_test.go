@@ -187,7 +187,10 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	releases, err := release.NewCatalogue(release.Options{BaseURL: shared.releases.URL, Directory: os.Getenv("FLUX_RELEASES")})
+	releases, err := release.NewCatalogue(release.Options{
+		BaseURL: shared.releases.URL, Directory: os.Getenv("FLUX_RELEASES"),
+		Patience: time.Minute, // the race detector makes rendering slow
+	})
 	if err != nil {
 		return nil, err
 	}
