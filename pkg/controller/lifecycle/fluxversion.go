@@ -35,6 +35,7 @@ func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 	}
 	if flux.status.Digest == "" { // what was said when it was installed still holds
 		flux.status = readStatus(ex)
+		flux.status.Version = flux.version // nothing was said if the extension was killed right then
 	}
 	flux.status.Requested, flux.status.ResolvedFor = configuration.FluxVersion, ""
 	if configuration.FluxVersionFloats() {
