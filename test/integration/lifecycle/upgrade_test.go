@@ -428,6 +428,7 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	l.Expect(l.digest(l)).To(Equal(digestOf(l.shoot, data)))
 	unchanged, _ := l.managedResource(managedresource.Installation)
 	l.Expect(unchanged.Generation).To(Equal(installation.Generation))
+	status.RepositoryURL = data["repositoryUrl"]
 	l.Expect(l.status(l)).To(Equal(status))
 
 	l.configure(map[string]string{"fluxVersion": "v2.8.0"})
