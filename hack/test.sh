@@ -54,4 +54,4 @@ if [[ "$kind" != e2e && "$(go env GOARCH)" =~ ^(amd64|arm64)$ ]]; then
 fi
 
 # shellcheck disable=SC2086 # one argument for each package
-exec go test "${flags[@]}" -timeout="$timeout" "$@" $packages
+exec go test "${flags[@]}" -timeout="$timeout" $packages "$@"

@@ -50,7 +50,7 @@ func (s *shootOwner) message() string {
 	return configMap.Data["PODINFO_UI_MESSAGE"]
 }
 
-func pushMessage(g Gomega, t *testing.T, repository *gitserver.Repository, branch, message string) {
+func pushMessage(g Gomega, t testing.TB, repository *gitserver.Repository, branch, message string) {
 	_, err := repository.Commit(t.Context(), branch, "Say "+message, map[string]string{
 		"apps/base/shop/configmap.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\ndata:\n  PODINFO_UI_MESSAGE: " + message + "\n",
 	})
@@ -306,10 +306,12 @@ func (s *shootOwner) versions(name string) map[string]string {
 
 // updatesOfResourceManager counts the updates that the shoot's gardener-resource-manager has sent.
 func (s *shootOwner) updatesOfResourceManager() int {
-	events, err := s.landscape.Writes(s.technicalID)
+	cluster, err := s.landscape.ShootCluster(s.technicalID)
+	s.Expect(err).NotTo(HaveOccurred())
+	requests, err := cluster.Requests()
 	s.Expect(err).NotTo(HaveOccurred())
 	updates := 0
-	for _, event := range events {
+	for _, event := range requests {
 		if event.User.Username == "system:serviceaccount:kube-system:gardener-resource-manager" && event.Verb == "update" && event.ObjectRef.Resource != "leases" {
 			updates++
 		}

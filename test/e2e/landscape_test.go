@@ -140,11 +140,11 @@ func register(ctx context.Context, l *landscape.Landscape, old bool) error {
 }
 
 // newProject creates a project for one test and returns it without a configuration.
-func newProject(t *testing.T, name string) *projectAdmin {
+func newProject(t testing.TB, name string) *projectAdmin {
 	return newProjectIn(t, shared, name)
 }
 
-func newProjectIn(t *testing.T, l *landscape.Landscape, name string) *projectAdmin {
+func newProjectIn(t testing.TB, l *landscape.Landscape, name string) *projectAdmin {
 	p := &projectAdmin{Gomega: NewWithT(t), t: t, landscape: l}
 	var err error
 	p.namespace, err = l.CreateProject(t.Context(), name)
@@ -156,7 +156,7 @@ func newProjectIn(t *testing.T, l *landscape.Landscape, name string) *projectAdm
 // projectAdmin does what the admin of a project does.
 type projectAdmin struct {
 	Gomega
-	t               *testing.T
+	t               testing.TB
 	landscape       *landscape.Landscape
 	name, namespace string
 }
@@ -206,12 +206,16 @@ func (p *projectAdmin) newShoot(name string) *shootOwner {
 	return p.newShootOn(p.landscape.Seed, name)
 }
 
-func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string) *shootOwner {
+// newShootOn creates the Shoot on the given seed, with changes to the example.
+func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string, changes ...func(*gardencorev1beta1.Shoot)) *shootOwner {
 	manifest, err := os.ReadFile("../../example/shoot.yaml")
 	p.Expect(err).NotTo(HaveOccurred())
 	shoot := &gardencorev1beta1.Shoot{}
 	p.Expect(yaml.Unmarshal(manifest, shoot)).To(Succeed())
 	shoot.Namespace, shoot.Name, shoot.Spec.SeedName = p.namespace, name, &seed.SeedName
+	for _, change := range changes {
+		change(shoot)
+	}
 	p.Expect(p.landscape.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
 
 	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
@@ -222,7 +226,7 @@ func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string) *shootOwner
 // shootOwner does what the owner of a shoot does.
 type shootOwner struct {
 	Gomega
-	t           *testing.T
+	t           testing.TB
 	landscape   *landscape.Landscape
 	shoot       *gardencorev1beta1.Shoot
 	technicalID string
@@ -319,11 +323,11 @@ func (s *shootOwner) expectSourceError(words string) {
 	}, patience, interval).Should(Succeed())
 }
 
-// delete confirms and orders the deletion of the Shoot, and waits until it is gone.
+// delete confirms and orders the deletion of the Shoot, and waits until it is gone. It may be gone already.
 func (s *shootOwner) delete(ctx context.Context) {
 	confirmation := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"confirmation.gardener.cloud/deletion":"true"}}}`))
-	s.Expect(s.landscape.GardenClient.Patch(ctx, s.shoot, confirmation)).To(Succeed())
-	s.Expect(s.landscape.GardenClient.Delete(ctx, s.shoot)).To(Succeed())
+	s.Expect(client.IgnoreNotFound(s.landscape.GardenClient.Patch(ctx, s.shoot, confirmation))).To(Succeed())
+	s.Expect(client.IgnoreNotFound(s.landscape.GardenClient.Delete(ctx, s.shoot))).To(Succeed())
 	s.Eventually(func() error {
 		return s.landscape.GardenClient.Get(ctx, client.ObjectKeyFromObject(s.shoot), s.shoot)
 	}, patience, interval).Should(MatchError(ContainSubstring("not found")), func() string {

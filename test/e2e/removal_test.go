@@ -26,7 +26,7 @@ import (
 )
 
 // pushTeam adds to the repository a Kustomization that prunes, and what it deploys.
-func pushTeam(g Gomega, t *testing.T, repository *gitserver.Repository) {
+func pushTeam(g Gomega, t testing.TB, repository *gitserver.Repository) {
 	_, err := repository.Commit(t.Context(), gitserver.DefaultBranch, "Add a team", map[string]string{
 		"kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- infrastructure\n- apps/production\n- team.yaml\n",
 		"team.yaml": `apiVersion: kustomize.toolkit.fluxcd.io/v1

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
@@ -68,11 +67,7 @@ func (s *shoots) ensureCluster(ctx context.Context, object *gardencorev1beta1.Sh
 	if shoot.cluster != nil {
 		return shoot.cluster, nil
 	}
-	audit, err := auditArgs(s.landscape.options.Dir, object.Status.TechnicalID)
-	if err != nil {
-		return nil, err
-	}
-	started, err := cluster.Start(ctx, object.Status.TechnicalID, s.landscape.etcd, slices.Concat(gardenlet.ShootAPIServerArgs, audit)...)
+	started, err := cluster.Start(ctx, object.Status.TechnicalID, s.landscape.etcd, gardenlet.ShootAPIServerArgs...)
 	if err != nil {
 		return nil, err
 	}

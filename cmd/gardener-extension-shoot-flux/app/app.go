@@ -160,10 +160,9 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 		return fmt.Errorf("failed to add the health-check controller: %w", err)
 	}
 	if err := fluxready.AddToManager(mgr, fluxready.AddArgs{
-		ControllerOptions: options.healthCheck.Completed().Options(),
-		Type:              lifecycle.Type,
-		ExtensionClasses:  classes,
-		PresentedHostKey:  actuator.Sources.PresentedHostKey,
+		Type:             lifecycle.Type,
+		ExtensionClasses: classes,
+		PresentedHostKey: actuator.Sources.PresentedHostKey,
 	}); err != nil {
 		return fmt.Errorf("failed to add the controller of condition FluxReady: %w", err)
 	}

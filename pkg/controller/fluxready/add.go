@@ -26,12 +26,14 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
-const name = "shoot-flux-ready"
+const (
+	name = "shoot-flux-ready"
+	// workers are many because they do nothing but wait, some of them for shoots that don't answer.
+	workers = 50
+)
 
 // AddArgs are what the controller is added to a manager with.
 type AddArgs struct {
-	// ControllerOptions are the options of the controller.
-	ControllerOptions controller.Options
 	// Type is the type of the Extensions.
 	Type string
 	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
@@ -52,7 +54,7 @@ func AddToManager(mgr manager.Manager, args AddArgs) error {
 	err := builder.ControllerManagedBy(mgr).
 		Named(name).
 		For(&extensionsv1alpha1.Extension{}, builder.WithPredicates(predicates...)).
-		WithOptions(args.ControllerOptions).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("failed to add controller %s: %w", name, err)

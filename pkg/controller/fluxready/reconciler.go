@@ -40,6 +40,8 @@ const (
 	jitter = 0.2
 	// maxUnanswered is how often in a row a shoot may give no answer before its condition changes.
 	maxUnanswered = 3
+	// maxInterval is the time between two looks into a shoot that has given no answer for long.
+	maxInterval = 2 * time.Minute
 )
 
 type reconciler struct {
@@ -87,18 +89,26 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	} else if err != nil {
 		return reconcile.Result{}, err
 	}
-	if now.Status == gardencorev1beta1.ConditionProgressing || r.isUndecided(ex.Namespace) {
-		return reconcile.Result{RequeueAfter: wait.Jitter(soon, jitter)}, nil
-	}
-	return reconcile.Result{RequeueAfter: wait.Jitter(interval, jitter)}, nil
+	return reconcile.Result{RequeueAfter: wait.Jitter(untilNextLook(now.Status, r.unansweredOf(ex.Namespace)), jitter)}, nil
 }
 
-// isUndecided tells whether it is open if the shoot gives no answer only now and then.
-func (r *reconciler) isUndecided(namespace string) bool {
+// untilNextLook grows for a shoot that does not answer, so that many dead shoots don't hold up the workers for the others.
+func untilNextLook(status gardencorev1beta1.ConditionStatus, unanswered int) time.Duration {
+	switch {
+	case unanswered >= maxUnanswered:
+		return min(interval<<min(unanswered-maxUnanswered, 8), maxInterval)
+	case unanswered > 0, status == gardencorev1beta1.ConditionProgressing:
+		return soon
+	default:
+		return interval
+	}
+}
+
+// unansweredOf tells how often in a row the shoot has given no answer.
+func (r *reconciler) unansweredOf(namespace string) int {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	count := r.unanswered[namespace]
-	return count > 0 && count < maxUnanswered
+	return r.unanswered[namespace]
 }
 
 // leaves tells whether the shoot is no longer the seed's to look into.

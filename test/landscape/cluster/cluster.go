@@ -85,7 +85,11 @@ func Start(ctx context.Context, name string, etcd *Etcd, apiServerArgs ...string
 	ready := func(ctx context.Context) error {
 		return readiness.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	}
-	c.APIServer, err = etcd.StartProgram(ctx, name+"-kube-apiserver", "kube-apiserver", ready, c.apiServerArgs(port, apiServerArgs)...)
+	audit, err := c.auditArgs()
+	if err != nil {
+		return nil, err
+	}
+	c.APIServer, err = etcd.StartProgram(ctx, name+"-kube-apiserver", "kube-apiserver", ready, c.apiServerArgs(port, append(audit, apiServerArgs...))...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,213 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
+)
+
+var kills = flag.Int("kills", 20, "how often TestExtensionIsKilledOften kills the extension")
+
+// TestExtensionIsKilledOften kills the extension again and again, at random, while shoots of several projects come, get another configuration and
+// another release, lose the extension, and go. Everything that is not to be disturbed by that is checked on the way. It is no parallel test: the
+// others should not suffer.
+func TestExtensionIsKilledOften(t *testing.T) {
+	var over atomic.Bool
+	t.Run("all", func(t *testing.T) {
+		t.Run("killer", func(t *testing.T) {
+			t.Parallel()
+			defer over.Store(true)
+			kill(t, *kills)
+		})
+		for _, name := range []string{"kills-a", "kills-b"} {
+			p := newProject(t, name)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				p.Gomega, p.t = NewWithT(t), t
+				for round := 0; ; round++ {
+					p.live(fmt.Sprint(round))
+					if over.Load() {
+						t.Logf("%d rounds of two shoots", round+1)
+						return
+					}
+				}
+			})
+		}
+	})
+}
+
+// kill kills the extension n times, and says what it was doing.
+func kill(t *testing.T, n int) {
+	g := NewWithT(t)
+	namespace, err := shared.Seed.ExtensionNamespace(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+	during := map[string]int{}
+	for range n {
+		time.Sleep(rand.N(4 * time.Second)) // #nosec G404 -- a random moment
+		for _, doing := range operations(t, g) {
+			during[doing]++
+		}
+		running := shared.Seed.ExtensionProcess()
+		running.Kill()
+		// The one that was killed had promised to lead for some seconds more.
+		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "shoot-flux-leader-election"}}
+		g.Expect(client.IgnoreNotFound(shared.SeedClient.Delete(t.Context(), lease))).To(Succeed())
+		g.Expect(running.Restart(t.Context())).To(Succeed())
+	}
+	t.Logf("%d kills; Extensions that were at the time", n)
+	for _, doing := range slices.Sorted(maps.Keys(during)) {
+		t.Logf("%5d  %s", during[doing], doing)
+	}
+}
+
+// operations tells for each Extension what is being done with it.
+func operations(t *testing.T, g Gomega) []string {
+	extensions := &extensionsv1alpha1.ExtensionList{}
+	g.Expect(shared.SeedClient.List(t.Context(), extensions)).To(Succeed())
+	var doing []string
+	for _, ex := range extensions.Items {
+		switch last := ex.Status.LastOperation; {
+		case ex.DeletionTimestamp != nil:
+			doing = append(doing, "going")
+		case last == nil:
+			doing = append(doing, "not begun")
+		default:
+			doing = append(doing, string(last.Type)+" "+string(last.State))
+		}
+	}
+	return doing
+}
+
+// live creates two shoots, changes them, and takes them away, one of them after the extension was switched off.
+func (p *projectAdmin) live(round string) {
+	repository := p.newRepositoryOnce()
+	configuration := p.private(repository)
+	configuration["fluxVersion"] = "v2.6.4"
+	p.configure(configuration)
+	shoots := []*shootOwner{p.newShoot("one" + round), p.newShoot("two" + round)}
+	p.registerKey(repository)
+	key := p.sourceSecret().Data
+	for _, shoot := range shoots {
+		shoot.expectSynced(repository, gitserver.DefaultBranch)
+		shoot.expectSucceeded()
+		shoot.createOwnObjects()
+	}
+
+	pushMessage(p, p.t, repository, gitserver.DefaultBranch, "Good evening")
+	configuration["fluxVersion"] = fluxVersion
+	p.configure(configuration)
+	for _, shoot := range shoots {
+		shoot.reconcile()
+	}
+	for _, shoot := range shoots {
+		shoot.expectFlux(fluxVersion)
+		shoot.expectSucceeded()
+		shoot.fetch()
+		shoot.expectSynced(repository, gitserver.DefaultBranch)
+		shoot.expectOwnObjects(true)
+	}
+
+	shoots[0].switchOff()
+	shoots[0].Eventually(func() bool { return shoots[0].fluxIsGone() }, patience, interval).Should(BeTrue())
+	shoots[0].expectOwnObjects(false)
+	p.Expect(shoots[0].has(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop"}})).To(BeTrue(), "what Flux had deployed stays")
+	for _, shoot := range shoots {
+		shoot.delete(p.t.Context())
+		shoot.expectNothingInSeed()
+	}
+
+	p.Expect(p.sourceSecret().Data).To(Equal(key))
+	p.Eventually(func(g Gomega) {
+		for _, shoot := range shoots {
+			g.Expect(shoot.board(g)).NotTo(HaveKey(shoot.shoot.Name))
+		}
+	}, patience, interval).Should(Succeed())
+}
+
+// newRepositoryOnce is the project's repository.
+func (p *projectAdmin) newRepositoryOnce() *gitserver.Repository {
+	repository, err := p.landscape.Git.Repository(p.name + "/fleet")
+	if err != nil {
+		return p.newRepository(false)
+	}
+	return repository
+}
+
+// ownObjects are a user's: one that Flux would have to lose for it to go, and one that nobody but its user has to do with.
+func ownObjects() []*unstructured.Unstructured {
+	return []*unstructured.Unstructured{
+		{Object: map[string]any{
+			"apiVersion": "source.toolkit.fluxcd.io/v1beta2", "kind": "OCIRepository",
+			"metadata": map[string]any{"namespace": "default", "name": "own"},
+			"spec":     map[string]any{"interval": "1h", "suspend": true, "url": "oci://registry.example.org/own"},
+		}},
+		{Object: map[string]any{
+			"apiVersion": "v1", "kind": "ConfigMap",
+			"metadata": map[string]any{"namespace": "default", "name": "own"},
+			"data":     map[string]any{"key": "value"},
+		}},
+	}
+}
+
+func (s *shootOwner) createOwnObjects() {
+	for _, object := range ownObjects() {
+		s.Expect(s.cluster().Create(s.t.Context(), object)).To(Succeed())
+	}
+}
+
+// expectOwnObjects checks that the user's objects are there, those of Flux's kinds only as long as Flux is.
+func (s *shootOwner) expectOwnObjects(flux bool) {
+	for _, object := range ownObjects() {
+		want := object.DeepCopy()
+		if object.GetKind() == "OCIRepository" {
+			if !flux {
+				continue
+			}
+			object.SetAPIVersion("source.toolkit.fluxcd.io/v1")
+		}
+		s.Expect(s.cluster().Get(s.t.Context(), client.ObjectKeyFromObject(object), object)).To(Succeed())
+		for _, field := range []string{"spec", "data"} {
+			if want.Object[field] != nil {
+				for key, value := range want.Object[field].(map[string]any) {
+					s.Expect(object.Object[field]).To(HaveKeyWithValue(key, value))
+				}
+			}
+		}
+	}
+}
+
+func (s *shootOwner) fluxIsGone() bool {
+	return !s.has(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "flux-system"}})
+}
+
+// expectNothingInSeed checks that the shoot has left nothing behind.
+func (s *shootOwner) expectNothingInSeed() {
+	for _, object := range []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.technicalID}},
+		&extensionsv1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: s.technicalID}},
+	} {
+		err := s.landscape.SeedClient.Get(s.t.Context(), client.ObjectKeyFromObject(object), object)
+		s.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%T: %v", object, err)
+	}
+}
