@@ -32,6 +32,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/status"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -148,7 +149,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	if options.reconcileOnConfigurationChange {
 		args.Configurations = actuator.Garden
 	}
-	if err := lifecycle.AddToManager(ctx, mgr, teller.Actuator(actuator), args); err != nil {
+	if err := lifecycle.AddToManager(ctx, mgr, metrics.Actuator(teller.Actuator(actuator)), args); err != nil {
 		return fmt.Errorf("failed to add the lifecycle controller: %w", err)
 	}
 	if err := healthcheck.AddToManager(mgr, healthcheck.AddArgs{
@@ -167,7 +168,17 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	}); err != nil {
 		return fmt.Errorf("failed to add the controller of condition FluxReady: %w", err)
 	}
+	if err := addMetrics(mgr, actuator, classes); err != nil {
+		return err
+	}
 	return addHeartbeat(ctx, mgr, options)
+}
+
+func addMetrics(mgr manager.Manager, actuator *lifecycle.Actuator, classes []extensionsv1alpha1.ExtensionClass) error {
+	if err := metrics.AddWorks(actuator.Releases, actuator.Sources); err != nil {
+		return err
+	}
+	return metrics.AddShoots(mgr, metrics.ShootsArgs{Type: lifecycle.Type, ExtensionClasses: classes})
 }
 
 func addHeartbeat(ctx context.Context, mgr manager.Manager, options *options) error {
