@@ -31,15 +31,6 @@ type Query struct {
 	Selectors []*parser.VectorSelector
 }
 
-// Names are the names of the metrics that the query asks for.
-func (q Query) Names() []string {
-	var names []string
-	for _, selector := range q.Selectors {
-		names = append(names, selector.Name)
-	}
-	return names
-}
-
 // Matcher returns what the selector demands of a label, or nil.
 func Matcher(selector *parser.VectorSelector, label string) *labels.Matcher {
 	for _, matcher := range selector.LabelMatchers {

@@ -14,6 +14,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/component-base/version/verflag"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -63,13 +64,21 @@ func run(ctx context.Context, options *options) error {
 	if err != nil {
 		return err
 	}
+	actuator, err := newActuator(mgr, options)
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, actuator.Releases.Close)
+	if err := nameHosts(mgr, actuator.Garden); err != nil {
+		return err
+	}
 	if err := addProbes(mgr); err != nil {
 		return err
 	}
 	if err := addWebhook(ctx, mgr, options); err != nil {
 		return err
 	}
-	if err := addControllers(ctx, mgr, options); err != nil {
+	if err := addControllers(ctx, mgr, options, actuator); err != nil {
 		return err
 	}
 	if err := mgr.Start(ctx); err != nil {
@@ -123,12 +132,7 @@ func addWebhook(ctx context.Context, mgr manager.Manager, options *options) erro
 	return nil
 }
 
-func addControllers(ctx context.Context, mgr manager.Manager, options *options) error {
-	actuator, err := newActuator(mgr, options)
-	if err != nil {
-		return err
-	}
-	context.AfterFunc(ctx, actuator.Releases.Close)
+func addControllers(ctx context.Context, mgr manager.Manager, options *options, actuator *lifecycle.Actuator) error {
 	if err := addReachability(mgr, actuator.Garden); err != nil {
 		return err
 	}
@@ -172,6 +176,15 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 		return err
 	}
 	return addHeartbeat(ctx, mgr, options)
+}
+
+func nameHosts(mgr manager.Manager, access *garden.Access) error {
+	seed, _, err := rest.DefaultServerUrlFor(mgr.GetConfig())
+	if err != nil {
+		return fmt.Errorf("the address of the seed's API server can't be used: %w", err)
+	}
+	metrics.NameHosts(seed.Host, access.Host)
+	return nil
 }
 
 func addMetrics(mgr manager.Manager, actuator *lifecycle.Actuator, classes []extensionsv1alpha1.ExtensionClass) error {
