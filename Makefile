@@ -77,10 +77,10 @@ docker-image: ## Build the container image $(IMAGE):$(VERSION).
 	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE):$(VERSION) .
 
 .PHONY: tools
-tools: tools-landscape tools-envtest tools-chart tools-lint ## Build all programs that the targets use into bin/.
+tools: tools-landscape tools-envtest tools-chart tools-monitoring tools-lint ## Build all programs that the targets use into bin/.
 
-.PHONY: tools-landscape tools-envtest tools-chart tools-lint
-tools-landscape tools-envtest tools-chart tools-lint:
+.PHONY: tools-landscape tools-envtest tools-chart tools-monitoring tools-lint
+tools-landscape tools-envtest tools-chart tools-monitoring tools-lint:
 	@hack/build-tools.sh $(patsubst tools-%,%,$@)
 
 .PHONY: vendor
@@ -130,7 +130,7 @@ bench: ## Run the benchmarks.
 	go test -run='^$$' -bench=. -benchmem ./pkg/...
 
 .PHONY: lint
-lint: lint-go lint-chart lint-scripts ## Run all linters.
+lint: lint-go lint-chart lint-alerts lint-scripts ## Run all linters.
 
 .PHONY: lint-go
 lint-go: tools-lint
@@ -144,6 +144,12 @@ lint-chart: tools-chart
 	  helm lint --quiet --strict --namespace extension-shoot-flux --values "$$values" $(CHART); \
 	  helm template shoot-flux $(CHART) --namespace extension-shoot-flux --values "$$values" >/dev/null; \
 	done
+
+# Prometheus itself says what the alerts do.
+.PHONY: lint-alerts
+lint-alerts: tools-monitoring
+	promtool check rules $(CHART)/monitoring/alerts.yaml
+	promtool test rules charts/testdata/alerts.test.yaml
 
 # Lists of programs are split into words on purpose (SC2046).
 .PHONY: lint-scripts

@@ -113,6 +113,10 @@ func TestObjects(t *testing.T) {
 		"Service extension-shoot-flux-abcde/gardener-extension-shoot-flux",
 		"Deployment extension-shoot-flux-abcde/gardener-extension-shoot-flux",
 	}
+	monitored := []string{
+		"ConfigMap garden/gardener-extension-shoot-flux-dashboard",
+		"PrometheusRule extension-shoot-flux-abcde/gardener-extension-shoot-flux",
+	}
 	highlyAvailable := "PodDisruptionBudget extension-shoot-flux-abcde/gardener-extension-shoot-flux"
 	autoscaled := "VerticalPodAutoscaler extension-shoot-flux-abcde/gardener-extension-shoot-flux"
 	gardenletKubeconfig := []string{"Role garden/gardener-extension-shoot-flux", "RoleBinding garden/gardener-extension-shoot-flux"}
@@ -120,7 +124,7 @@ func TestObjects(t *testing.T) {
 	imagePullSecret := "Secret extension-shoot-flux-abcde/gardener-extension-shoot-flux-image-pull-secret"
 	gardenAccess := "Secret extension-shoot-flux-abcde/garden-access-shoot-flux"
 	expected := map[string][]string{
-		"defaults":   slices.Concat(always, gardenletKubeconfig, []string{highlyAvailable, autoscaled}),
+		"defaults":   slices.Concat(always, gardenletKubeconfig, monitored, []string{highlyAvailable, autoscaled}),
 		"minimal":    slices.Concat(always, gardenletKubeconfig),
 		"everything": slices.Concat(always, []string{gardenAccess, releasesCA, imagePullSecret, highlyAvailable, autoscaled}),
 	}

@@ -8,7 +8,7 @@
 #
 # Usage: hack/build-tools.sh [program | group]...
 #
-# Groups: landscape (the default), envtest, chart, lint, all. A program that is current is skipped.
+# Groups: landscape (the default), envtest, chart, monitoring, lint, all. A program that is current is skipped.
 
 set -euo pipefail
 
@@ -19,6 +19,7 @@ state="$bin/.build" # logs, stamps and unfinished programs
 group_envtest="etcd kube-apiserver kubectl"
 group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager gardener-apiserver gardener-admission-controller gardener-controller-manager gardener-scheduler source-controller kustomize-controller helm"
 group_chart="helm yq"
+group_monitoring="promtool"
 group_lint="golangci-lint"
 
 # Without cgo the programs run on any distribution, and some of gardener's dependencies only link that way.
@@ -36,9 +37,9 @@ fail() {
 }
 
 # describe sets what is known about a program: the directory of its go.mod, its main package, the module that gives it its version,
-# and the variable that the linker sets to that version (some programs report nonsense otherwise, or refuse to start).
+# the variable that the linker sets to that version (some programs report nonsense otherwise, or refuse to start), and build tags.
 describe() {
-  dir="$repo/hack/tools/kubernetes" module=k8s.io/kubernetes version_variable=k8s.io/component-base/version.gitVersion
+  dir="$repo/hack/tools/kubernetes" module=k8s.io/kubernetes version_variable=k8s.io/component-base/version.gitVersion tags=
   case "$1" in
   kube-apiserver | kube-controller-manager | kube-scheduler | kubectl)
     package="$module/cmd/$1" ;;
@@ -54,12 +55,14 @@ describe() {
     dir="$repo/hack/tools/chart" module=helm.sh/helm/v4 package="$module/cmd/helm" version_variable="$module/internal/version.version" ;;
   yq)
     dir="$repo/hack/tools/chart" module=github.com/mikefarah/yq/v4 package="$module" version_variable= ;;
+  promtool) # without the service discoveries of clouds, which rules don't need and which are a fifth of it
+    dir="$repo/hack/tools/promtool" module=github.com/prometheus/prometheus package="$module/cmd/promtool" version_variable= tags=remove_all_sd ;;
   golangci-lint)
     dir="$repo/hack/tools/lint" module=github.com/golangci/golangci-lint/v2 package="$module/cmd/golangci-lint" version_variable= ;;
   *)
     fail "unknown program or group \"$1\"." \
-      "Programs: $(unique $group_landscape $group_chart $group_lint)" \
-      "Groups: landscape, envtest, chart, lint, all" ;;
+      "Programs: $(unique $group_landscape $group_chart $group_monitoring $group_lint)" \
+      "Groups: landscape, envtest, chart, monitoring, lint, all" ;;
   esac
 }
 
@@ -72,10 +75,11 @@ expand() {
   local name
   for name in "$@"; do
     case "$name" in
-    all) echo $group_landscape $group_chart $group_lint ;;
+    all) echo $group_landscape $group_chart $group_monitoring $group_lint ;;
     landscape) echo $group_landscape ;;
     envtest) echo $group_envtest ;;
     chart) echo $group_chart ;;
+    monitoring) echo $group_monitoring ;;
     lint) echo $group_lint ;;
     *) echo "$name" ;;
     esac
@@ -84,7 +88,7 @@ expand() {
 
 # fingerprint says what the program was built from: if it is unchanged, so is the program.
 fingerprint() {
-  { echo "$go_version $package $linker_flags"; cat "$dir/go.mod" "$dir/go.sum"; } | cksum
+  { echo "$go_version $package $linker_flags${tags:+ $tags}"; cat "$dir/go.mod" "$dir/go.sum"; } | cksum
 }
 
 # show prints one line of progress: in place on a terminal.
@@ -154,13 +158,13 @@ build() {
   fi
 
   # The list of packages that the build cache lacks; loading them also downloads what is missing.
-  (cd "$dir" && exec go list -deps -trimpath -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$package") >"$state/$name.stale" 2>"$log" &
+  (cd "$dir" && exec go list -deps -trimpath -tags="$tags" -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$package") >"$state/$name.stale" 2>"$log" &
   build_pid=$!
   follow 0
   stale="$(grep -c . "$state/$name.stale" || true)"
   rm "$state/$name.stale"
 
-  (cd "$dir" && exec go build -v -trimpath -ldflags="$linker_flags" -o "$state/$name.unfinished" "$package") >"$log" 2>&1 &
+  (cd "$dir" && exec go build -v -trimpath -tags="$tags" -ldflags="$linker_flags" -o "$state/$name.unfinished" "$package") >"$log" 2>&1 &
   build_pid=$!
   follow $((stale > 0 ? stale : 1))
 

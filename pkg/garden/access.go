@@ -53,6 +53,8 @@ type Connection struct {
 	Client client.Client
 	// Config has no timeout, because watches last.
 	Config *rest.Config
+
+	host string
 }
 
 // Client returns a client of the garden that doesn't cache, valid for the current credentials: callers ask for it each
@@ -86,8 +88,23 @@ func (a *Access) Connection(ctx context.Context) (*Connection, error) {
 	return connection, nil
 }
 
+// Host returns host and port of the garden's API server, as they are in the address of requests. It is empty as long as nobody has
+// asked for the garden.
+func (a *Access) Host() string {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if a.connection == nil {
+		return ""
+	}
+	return a.connection.host
+}
+
 func (a *Access) connect(kubeconfig []byte) (*Connection, error) {
 	config, err := kubernetes.RESTConfigFromKubeconfig(kubeconfig, a.fields...)
+	if err != nil {
+		return nil, err
+	}
+	address, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +117,7 @@ func (a *Access) connect(kubeconfig []byte) (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Connection{Client: &explainingClient{Client: direct, explain: a.explain}, Config: config}, nil
+	return &Connection{Client: &explainingClient{Client: direct, explain: a.explain}, Config: config, host: address.Host}, nil
 }
 
 // scheme has the kinds that are read and written in the garden.

@@ -50,8 +50,10 @@ func TestClientFollowsTheFile(t *testing.T) {
 	directory := t.TempDir()
 	g.Expect(os.WriteFile(filepath.Join(directory, "token"), []byte("one"), 0o600)).To(Succeed())
 	access := garden.KubeconfigFile(writeKubeconfig(t, directory, "https://one.example.org"))
+	g.Expect(access.Host()).To(BeEmpty())
 	first, err := access.Client(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(access.Host()).To(Equal("one.example.org"))
 	again, err := access.Client(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(again).To(BeIdenticalTo(first), "a client is built once")
@@ -61,6 +63,7 @@ func TestClientFollowsTheFile(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(connection.Client).NotTo(BeIdenticalTo(first))
 	g.Expect(connection.Config.Host).To(Equal("https://two.example.org"))
+	g.Expect(access.Host()).To(Equal("two.example.org"))
 }
 
 func TestMissingFile(t *testing.T) {

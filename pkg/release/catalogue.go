@@ -89,8 +89,8 @@ type Catalogue struct {
 	flights  flights
 	memory   *memory
 
-	// lookUps counts them.
-	lookUps atomic.Int64
+	// These only ever grow, which a difference between two of them would not.
+	answeredLookUps, failedLookUps, failedDownloads atomic.Int64
 }
 
 // NewCatalogue returns a catalogue. It fails if the options are wrong; it uses no network. Close it when it is no
@@ -268,10 +268,23 @@ func (c *Catalogue) load(version string) (*Release, error) {
 			return release, nil
 		}
 		causes = append(causes, err)
+		c.countFailure(source, err)
 	}
 	err := c.failure(version, causes)
 	c.memory.keepFailure(version, err, c.after(c.options.FailureInterval))
 	return nil, err
+}
+
+// countFailure leaves out what needs no network, and failures of this machine.
+func (c *Catalogue) countFailure(source source, err error) {
+	if source == c.archive || source == c.directory {
+		return
+	}
+	var isLocal *localError
+	var isNotFound *notFoundError
+	if !errors.As(err, &isLocal) && !errors.As(err, &isNotFound) {
+		c.failedDownloads.Add(1)
+	}
 }
 
 func (c *Catalogue) after(interval time.Duration) time.Time {

@@ -165,6 +165,7 @@ func TestFailuresAreKeptForAWhile(t *testing.T) {
 		g.Expect(err).To(MatchError(ErrServerUnreachable))
 	}
 	g.Expect(server.seen()).To(HaveLen(4), "there are three retries, once")
+	g.Expect(catalogue.Stats()).To(Equal(Stats{FailedDownloads: 1}))
 
 	server.publish(testVersion, releaseTarball(t))
 	clock.advance(59 * time.Second)
@@ -191,9 +192,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	keep("v9.0.1", 100)
 	second := keep("v9.0.2", 10)
-	g.Expect(catalogue.Stats()).To(Equal(Stats{Renders: 1, Downloads: 2, KeptBytes: size + 110}))
+	g.Expect(catalogue.Stats()).To(Equal(Stats{Renders: 1, Downloads: 2, Kept: 3, KeptBytes: size + 110}))
 	third := keep("v9.0.3", 1)
-	g.Expect(catalogue.Stats()).To(Equal(Stats{Renders: 1, Downloads: 3, KeptBytes: size + 11}))
+	g.Expect(catalogue.Stats()).To(Equal(Stats{Renders: 1, Downloads: 3, Kept: 3, KeptBytes: size + 11}))
 
 	for _, kept := range []*Release{embedded, second, third} {
 		again, err := catalogue.Get(t.Context(), kept.Version)

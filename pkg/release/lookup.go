@@ -85,11 +85,12 @@ func (c *Catalogue) refresh(l *lookUp) lookedUp {
 		return known
 	}
 	c.flights.report(l.what, l.where, c.now())
-	c.lookUps.Add(1)
 	tags, err := l.ask(c.background)
 	if known.err = err; err != nil {
+		c.failedLookUps.Add(1)
 		known.expires = c.after(c.options.FailureInterval)
 	} else {
+		c.answeredLookUps.Add(1)
 		known.versions, known.found = parseTags(tags), c.now()
 		known.expires = c.after(c.options.LatestInterval)
 	}

@@ -100,6 +100,7 @@ func TestLatestFallsBackToTheEmbeddedRelease(t *testing.T) {
 			_, err = catalogue.Choose(t.Context(), request)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(server.seen()).To(HaveLen(seen), "the failure is kept for a while")
+			g.Expect(catalogue.Stats()).To(And(HaveField("LookUps", int64(1)), HaveField("FailedLookUps", int64(1))))
 		})
 	}
 }

@@ -77,8 +77,9 @@ func (m *memory) keepFailure(version string, err error, expires time.Time) {
 	m.failures.Add(version, remembered{err, expires})
 }
 
-func (m *memory) count() (taken, bytes int64) {
+// count returns what the memory knows of the Stats.
+func (m *memory) count() Stats {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	return m.taken, m.bytes
+	return Stats{Downloads: m.taken, Kept: int64(len(m.embedded) + m.others.Len()), KeptBytes: m.bytes}
 }

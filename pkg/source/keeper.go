@@ -19,6 +19,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -50,7 +51,8 @@ const (
 
 // Keeper makes and completes the credentials of projects.
 type Keeper struct {
-	scanner *scanner
+	scanner  *scanner
+	keyPairs atomic.Int64
 }
 
 // NewKeeper gives a Keeper that reaches Git servers with dial, or directly if dial is nil.
@@ -109,6 +111,9 @@ func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace str
 			return nil, err
 		}
 		if lost == nil {
+			if credentials.Created {
+				k.keyPairs.Add(1)
+			}
 			return credentials, nil
 		}
 	}

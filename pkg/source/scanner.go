@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -43,6 +44,8 @@ type scanner struct {
 	dial  Dial
 	clock clock.PassiveClock
 
+	answeredScans, failedScans atomic.Int64
+
 	mu       sync.Mutex
 	failures map[string]failure
 }
@@ -60,11 +63,13 @@ func (s *scanner) scan(ctx context.Context, hostPort string) (knownhosts.Line, e
 	}
 	key, err := s.handshake(ctx, hostPort)
 	if err != nil {
+		s.failedScans.Add(1)
 		if ctx.Err() == nil {
 			s.remember(hostPort, err)
 		}
 		return knownhosts.Line{}, err
 	}
+	s.answeredScans.Add(1)
 	return knownhosts.NewLine(hostPort, key)
 }
 

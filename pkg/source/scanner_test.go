@@ -119,6 +119,7 @@ func TestScanAsksADeadServerOncePerMinute(t *testing.T) {
 	_, err := scanner.scan(t.Context(), "192.0.2.1:22")
 	g.Expect(err).To(HaveOccurred())
 	g.Expect(dials).To(Equal(2), "another server is asked")
+	g.Expect((&Keeper{scanner: scanner}).Stats()).To(Equal(Stats{HostKeyScans: 2, FailedHostKeyScans: 2}))
 
 	alive = true
 	now.SetTime(now.Now().Add(failureLifetime))

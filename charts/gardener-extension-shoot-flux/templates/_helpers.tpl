@@ -43,6 +43,15 @@ prometheus.io/port: "{{ tpl .Values.metricsPort . }}"
 {{- end -}}
 
 {{- /*
+Whether a Prometheus of a seed scrapes the extension. Where the extension runs for a self-hosted shoot only, there is none.
+*/ -}}
+{{- define "isMonitored" -}}
+{{- if and .Values.metrics.enableScraping (not .Values.gardener.selfHostedShootCluster) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{- /*
 The Secret with the kubeconfig of the garden that gardenlet makes for all extensions of the installation. It is empty where the
 ControllerDeployment has no injectGardenKubeconfig: true: then the extension uses the kubeconfig of gardenlet itself.
 */ -}}

@@ -14,6 +14,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/component-base/version/verflag"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +33,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/status"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -62,13 +64,21 @@ func run(ctx context.Context, options *options) error {
 	if err != nil {
 		return err
 	}
+	actuator, err := newActuator(mgr, options)
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, actuator.Releases.Close)
+	if err := nameHosts(mgr, actuator.Garden); err != nil {
+		return err
+	}
 	if err := addProbes(mgr); err != nil {
 		return err
 	}
 	if err := addWebhook(ctx, mgr, options); err != nil {
 		return err
 	}
-	if err := addControllers(ctx, mgr, options); err != nil {
+	if err := addControllers(ctx, mgr, options, actuator); err != nil {
 		return err
 	}
 	if err := mgr.Start(ctx); err != nil {
@@ -122,12 +132,7 @@ func addWebhook(ctx context.Context, mgr manager.Manager, options *options) erro
 	return nil
 }
 
-func addControllers(ctx context.Context, mgr manager.Manager, options *options) error {
-	actuator, err := newActuator(mgr, options)
-	if err != nil {
-		return err
-	}
-	context.AfterFunc(ctx, actuator.Releases.Close)
+func addControllers(ctx context.Context, mgr manager.Manager, options *options, actuator *lifecycle.Actuator) error {
 	if err := addReachability(mgr, actuator.Garden); err != nil {
 		return err
 	}
@@ -148,7 +153,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	if options.reconcileOnConfigurationChange {
 		args.Configurations = actuator.Garden
 	}
-	if err := lifecycle.AddToManager(ctx, mgr, teller.Actuator(actuator), args); err != nil {
+	if err := lifecycle.AddToManager(ctx, mgr, metrics.Actuator(teller.Actuator(actuator)), args); err != nil {
 		return fmt.Errorf("failed to add the lifecycle controller: %w", err)
 	}
 	if err := healthcheck.AddToManager(mgr, healthcheck.AddArgs{
@@ -166,7 +171,26 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options) 
 	}); err != nil {
 		return fmt.Errorf("failed to add the controller of condition FluxReady: %w", err)
 	}
+	if err := addMetrics(mgr, actuator, classes); err != nil {
+		return err
+	}
 	return addHeartbeat(ctx, mgr, options)
+}
+
+func nameHosts(mgr manager.Manager, access *garden.Access) error {
+	seed, _, err := rest.DefaultServerUrlFor(mgr.GetConfig())
+	if err != nil {
+		return fmt.Errorf("the address of the seed's API server can't be used: %w", err)
+	}
+	metrics.NameHosts(seed.Host, access.Host)
+	return nil
+}
+
+func addMetrics(mgr manager.Manager, actuator *lifecycle.Actuator, classes []extensionsv1alpha1.ExtensionClass) error {
+	if err := metrics.AddWorks(actuator.Releases, actuator.Sources); err != nil {
+		return err
+	}
+	return metrics.AddShoots(mgr, metrics.ShootsArgs{Type: lifecycle.Type, ExtensionClasses: classes})
 }
 
 func addHeartbeat(ctx context.Context, mgr manager.Manager, options *options) error {

@@ -9,6 +9,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
@@ -84,7 +86,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	credentials, err := a.Sources.Ensure(ctx, gardenClient, shoot.Namespace, configuration.Repository)
+	credentials, err := a.ensureSource(ctx, gardenClient, shoot.Namespace, configuration)
 	if err != nil {
 		return err
 	}
@@ -108,8 +110,15 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	return a.handOver(ctx, ex.Namespace, configuration)
 }
 
+// ensureSource keeps the credentials of a project for its repository.
+func (a *Actuator) ensureSource(ctx context.Context, gardenClient client.Client, project string, configuration *wanted) (_ *source.Credentials, err error) {
+	defer metrics.ObservePhase(metrics.PhaseSource, time.Now(), &err)
+	return a.Sources.Ensure(ctx, gardenClient, project, configuration.Repository)
+}
+
 // configure makes Flux follow the project's repository.
-func (a *Actuator) configure(ctx context.Context, namespace string, flux *chosen, configuration *wanted, credentials *source.Credentials) error {
+func (a *Actuator) configure(ctx context.Context, namespace string, flux *chosen, configuration *wanted, credentials *source.Credentials) (err error) {
+	defer metrics.ObservePhase(metrics.PhaseConfigure, time.Now(), &err)
 	objects, err := flux.Configuration(configuration.Repository, credentials)
 	if err != nil {
 		return err

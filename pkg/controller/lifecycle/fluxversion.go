@@ -6,16 +6,19 @@ package lifecycle
 
 import (
 	"context"
+	"time"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 )
 
 // chooseFlux decides which release the shoot gets, and fetches it.
-func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot, configuration *wanted, has *present) (*chosen, error) {
+func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot, configuration *wanted, has *present) (_ *chosen, err error) {
+	defer metrics.ObservePhase(metrics.PhaseRelease, time.Now(), &err)
 	if belongsToUsers(configuration, has) {
 		return a.usersFlux(ctx, ex.Namespace, configuration, has)
 	}

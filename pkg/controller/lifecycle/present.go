@@ -6,10 +6,12 @@ package lifecycle
 
 import (
 	"context"
+	"time"
 
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
@@ -28,7 +30,8 @@ type present struct {
 
 // findPresent asks the seed what the shoot has. It asks the shoot only if the seed doesn't know: when the shoot is new, has come
 // from another seed, got Flux from somebody else, or has it for its users to upgrade.
-func (a *Actuator) findPresent(ctx context.Context, namespace string) (*present, error) {
+func (a *Actuator) findPresent(ctx context.Context, namespace string) (_ *present, err error) {
+	defer metrics.ObservePhase(metrics.PhaseInventory, time.Now(), &err)
 	installation, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Installation)
 	if err != nil {
 		return nil, err

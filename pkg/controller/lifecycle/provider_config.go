@@ -7,6 +7,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -17,6 +18,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
@@ -28,7 +30,8 @@ type wanted struct {
 }
 
 // readWanted returns what is wanted for a shoot.
-func readWanted(ctx context.Context, garden client.Reader, shoot *gardencorev1beta1.Shoot, ex *extensionsv1alpha1.Extension) (*wanted, error) {
+func readWanted(ctx context.Context, garden client.Reader, shoot *gardencorev1beta1.Shoot, ex *extensionsv1alpha1.Extension) (_ *wanted, err error) {
+	defer metrics.ObservePhase(metrics.PhaseProject, time.Now(), &err)
 	configuration, err := readConfiguration(ctx, garden, shoot.Namespace)
 	if err != nil {
 		return nil, err

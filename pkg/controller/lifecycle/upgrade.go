@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -17,6 +18,7 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
@@ -24,7 +26,8 @@ import (
 
 // install gives the shoot a release. If it is another one than the shoot has, the shoot is prepared first. If that takes
 // more than one step, the error says what is under way, and makes the controller come back soon.
-func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot, namespace string, configuration *wanted, has *present, flux *chosen) error {
+func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot, namespace string, configuration *wanted, has *present, flux *chosen) (err error) {
+	defer metrics.ObservePhase(metrics.PhaseInstall, time.Now(), &err)
 	labels := map[string]string{
 		managedresource.FluxVersionLabel:   flux.version,
 		managedresource.MigratingLabel:     strconv.FormatBool(false),

@@ -77,8 +77,10 @@ func TestFirstAndSecondTime(t *testing.T) {
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 
-	first, err := source.NewKeeper(nil).Ensure(t.Context(), extension, namespace, private(server.URL()))
+	keeper := source.NewKeeper(nil)
+	first, err := keeper.Ensure(t.Context(), extension, namespace, private(server.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(keeper.Stats()).To(Equal(source.Stats{KeyPairs: 1, HostKeyScans: 1}))
 	g.Expect(requests.take()).To(Equal([]string{"GET", "PATCH"}), "no POST: it can't be allowed for one name only")
 	g.Expect(server.Connections()).To(Equal(1))
 	g.Expect(first.Created).To(BeTrue())
@@ -97,8 +99,10 @@ func TestFirstAndSecondTime(t *testing.T) {
 	g.Expect(ssh.MarshalAuthorizedKey(signer.PublicKey())).To(Equal(first.IdentityPub))
 
 	// A restarted extension: nothing but one GET, and the host is not asked again.
-	second, err := source.NewKeeper(nil).Ensure(t.Context(), extension, namespace, private(server.URL()))
+	restarted := source.NewKeeper(nil)
+	second, err := restarted.Ensure(t.Context(), extension, namespace, private(server.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(restarted.Stats()).To(Equal(source.Stats{}))
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 	g.Expect(server.Connections()).To(Equal(1))
 	g.Expect(second.Created).To(BeFalse())

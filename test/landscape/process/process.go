@@ -150,6 +150,17 @@ func (p *Process) PID() int {
 // Name is the name of the program.
 func (p *Process) Name() string { return p.program.Name }
 
+// Flag is the value of a flag of the program, of the last one if there are several, or empty.
+func (p *Process) Flag(name string) string {
+	value := ""
+	for _, arg := range p.program.Args {
+		if flag, v, ok := strings.Cut(arg, "="); ok && flag == "--"+name {
+			value = v
+		}
+	}
+	return value
+}
+
 // LogFile is where the output of the program goes.
 func (p *Process) LogFile() string { return p.program.LogFile() }
 
