@@ -125,9 +125,15 @@ test-integration: tools-landscape ## Run the integration tests on real programs 
 test-e2e: tools-landscape build ## Run the end-to-end tests on the local landscape.
 	hack/test.sh e2e
 
+.PHONY: test-kills
+test-kills: tools-landscape build ## Kill the extension KILLS=300 times, while shoots come, change and go, and see that everything converges.
+	hack/test.sh e2e -timeout=3h -v -run='^TestExtensionIsKilledOften$$' -kills=$(or $(KILLS),300)
+
 .PHONY: bench
-bench: ## Run the benchmarks.
+bench: tools-landscape build ## Run the benchmarks, those of the landscape too. PAIRS=5 is how often the time to sync is measured.
 	go test -run='^$$' -bench=. -benchmem ./pkg/...
+	hack/test.sh e2e -run='^$$' -bench=TimeToSync -benchtime=$(or $(PAIRS),5)x
+	hack/test.sh e2e -run='^$$' -bench=Requests -benchtime=1x
 
 .PHONY: lint
 lint: lint-go lint-chart lint-alerts lint-scripts ## Run all linters.

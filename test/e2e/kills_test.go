@@ -64,7 +64,7 @@ func kill(t *testing.T, n int) {
 	g.Expect(err).NotTo(HaveOccurred())
 	during := map[string]int{}
 	for range n {
-		time.Sleep(rand.N(4 * time.Second)) // #nosec G404 -- a random moment
+		pause(t, rand.N(4*time.Second)) // #nosec G404 -- a random moment
 		for _, doing := range operations(t, g) {
 			during[doing]++
 		}

@@ -40,26 +40,26 @@ func BenchmarkRequests(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		s := p.newQuietShoot(fmt.Sprintf("r%d", i))
 		s.restartResourceManager()
-		time.Sleep(settling)
+		pause(b, settling)
 
 		first := s.counting(b, "first reconciliation", func() {
 			s.timeToContent(s.createExtension)
 			s.expectReconciled(time.Time{})
 		})
-		time.Sleep(idle / 3) // until the health checks have told everything
+		pause(b, idle / 3) // until the health checks have told everything
 		repeated := s.counting(b, "repeated reconciliation", func() {
 			begin := time.Now().Truncate(time.Second)
 			patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile","gardener.cloud/timestamp":%q}}}`, begin.Add(time.Second).Format(time.RFC3339Nano)))
-			time.Sleep(time.Second)
+			pause(b, time.Second)
 			s.Expect(s.landscape.SeedClient.Patch(b.Context(), s.extension(s), patch)).To(Succeed())
 			s.expectReconciled(begin)
 		})
-		quiet := s.counting(b, "idle", func() { time.Sleep(idle) })
+		quiet := s.counting(b, "idle", func() { pause(b, idle) })
 		before := s.versions(managedresource.Installation)
 		resync := s.counting(b, "resync", func() {
 			s.resync(managedresource.Installation)
 			s.resync(managedresource.Configuration)
-			time.Sleep(4 * settling)
+			pause(b, 4 * settling)
 		})
 		p.Expect(s.versions(managedresource.Installation)).To(Equal(before))
 
@@ -106,12 +106,12 @@ func (s *shootOwner) counting(b *testing.B, what string, action func()) requests
 	shoot, err := s.landscape.ShootCluster(s.technicalID)
 	s.Expect(err).NotTo(HaveOccurred())
 	places := []struct {
-		name, namespace string
 		*cluster.Cluster
+		name, namespace string
 	}{
-		{"garden", s.shoot.Namespace, s.landscape.Garden.Cluster},
-		{"seed", s.technicalID, s.landscape.Seed.Cluster},
-		{"shoot", "", shoot},
+		{s.landscape.Garden.Cluster, "garden", s.shoot.Namespace},
+		{s.landscape.Seed.Cluster, "seed", s.technicalID},
+		{shoot, "shoot", ""},
 	}
 	begin := make([]int, len(places))
 	for i, place := range places {

@@ -86,6 +86,14 @@ func BenchmarkTimeToSync(b *testing.B) {
 	b.ReportMetric(median(ratios), "ratio")
 }
 
+// pause lets time pass, in which something may happen or not.
+func pause(t testing.TB, duration time.Duration) {
+	select {
+	case <-time.After(duration):
+	case <-t.Context().Done():
+	}
+}
+
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
@@ -101,7 +109,7 @@ func (p *projectAdmin) newQuietShoot(name string) *shootOwner {
 
 // timeToContent returns the seconds from the begin of an action to the repository's content in the shoot.
 func (s *shootOwner) timeToContent(action func()) float64 {
-	time.Sleep(settling)
+	pause(s.t, settling)
 	begin := time.Now()
 	action()
 	s.Eventually(func() error {
