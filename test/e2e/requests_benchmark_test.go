@@ -46,7 +46,7 @@ func BenchmarkRequests(b *testing.B) {
 			s.timeToContent(s.createExtension)
 			s.expectReconciled(time.Time{})
 		})
-		pause(b, idle / 3) // until the health checks have told everything
+		pause(b, idle/3) // until the health checks have told everything
 		repeated := s.counting(b, "repeated reconciliation", func() {
 			begin := time.Now().Truncate(time.Second)
 			patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile","gardener.cloud/timestamp":%q}}}`, begin.Add(time.Second).Format(time.RFC3339Nano)))
@@ -59,7 +59,7 @@ func BenchmarkRequests(b *testing.B) {
 		resync := s.counting(b, "resync", func() {
 			s.resync(managedresource.Installation)
 			s.resync(managedresource.Configuration)
-			pause(b, 4 * settling)
+			pause(b, 4*settling)
 		})
 		p.Expect(s.versions(managedresource.Installation)).To(Equal(before))
 
