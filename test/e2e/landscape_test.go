@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,6 +53,8 @@ const (
 var (
 	// shared is the landscape of all tests. Each test has projects of its own.
 	shared *landscape.Landscape
+	// otherSeed is a second seed of the landscape for those tests that need one.
+	otherSeed = sync.OnceValues(func() (*landscape.Seed, error) { return shared.AddSeed(context.Background(), "other") })
 	// mirror serves past releases of Flux, as an operator's mirror does.
 	mirror *httptest.Server
 )
@@ -214,7 +217,7 @@ func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string) *shootOwner
 	shoot.Namespace, shoot.Name, shoot.Spec.SeedName = p.namespace, name, &seed.SeedName
 	p.Expect(p.landscape.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
 
-	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
+	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, seed: seed, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
 	p.t.Cleanup(func() { s.delete(context.WithoutCancel(p.t.Context())) })
 	return s
 }
@@ -224,6 +227,7 @@ type shootOwner struct {
 	Gomega
 	t           *testing.T
 	landscape   *landscape.Landscape
+	seed        *landscape.Seed
 	shoot       *gardencorev1beta1.Shoot
 	technicalID string
 	cached      client.Client
