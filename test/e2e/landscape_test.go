@@ -19,6 +19,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -325,9 +326,24 @@ func (s *shootOwner) expectSourceError(words string) {
 
 // delete confirms and orders the deletion of the Shoot, and waits until it is gone.
 func (s *shootOwner) delete(ctx context.Context) {
+	if confirmAndDelete(ctx, s.Gomega, s.landscape.GardenClient, s.shoot) {
+		s.expectGone(ctx)
+	}
+}
+
+// confirmAndDelete orders the deletion of what Gardener deletes only if that is confirmed. It tells whether there is something to delete.
+func confirmAndDelete(ctx context.Context, g Gomega, garden client.Client, object client.Object) bool {
 	confirmation := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"confirmation.gardener.cloud/deletion":"true"}}}`))
-	s.Expect(s.landscape.GardenClient.Patch(ctx, s.shoot, confirmation)).To(Succeed())
-	s.Expect(s.landscape.GardenClient.Delete(ctx, s.shoot)).To(Succeed())
+	err := garden.Patch(ctx, object, confirmation)
+	if apierrors.IsNotFound(err) {
+		return false
+	}
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(garden.Delete(ctx, object)).To(Succeed())
+	return true
+}
+
+func (s *shootOwner) expectGone(ctx context.Context) {
 	s.Eventually(func() error {
 		return s.landscape.GardenClient.Get(ctx, client.ObjectKeyFromObject(s.shoot), s.shoot)
 	}, patience, interval).Should(MatchError(ContainSubstring("not found")), func() string {

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
@@ -47,16 +48,33 @@ func (s *shootOwner) migrate(to *landscape.Seed) {
 	s.seed = to
 }
 
-// objects returns all objects in the shoot but those that only tell that somebody is alive, without their status, and without what tells who
-// wrote them last.
+// objects returns all objects in the shoot, without their status, and without what tells who wrote them last.
 func (s *shootOwner) objects() map[string]map[string]any {
 	c, err := s.landscape.ShootCluster(s.technicalID)
 	s.Expect(err).NotTo(HaveOccurred())
-	discovered, err := discovery.NewDiscoveryClientForConfig(c.AdminConfig)
-	s.Expect(err).NotTo(HaveOccurred())
-	lists, err := discovered.ServerPreferredResources()
-	s.Expect(err).NotTo(HaveOccurred())
 	objects := map[string]map[string]any{}
+	for _, object := range everything(s.t, s, c.AdminConfig) {
+		delete(object.Object, "status")
+		for _, field := range []string{"resourceVersion", "managedFields"} {
+			unstructured.RemoveNestedField(object.Object, "metadata", field)
+		}
+		// gardener-resource-manager notes for which seed it works. A Deployment's generation counts changes of annotations too.
+		unstructured.RemoveNestedField(object.Object, "metadata", "generation")
+		unstructured.RemoveNestedField(object.Object, "metadata", "annotations", resourcesv1alpha1.OriginAnnotation)
+		objects[object.GetKind()+" "+client.ObjectKeyFromObject(&object).String()] = object.Object
+	}
+	return objects
+}
+
+// everything returns all objects in a cluster but those that only tell that somebody is alive or what happened.
+func everything(t *testing.T, g Gomega, config *rest.Config) []unstructured.Unstructured {
+	discovered, err := discovery.NewDiscoveryClientForConfig(config)
+	g.Expect(err).NotTo(HaveOccurred())
+	lists, err := discovered.ServerPreferredResources()
+	g.Expect(err).NotTo(HaveOccurred())
+	reader, err := client.New(config, client.Options{})
+	g.Expect(err).NotTo(HaveOccurred())
+	var objects []unstructured.Unstructured
 	for _, list := range lists {
 		for _, resource := range list.APIResources {
 			if !slices.Contains(resource.Verbs, "list") || resource.Kind == "Event" || resource.Kind == "Lease" {
@@ -64,17 +82,8 @@ func (s *shootOwner) objects() map[string]map[string]any {
 			}
 			items := &unstructured.UnstructuredList{}
 			items.SetGroupVersionKind(schema.FromAPIVersionAndKind(list.GroupVersion, resource.Kind+"List"))
-			s.Expect(s.cluster().List(s.t.Context(), items)).To(Succeed())
-			for _, item := range items.Items {
-				delete(item.Object, "status")
-				for _, field := range []string{"resourceVersion", "managedFields"} {
-					unstructured.RemoveNestedField(item.Object, "metadata", field)
-				}
-				// gardener-resource-manager notes for which seed it works. A Deployment's generation counts changes of annotations too.
-				unstructured.RemoveNestedField(item.Object, "metadata", "generation")
-				unstructured.RemoveNestedField(item.Object, "metadata", "annotations", resourcesv1alpha1.OriginAnnotation)
-				objects[resource.Kind+" "+client.ObjectKeyFromObject(&item).String()] = item.Object
-			}
+			g.Expect(reader.List(t.Context(), items)).To(Succeed())
+			objects = append(objects, items.Items...)
 		}
 	}
 	return objects
