@@ -258,7 +258,7 @@ func explain(err error, action, verbs string) error {
 	if err == nil {
 		return nil
 	}
-	if apierrors.IsForbidden(err) {
+	if apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return fmt.Errorf("the extension may not %s it: allow it to %s secrets named %s in the garden: %w", action, verbs, SecretName, err)
 	}
 	return fmt.Errorf("could not %s it: %w", action, err)

@@ -174,7 +174,7 @@ func TestMistakes(t *testing.T) {
 func TestTwoSeeds(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "seeds")
-	other, err := shared.AddSeed(t.Context(), "other")
+	other, err := otherSeed()
 	p.Expect(err).NotTo(HaveOccurred())
 	repository := p.newRepository(false)
 	p.configure(p.private(repository))
@@ -285,7 +285,7 @@ func TestResync(t *testing.T) {
 // leaves alone, or the resource version for kinds that have no generation.
 func (s *shootOwner) versions(name string) map[string]string {
 	managedResource := &resourcesv1alpha1.ManagedResource{}
-	s.Expect(s.landscape.SeedClient.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: name}, managedResource)).To(Succeed())
+	s.Expect(s.seed.Client.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: name}, managedResource)).To(Succeed())
 	versions := map[string]string{}
 	for _, reference := range managedResource.Status.Resources {
 		object := &metav1.PartialObjectMetadata{}
@@ -323,5 +323,5 @@ func (s *shootOwner) updatesOfResourceManager() int {
 func (s *shootOwner) resync(name string) {
 	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: s.technicalID, Name: name}}
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
-	s.Expect(s.landscape.SeedClient.Patch(s.t.Context(), managedResource, patch)).To(Succeed())
+	s.Expect(s.seed.Client.Patch(s.t.Context(), managedResource, patch)).To(Succeed())
 }

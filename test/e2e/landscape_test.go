@@ -12,12 +12,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,6 +54,8 @@ const (
 var (
 	// shared is the landscape of all tests. Each test has projects of its own.
 	shared *landscape.Landscape
+	// otherSeed is a second seed of the landscape for those tests that need one.
+	otherSeed = sync.OnceValues(func() (*landscape.Seed, error) { return shared.AddSeed(context.Background(), "other") })
 	// mirror serves past releases of Flux, as an operator's mirror does.
 	mirror *httptest.Server
 )
@@ -218,7 +222,7 @@ func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string, changes ...
 	}
 	p.Expect(p.landscape.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
 
-	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
+	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, seed: seed, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
 	p.t.Cleanup(func() { s.delete(context.WithoutCancel(p.t.Context())) })
 	return s
 }
@@ -228,6 +232,7 @@ type shootOwner struct {
 	Gomega
 	t           testing.TB
 	landscape   *landscape.Landscape
+	seed        *landscape.Seed
 	shoot       *gardencorev1beta1.Shoot
 	technicalID string
 	cached      client.Client
@@ -325,9 +330,24 @@ func (s *shootOwner) expectSourceError(words string) {
 
 // delete confirms and orders the deletion of the Shoot, and waits until it is gone. It may be gone already.
 func (s *shootOwner) delete(ctx context.Context) {
+	if confirmAndDelete(ctx, s.Gomega, s.landscape.GardenClient, s.shoot) {
+		s.expectGone(ctx)
+	}
+}
+
+// confirmAndDelete orders the deletion of what Gardener deletes only if that is confirmed. It tells whether there is something to delete.
+func confirmAndDelete(ctx context.Context, g Gomega, garden client.Client, object client.Object) bool {
 	confirmation := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"confirmation.gardener.cloud/deletion":"true"}}}`))
-	s.Expect(client.IgnoreNotFound(s.landscape.GardenClient.Patch(ctx, s.shoot, confirmation))).To(Succeed())
-	s.Expect(client.IgnoreNotFound(s.landscape.GardenClient.Delete(ctx, s.shoot))).To(Succeed())
+	err := garden.Patch(ctx, object, confirmation)
+	if apierrors.IsNotFound(err) {
+		return false
+	}
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(garden.Delete(ctx, object)).To(Succeed())
+	return true
+}
+
+func (s *shootOwner) expectGone(ctx context.Context) {
 	s.Eventually(func() error {
 		return s.landscape.GardenClient.Get(ctx, client.ObjectKeyFromObject(s.shoot), s.shoot)
 	}, patience, interval).Should(MatchError(ContainSubstring("not found")), func() string {

@@ -84,7 +84,7 @@ func (s *shootOwner) switchOff() {
 	s.Expect(s.landscape.GardenClient.Patch(s.t.Context(), s.shoot, patch)).To(Succeed())
 	s.Eventually(func(g Gomega) {
 		managedResources := &resourcesv1alpha1.ManagedResourceList{}
-		g.Expect(s.landscape.SeedClient.List(s.t.Context(), managedResources, client.InNamespace(s.technicalID))).To(Succeed())
+		g.Expect(s.seed.Client.List(s.t.Context(), managedResources, client.InNamespace(s.technicalID))).To(Succeed())
 		for _, managedResource := range managedResources.Items {
 			g.Expect(managedResource.Name).NotTo(Or(Equal(managedresource.Installation), Equal(managedresource.Configuration)))
 		}

@@ -29,7 +29,7 @@ func (s *shootOwner) expectTold(ready gardencorev1beta1.ConditionStatus, event, 
 	var line status.Line
 	s.Eventually(func(g Gomega) {
 		ex := &extensionsv1alpha1.Extension{}
-		g.Expect(s.landscape.SeedClient.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: "shoot-flux"}, ex)).To(Succeed())
+		g.Expect(s.seed.Client.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: "shoot-flux"}, ex)).To(Succeed())
 		condition := v1beta1helper.GetCondition(ex.Status.Conditions, fluxv1alpha1.FluxReady)
 		g.Expect(condition).NotTo(BeNil())
 		g.Expect(condition.Status).To(Equal(ready), condition.Message)

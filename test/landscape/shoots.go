@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"sync"
 
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
 // shoots are the clusters of the landscape's Shoots: what infrastructure, etcd, kube-apiserver and nodes are elsewhere.
@@ -30,19 +32,35 @@ type shoot struct {
 	mutex   sync.Mutex
 	cluster *cluster.Cluster
 	flux    *flux.Controllers
+	// refused is what the infrastructure says if it makes and destroys no nodes.
+	refused error
 }
 
 func (s *shoots) of(object *gardencorev1beta1.Shoot) *shoot {
+	return s.named(object.Status.TechnicalID)
+}
+
+func (s *shoots) named(name string) *shoot {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	if s.byName == nil {
 		s.byName = map[string]*shoot{}
 	}
-	name := object.Status.TechnicalID
 	if s.byName[name] == nil {
 		s.byName[name] = &shoot{}
 	}
 	return s.byName[name]
+}
+
+// FluxController returns the process of a controller of Flux in the Shoot with the given namespace in the seed, if it runs.
+func (l *Landscape) FluxController(technicalID, name string) (*process.Process, bool) {
+	shoot := l.shoots.named(technicalID)
+	shoot.mutex.Lock()
+	defer shoot.mutex.Unlock()
+	if shoot.flux == nil {
+		return nil, false
+	}
+	return shoot.flux.Process(name)
 }
 
 // ShootCluster returns the running cluster of the Shoot with the given namespace in the seed.
@@ -58,6 +76,19 @@ func (l *Landscape) ShootCluster(technicalID string) (*cluster.Cluster, error) {
 		}
 	}
 	return nil, fmt.Errorf("no cluster of shoot %s is running", technicalID)
+}
+
+// RefuseWorkers makes the infrastructure refuse to make and to destroy the nodes of the Shoot with the given namespace in the seed, as it does
+// when its credentials have no rights any more, or accept it again. After such an error, Gardener gives the Shoot up until somebody asks it to
+// try again.
+func (l *Landscape) RefuseWorkers(technicalID string, refuse bool) {
+	shoot := l.shoots.named(technicalID)
+	shoot.mutex.Lock()
+	defer shoot.mutex.Unlock()
+	shoot.refused = nil
+	if refuse {
+		shoot.refused = v1beta1helper.NewErrorWithCodes(errors.New("the infrastructure refuses the credentials"), gardencorev1beta1.ErrorInfraUnauthorized)
+	}
 }
 
 func (s *shoots) ensureCluster(ctx context.Context, object *gardencorev1beta1.Shoot) (*cluster.Cluster, error) {
@@ -80,6 +111,9 @@ func (s *shoots) deployWorkers(ctx context.Context, object *gardencorev1beta1.Sh
 	shoot := s.of(object)
 	shoot.mutex.Lock()
 	defer shoot.mutex.Unlock()
+	if shoot.refused != nil {
+		return shoot.refused
+	}
 	if shoot.cluster == nil {
 		return fmt.Errorf("the cluster of shoot %s is not running yet", object.Status.TechnicalID)
 	}
@@ -105,6 +139,9 @@ func (s *shoots) destroyWorkers(_ context.Context, object *gardencorev1beta1.Sho
 	shoot := s.of(object)
 	shoot.mutex.Lock()
 	defer shoot.mutex.Unlock()
+	if shoot.refused != nil {
+		return shoot.refused
+	}
 	return shoot.stopFlux()
 }
 

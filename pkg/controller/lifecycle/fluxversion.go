@@ -48,8 +48,12 @@ func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 }
 
 // keepsFlux tells whether a floating version must not move now. It moves only when Gardener asks for a reconciliation, which
-// is in the maintenance window or because the shoot's owner wants it, and not because the configuration was edited.
+// is in the maintenance window or because the shoot's owner wants it, and not because the configuration was edited or the shoot came from
+// another seed.
 func keepsFlux(ex *extensionsv1alpha1.Extension, configuration *wanted, has *present) bool {
+	if last := ex.Status.LastOperation; last != nil && last.Type == gardencorev1beta1.LastOperationTypeRestore && last.State != gardencorev1beta1.LastOperationStateSucceeded {
+		return true
+	}
 	if resolvedFor := readStatus(ex).ResolvedFor; resolvedFor != "" {
 		return resolvedFor == ex.Annotations[v1beta1constants.GardenerTimestamp]
 	}

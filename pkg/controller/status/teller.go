@@ -216,9 +216,13 @@ type refusals struct {
 	said  map[string]bool
 }
 
-// report tells whether an error says that a right is missing.
+// report tells whether an error says that a right is missing, or that there is nobody to tell any more.
 func (r *refusals) report(log logr.Logger, err error) bool {
-	if !apierrors.IsForbidden(err) {
+	switch {
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		log.V(1).Info("The project is being deleted, and nothing can be told there any more", "error", err.Error())
+		return true
+	case !apierrors.IsForbidden(err):
 		return false
 	}
 	what := "something"

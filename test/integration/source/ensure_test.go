@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fluxssh "github.com/fluxcd/pkg/ssh"
@@ -425,4 +426,19 @@ func TestCancelled(t *testing.T) {
 	cancel()
 	_, err := source.NewKeeper(noHost).Ensure(ctx, admin, newNamespace(t), private("ssh://git@github.com/owner/repo"))
 	g.Expect(err).To(MatchError(context.Canceled))
+}
+
+// TestProjectIsBeingDeleted does not blame a right that is there.
+func TestProjectIsBeingDeleted(t *testing.T) {
+	g := NewWithT(t)
+	namespace := newNamespace(t)
+	extension, _ := newExtension(t, namespace, leastPrivilege())
+	g.Expect(admin.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed()) // and nobody finishes that
+	var err error
+	g.Eventually(func() error { // the API server's cache knows it a moment later
+		_ = admin.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flux-source"}})
+		_, err = source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/organisation/repository"))
+		return err
+	}).Should(HaveOccurred())
+	g.Expect(err).To(MatchError(And(HavePrefix("secret "+namespace+"/flux-source in the garden: could not create it: "), HaveSuffix("because it is being terminated"))))
 }

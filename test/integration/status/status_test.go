@@ -16,6 +16,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -269,6 +270,27 @@ func TestRightsAreMissing(t *testing.T) {
 	s.conclude("True", "Applied", "applied")
 	s.expectEvents("Warning BuildFailed broken", "Normal FluxReady applied")
 	s.Expect(board(s, project)).To(BeEmpty())
+}
+
+// TestProjectIsBeingDeleted lets a namespace end in which a shoot still is: nothing is made there again, and nobody tries it all the time.
+func TestProjectIsBeingDeleted(t *testing.T) {
+	project := newProject(t)
+	seeds[0].startExtension(t, false)
+	s := seeds[0].newShoot(t, project, "one")
+	s.expectLine("Progressing", "")
+	s.Expect(gardenClient.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: project}})).To(Succeed())
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: fluxstatus.ConfigMapName}}
+	s.Eventually(func() error { // until the API server refuses that in the namespace
+		return gardenClient.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, GenerateName: "one-more-"}})
+	}, patience).Should(Satisfy(apierrors.IsForbidden))
+	s.Expect(gardenClient.Delete(t.Context(), configMap)).To(Succeed())
+	before := len(seeds[0].garden.requests(project))
+
+	s.conclude("False", "BuildFailed", "broken")
+	requests := func() int { return len(seeds[0].garden.requests(project)) - before }
+	s.Eventually(requests, patience).Should(Equal(3), "it reads, and tries to make the event and the ConfigMap")
+	s.Consistently(requests, 5*time.Second).Should(Equal(3))
+	s.Expect(apierrors.IsNotFound(gardenClient.Get(t.Context(), client.ObjectKeyFromObject(configMap), configMap))).To(BeTrue())
 }
 
 // What the lifecycle controller records about the Extension, people see at the Shoot.

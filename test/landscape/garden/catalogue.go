@@ -32,7 +32,7 @@ const (
 )
 
 // createCatalogue creates what an operator of Gardener creates before the first seed and the first Shoot: registrations of the extensions
-// for infrastructure and networks, which have no code here, a CloudProfile, and credentials for DNS.
+// for infrastructure, networks and backups, which have no code here, a CloudProfile, and credentials for DNS.
 func (g *Garden) createCatalogue(ctx context.Context) error {
 	version, err := g.kubernetesVersion()
 	if err != nil {
@@ -40,6 +40,7 @@ func (g *Garden) createCatalogue(ctx context.Context) error {
 	}
 	for _, object := range []client.Object{
 		registration("provider-local",
+			extensionsv1alpha1.BackupBucketResource, extensionsv1alpha1.BackupEntryResource,
 			extensionsv1alpha1.ControlPlaneResource, extensionsv1alpha1.DNSRecordResource, extensionsv1alpha1.InfrastructureResource,
 			extensionsv1alpha1.NetworkResource, extensionsv1alpha1.OperatingSystemConfigResource, extensionsv1alpha1.WorkerResource),
 		&gardencorev1beta1.ControllerRegistration{
@@ -92,6 +93,7 @@ func cloudProfile(kubernetesVersion string) *gardencorev1beta1.CloudProfile {
 func SeedSpec(name string) gardencorev1beta1.SeedSpec {
 	credentials := corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: v1beta1constants.GardenNamespace, Name: dnsSecretName}
 	return gardencorev1beta1.SeedSpec{
+		Backup:   &gardencorev1beta1.Backup{Provider: ProviderType, CredentialsRef: &credentials}, // without, no shoot may leave the seed
 		Provider: gardencorev1beta1.SeedProvider{Type: ProviderType, Region: ProviderType, Zones: []string{"0"}},
 		DNS: gardencorev1beta1.SeedDNS{
 			Provider: &gardencorev1beta1.SeedDNSProvider{Type: ProviderType, CredentialsRef: &credentials},

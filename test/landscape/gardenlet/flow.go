@@ -22,6 +22,7 @@ import (
 	"github.com/gardener/gardener/pkg/client/kubernetes"
 	"github.com/gardener/gardener/pkg/component/shared"
 	"github.com/gardener/gardener/pkg/utils/flow"
+	"github.com/gardener/gardener/pkg/utils/gardener/shootstate"
 	"github.com/gardener/gardener/pkg/utils/kubernetes/health"
 	"github.com/gardener/gardener/pkg/utils/retry"
 )
@@ -54,33 +55,46 @@ func (t *tasks) addRepeated(name string, fn flow.TaskFn) {
 	t.add(name, fn.RetryUntilTimeout(taskRetryInterval, taskTimeout))
 }
 
-// reconcile is gardenlet's flow for creating and reconciling a Shoot (reconciler_reconcile.go).
+// reconcile is gardenlet's flow for creating and reconciling a Shoot, and for restoring it on the seed to which it has been migrated
+// (reconciler_reconcile.go).
 func (o *operation) reconcile(ctx context.Context) error {
 	t := newTasks("Shoot cluster reconciliation")
+	if o.Shoot.IsRestorePhase() {
+		t = newTasks("Shoot cluster restoration")
+		t.addRepeated("Reading ShootState of garden cluster", o.readShootState)
+	}
 	t.addRepeated("Deploying Shoot namespace in Seed", o.DeployControlPlaneNamespace)
-	t.addRepeated("Deploying extension resources before kube-apiserver", o.extensions.DeployBeforeKubeAPIServer)
+	t.addRepeated("Deploying extension resources before kube-apiserver", o.DeployExtensionsBeforeKubeAPIServer)
 	t.add("Waiting until extension resources handled before kube-apiserver are ready", o.extensions.WaitBeforeKubeAPIServer)
 	o.addControlPlane(t)
-	t.addRepeated("Deploying extension resources after kube-apiserver", o.extensions.DeployAfterKubeAPIServer)
+	t.addRepeated("Deploying extension resources after kube-apiserver", o.DeployExtensionsAfterKubeAPIServer)
 	t.add("Waiting until extension resources handled after kube-apiserver are ready", o.extensions.WaitAfterKubeAPIServer)
 	if !o.Shoot.IsWorkerless {
 		t.add("Configuring worker pools", o.hook(o.options.DeployWorkers))
-		t.addRepeated("Deploying extension resources after workers", o.extensions.DeployAfterWorker)
+		t.addRepeated("Deploying extension resources after workers", o.DeployExtensionsAfterWorker)
 		t.add("Waiting until extension resources handled after workers are ready", o.extensions.WaitAfterWorker)
 	}
 	t.addRepeated("Deleting stale extension resources", o.extensions.DeleteStaleResources)
 	t.add("Waiting until stale extension resources are deleted", o.extensions.WaitCleanupStaleResources)
-	return o.run(ctx, t)
+	if err := o.run(ctx, t); err != nil || !o.Shoot.IsRestorePhase() {
+		return err
+	}
+	return shootstate.Delete(ctx, o.GardenClient, o.Shoot.GetInfo())
 }
 
-// addControlPlane adds the tasks that both flows need before they can work in the shoot.
+// addControlPlane adds the tasks that flows need before they can work in the shoot.
 func (o *operation) addControlPlane(t *tasks) {
+	o.addResourceManager(t)
+	t.addRepeated("Deploying Gardener shoot access resources", func(ctx context.Context) error { return o.gardenerAccess.Deploy(ctx) })
+	t.add("Initializing connection to Shoot", o.initializeShootClient)
+}
+
+// addResourceManager adds the tasks that flows need before they can work with ManagedResources.
+func (o *operation) addResourceManager(t *tasks) {
 	t.add("Deploying Kubernetes API server", o.deployKubeAPIServer)
 	t.addRepeated("Initializing secrets management", o.initializeSecrets)
 	t.add("Deploying gardener-resource-manager", o.deployResourceManager)
 	t.add("Waiting until gardener-resource-manager reports readiness", o.waitForResourceManager)
-	t.addRepeated("Deploying Gardener shoot access resources", func(ctx context.Context) error { return o.gardenerAccess.Deploy(ctx) })
-	t.add("Initializing connection to Shoot", o.initializeShootClient)
 }
 
 // run executes the tasks and reports their progress to the Shoot.
@@ -169,13 +183,12 @@ func (o *operation) initializeShootClient(ctx context.Context) error {
 
 // delete is gardenlet's flow for deleting a Shoot (reconciler_delete.go).
 func (o *operation) delete(ctx context.Context) error {
-	namespace := o.SeedNamespaceObject
-	err := o.SeedClientSet.Client().Get(ctx, client.ObjectKey{Name: o.Shoot.ControlPlaneNamespace}, namespace)
-	if client.IgnoreNotFound(err) != nil {
+	works, err := o.hasControlPlane(ctx)
+	if err != nil {
 		return err
 	}
 	t := newTasks("Shoot cluster deletion")
-	if err == nil && namespace.DeletionTimestamp == nil && namespace.Annotations[apiServerDeleted] == "" {
+	if works {
 		t.addRepeated("Deploying Shoot namespace in Seed", o.DeployControlPlaneNamespace)
 		o.addControlPlane(t)
 		t.add("Cleaning up webhooks", flow.TaskFn(o.CleanWebhooks).Timeout(10*time.Minute))
@@ -201,11 +214,22 @@ func (o *operation) delete(ctx context.Context) error {
 	return o.run(ctx, t)
 }
 
-// deleteKubeAPIServer notes that the API server is gone, so that a repeated operation does not start a new one to clean it up.
+// hasControlPlane tells whether a flow can still work with the shoot.
+func (o *operation) hasControlPlane(ctx context.Context) (bool, error) {
+	namespace := o.SeedNamespaceObject
+	err := o.SeedClientSet.Client().Get(ctx, client.ObjectKey{Name: o.Shoot.ControlPlaneNamespace}, namespace)
+	return err == nil && namespace.DeletionTimestamp == nil && namespace.Annotations[apiServerDeleted] == "", client.IgnoreNotFound(err)
+}
+
 func (o *operation) deleteKubeAPIServer(ctx context.Context) error {
 	if err := o.hook(o.options.DeleteShootCluster)(ctx); err != nil {
 		return err
 	}
+	return o.noteAPIServerDeleted(ctx)
+}
+
+// noteAPIServerDeleted notes that the API server is gone, so that a repeated operation does not start a new one to clean it up.
+func (o *operation) noteAPIServerDeleted(ctx context.Context) error {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: o.Shoot.ControlPlaneNamespace}}
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+apiServerDeleted+`":"true"}}}`))
 	return client.IgnoreNotFound(o.SeedClientSet.Client().Patch(ctx, namespace, patch))

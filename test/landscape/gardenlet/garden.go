@@ -20,10 +20,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlcluster "sigs.k8s.io/controller-runtime/pkg/cluster"
 
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	"github.com/gardener/gardener/pkg/api/indexer"
 	gardencore "github.com/gardener/gardener/pkg/apis/core"
 	gardencorev1 "github.com/gardener/gardener/pkg/apis/core/v1"
@@ -129,6 +131,10 @@ func registerSeed(ctx context.Context, garden client.Client, options Options) er
 		Type: gardencorev1beta1.LastOperationTypeReconcile, State: gardencorev1beta1.LastOperationStateSucceeded, Progress: 100, LastUpdateTime: metav1.Now(),
 		Description: "Seed cluster has been successfully reconciled.",
 	}
+	// gardenlet's own care for the seed would miss the pods of what is installed. Without this condition, no shoot may come from another seed.
+	healthy := v1beta1helper.GetOrInitConditionWithClock(clock.RealClock{}, seed.Status.Conditions, gardencorev1beta1.SeedSystemComponentsHealthy)
+	seed.Status.Conditions = v1beta1helper.MergeConditions(seed.Status.Conditions, v1beta1helper.UpdatedConditionWithClock(clock.RealClock{}, healthy,
+		gardencorev1beta1.ConditionTrue, "SystemComponentsRunning", "All system components are healthy."))
 	if err := garden.Status().Patch(ctx, seed, patch); err != nil {
 		return fmt.Errorf("failed to set the status of Seed %s: %w", options.SeedName, err)
 	}

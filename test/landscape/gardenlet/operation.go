@@ -71,6 +71,7 @@ func (r *shootReconciler) newOperation(ctx context.Context, info *gardencorev1be
 	if o.extensions, err = o.newExtensions(ctx); err != nil {
 		return nil, err
 	}
+	o.Shoot.Components = &shoot.Components{Extensions: &shoot.Extensions{Extension: o.extensions}}
 	return o, nil
 }
 

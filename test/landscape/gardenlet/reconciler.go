@@ -26,10 +26,10 @@ import (
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
 	"github.com/gardener/gardener/pkg/controllerutils"
 	"github.com/gardener/gardener/pkg/extensions"
+	"github.com/gardener/gardener/pkg/gardenlet/controller/shoot/shoot/helper"
 	"github.com/gardener/gardener/pkg/utils/flow"
 	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 )
@@ -72,7 +72,7 @@ func (r *shootReconciler) reconcilable() predicate.Predicate {
 
 func (r *shootReconciler) responsible(object client.Object) bool {
 	shoot, ok := object.(*gardencorev1beta1.Shoot)
-	return ok && shoot.Spec.SeedName != nil && *shoot.Spec.SeedName == r.options.SeedName
+	return ok && gardenerutils.GetResponsibleSeedName(shoot.Spec.SeedName, shoot.Status.SeedName) == r.options.SeedName
 }
 
 // Reconcile runs one flow for the Shoot.
@@ -81,11 +81,11 @@ func (r *shootReconciler) Reconcile(ctx context.Context, request reconcile.Reque
 	if err := r.garden.Get(ctx, request.NamespacedName, shoot); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	if shoot.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(shoot, gardencorev1beta1.GardenerName) {
+	if !r.responsible(shoot) || shoot.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(shoot, gardencorev1beta1.GardenerName) {
 		return reconcile.Result{}, nil
 	}
 	if failedForGood(shoot) {
-		return reconcile.Result{}, nil
+		return reconcile.Result{}, r.syncFailed(ctx, shoot)
 	}
 	if err := r.accept(ctx, shoot); err != nil {
 		return reconcile.Result{}, err
@@ -100,6 +100,15 @@ func failedForGood(shoot *gardencorev1beta1.Shoot) bool {
 		shoot.Generation == shoot.Status.ObservedGeneration
 }
 
+// syncFailed lets extensions know that the Shoot has been given up.
+func (r *shootReconciler) syncFailed(ctx context.Context, shoot *gardencorev1beta1.Shoot) error {
+	o, err := r.newOperation(ctx, shoot)
+	if err != nil {
+		return err
+	}
+	return o.syncCluster(ctx, shoot)
+}
+
 // accept prepares the Shoot for an operation.
 func (r *shootReconciler) accept(ctx context.Context, shoot *gardencorev1beta1.Shoot) error {
 	if shoot.DeletionTimestamp == nil && !controllerutil.ContainsFinalizer(shoot, gardencorev1beta1.GardenerName) {
@@ -112,7 +121,12 @@ func (r *shootReconciler) accept(ctx context.Context, shoot *gardencorev1beta1.S
 
 // operate runs the flow and writes how it went into the Shoot's status.
 func (r *shootReconciler) operate(ctx context.Context, shoot *gardencorev1beta1.Shoot) error {
-	operationType := v1beta1helper.ComputeOperationType(shoot.ObjectMeta, shoot.Status.LastOperation)
+	operationType := helper.ComputeOperationType(shoot)
+	if operationType == gardencorev1beta1.LastOperationTypeMigrate {
+		if err := checkReadyForMigration(shoot); err != nil {
+			return err
+		}
+	}
 	project, _, err := gardenerutils.ProjectAndNamespaceFromReader(ctx, r.garden, shoot.Namespace)
 	if err == nil && project == nil {
 		err = fmt.Errorf("cannot find Project for namespace '%s'", shoot.Namespace)
@@ -130,28 +144,51 @@ func (r *shootReconciler) operate(ctx context.Context, shoot *gardencorev1beta1.
 	if err != nil {
 		return r.reportError(ctx, shoot, operationType, err)
 	}
-	if shoot.DeletionTimestamp != nil {
+	switch {
+	case shoot.DeletionTimestamp != nil:
 		return r.delete(ctx, o)
+	case operationType == gardencorev1beta1.LastOperationTypeMigrate:
+		return r.migrate(ctx, o)
 	}
 	if err := o.reconcile(ctx); err != nil {
 		return r.reportError(ctx, o.Shoot.GetInfo(), operationType, err)
 	}
 	shoot = o.Shoot.GetInfo()
-	if err := r.reportSuccess(ctx, shoot, operationType, "Shoot cluster has been successfully reconciled."); err != nil {
+	description := "Shoot cluster has been successfully reconciled."
+	if operationType == gardencorev1beta1.LastOperationTypeRestore {
+		description = "Shoot cluster has been successfully restored."
+	}
+	if err := r.reportSuccess(ctx, shoot, operationType, description); err != nil {
 		return err
 	}
 	return o.syncCluster(ctx, shoot)
 }
 
+// migrate runs the flow that prepares the Shoot for its next seed, and hands it over.
+func (r *shootReconciler) migrate(ctx context.Context, o *operation) error {
+	const operationType = gardencorev1beta1.LastOperationTypeMigrate
+	err := o.migrate(ctx)
+	if err == nil {
+		err = o.DeleteClusterResourceFromSeed(ctx)
+	}
+	if err != nil {
+		return r.reportError(ctx, o.Shoot.GetInfo(), operationType, err)
+	}
+	return r.reportSuccess(ctx, o.Shoot.GetInfo(), operationType, "Shoot cluster has been successfully prepared for migration.")
+}
+
 // delete runs the deletion flow and lets the Shoot go.
 func (r *shootReconciler) delete(ctx context.Context, o *operation) error {
 	const operationType = gardencorev1beta1.LastOperationTypeDelete
-	err := o.delete(ctx)
-	shoot := o.Shoot.GetInfo()
-	if err == nil {
-		cluster := &extensionsv1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: o.Shoot.ControlPlaneNamespace}}
-		err = client.IgnoreNotFound(r.seed.Client().Delete(ctx, cluster))
+	deletion := o.delete
+	if v1beta1helper.ShootNeedsForceDeletion(o.Shoot.GetInfo()) {
+		deletion = o.forceDelete
 	}
+	err := deletion(ctx)
+	if err == nil {
+		err = o.DeleteClusterResourceFromSeed(ctx)
+	}
+	shoot := o.Shoot.GetInfo()
 	if err != nil {
 		return r.reportError(ctx, shoot, operationType, err)
 	}
@@ -170,8 +207,13 @@ func (r *shootReconciler) reportStart(ctx context.Context, shoot *gardencorev1be
 	shoot.Status.ObservedGeneration = shoot.Generation
 	shoot.Status.Gardener = *r.options.identity()
 	description := "Reconciliation of Shoot cluster initialized."
-	if operationType == gardencorev1beta1.LastOperationTypeDelete {
+	switch operationType {
+	case gardencorev1beta1.LastOperationTypeDelete:
 		description = "Deletion of Shoot cluster in progress."
+	case gardencorev1beta1.LastOperationTypeMigrate:
+		description = "Preparation of Shoot cluster for migration initialized."
+	case gardencorev1beta1.LastOperationTypeRestore:
+		description = "Restoration of Shoot cluster initialized."
 	}
 	setLastOperation(shoot, operationType, gardencorev1beta1.LastOperationStateProcessing, 0, description)
 	return r.garden.Status().Patch(ctx, shoot, patch)
@@ -180,12 +222,15 @@ func (r *shootReconciler) reportStart(ctx context.Context, shoot *gardencorev1be
 func (r *shootReconciler) reportSuccess(ctx context.Context, shoot *gardencorev1beta1.Shoot, operationType gardencorev1beta1.LastOperationType, description string) error {
 	patch := client.MergeFrom(shoot.DeepCopy())
 	shoot.Status.LastErrors = nil
+	if operationType != gardencorev1beta1.LastOperationTypeDelete {
+		shoot.Status.SeedName = shoot.Spec.SeedName // from now on, another gardenlet may be responsible
+	}
 	setLastOperation(shoot, operationType, gardencorev1beta1.LastOperationStateSucceeded, 100, description)
 	return r.garden.Status().Patch(ctx, shoot, patch)
 }
 
-// reportError writes what went wrong, in gardenlet's words, and returns an error that makes the controller retry; nil if gardenlet would not
-// retry because a user has to do something.
+// reportError writes what went wrong, in gardenlet's words, and returns an error that makes the controller come back: to try again, or, if a
+// user has to do something first, to let the seed know.
 func (r *shootReconciler) reportError(ctx context.Context, shoot *gardencorev1beta1.Shoot, operationType gardencorev1beta1.LastOperationType, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // stopped in the middle: that tells nothing about the shoot
@@ -195,14 +240,14 @@ func (r *shootReconciler) reportError(ctx context.Context, shoot *gardencorev1be
 	if shoot.Status.LastOperation != nil {
 		progress = shoot.Status.LastOperation.Progress
 	}
-	description, retry := failure.Description+" Operation will be retried.", errors.New(failure.Description)
+	description := failure.Description + " Operation will be retried."
 	if v1beta1helper.HasNonRetryableErrorCode(failure.LastErrors...) {
-		state, description, retry = gardencorev1beta1.LastOperationStateFailed, failure.Description, nil
+		state, description = gardencorev1beta1.LastOperationStateFailed, failure.Description
 	}
 	patch := client.MergeFrom(shoot.DeepCopy())
 	shoot.Status.LastErrors = failure.LastErrors
 	setLastOperation(shoot, operationType, state, progress, description)
-	return errors.Join(retry, r.garden.Status().Patch(ctx, shoot, patch))
+	return errors.Join(errors.New(failure.Description), r.garden.Status().Patch(ctx, shoot, patch))
 }
 
 // lastErrors returns the errors of a flow's tasks, and err itself if it is of no flow.

@@ -66,7 +66,7 @@ func newResourceManagers(options Options, seed client.Client) *workload.Deployme
 		Client:  seed,
 		Config:  options.Seed,
 		Bin:     options.Bin,
-		Dir:     options.Dir,
+		Dir:     filepath.Join(options.Dir, "seed-"+options.SeedName), // a shoot that moves has one on each seed for a moment
 		Log:     options.Log,
 	}
 }

@@ -33,6 +33,11 @@ const (
 
 // initializeSecrets fills the shoot's namespace with the secrets that the components need.
 func (o *operation) initializeSecrets(ctx context.Context) error {
+	if o.Shoot.IsRestorePhase() {
+		if err := o.restoreSecrets(ctx); err != nil {
+			return err
+		}
+	}
 	if err := o.adoptClusterCredentials(ctx); err != nil {
 		return err
 	}

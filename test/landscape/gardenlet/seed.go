@@ -21,6 +21,7 @@ import (
 	"github.com/gardener/gardener/pkg/component/crddeployer"
 	extensionscrds "github.com/gardener/gardener/pkg/component/extensions/crds"
 	"github.com/gardener/gardener/pkg/component/gardener/resourcemanager"
+	"github.com/gardener/gardener/pkg/component/nodemanagement/machinecontrollermanager"
 	"github.com/gardener/gardener/pkg/component/observability/monitoring/prometheusoperator"
 )
 
@@ -35,6 +36,7 @@ func InstallSeed(ctx context.Context, config *rest.Config) error {
 		"extensions":       func() (component.DeployWaiter, error) { return extensionscrds.NewCRD(c, true, true) },
 		"ManagedResources": func() (component.DeployWaiter, error) { return crddeployer.New(c, []string{resourcemanager.CRD}, true) },
 		"autoscaling":      func() (component.DeployWaiter, error) { return vpa.NewCRD(c, nil) },
+		"machines":         func() (component.DeployWaiter, error) { return machinecontrollermanager.NewCRD(c) },
 		"monitoring":       func() (component.DeployWaiter, error) { return prometheusoperator.NewCRDs(c) },
 	}
 	group, ctx := errgroup.WithContext(ctx)
