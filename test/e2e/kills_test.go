@@ -17,7 +17,6 @@ import (
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -134,7 +133,7 @@ func (p *projectAdmin) live(round string) {
 	p.Expect(shoots[0].has(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop"}})).To(BeTrue(), "what Flux had deployed stays")
 	for _, shoot := range shoots {
 		shoot.delete(p.t.Context())
-		shoot.expectNothingInSeed()
+		shoot.expectNothingIn(shoot.seed)
 	}
 
 	p.Expect(p.sourceSecret().Data).To(Equal(key))
@@ -199,15 +198,4 @@ func (s *shootOwner) expectOwnObjects(flux bool) {
 
 func (s *shootOwner) fluxIsGone() bool {
 	return !s.has(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "flux-system"}})
-}
-
-// expectNothingInSeed checks that the shoot has left nothing behind.
-func (s *shootOwner) expectNothingInSeed() {
-	for _, object := range []client.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.technicalID}},
-		&extensionsv1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: s.technicalID}},
-	} {
-		err := s.landscape.SeedClient.Get(s.t.Context(), client.ObjectKeyFromObject(object), object)
-		s.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%T: %v", object, err)
-	}
 }

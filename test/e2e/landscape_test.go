@@ -212,11 +212,8 @@ func (p *projectAdmin) newShoot(name string) *shootOwner {
 
 // newShootOn creates the Shoot on the given seed, with changes to the example.
 func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string, changes ...func(*gardencorev1beta1.Shoot)) *shootOwner {
-	manifest, err := os.ReadFile("../../example/shoot.yaml")
-	p.Expect(err).NotTo(HaveOccurred())
-	shoot := &gardencorev1beta1.Shoot{}
-	p.Expect(yaml.Unmarshal(manifest, shoot)).To(Succeed())
-	shoot.Namespace, shoot.Name, shoot.Spec.SeedName = p.namespace, name, &seed.SeedName
+	shoot := p.exampleShoot(name)
+	shoot.Spec.SeedName = &seed.SeedName
 	for _, change := range changes {
 		change(shoot)
 	}
@@ -225,6 +222,16 @@ func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string, changes ...
 	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, seed: seed, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
 	p.t.Cleanup(func() { s.delete(context.WithoutCancel(p.t.Context())) })
 	return s
+}
+
+// exampleShoot is the Shoot of the example, with another name.
+func (p *projectAdmin) exampleShoot(name string) *gardencorev1beta1.Shoot {
+	manifest, err := os.ReadFile("../../example/shoot.yaml")
+	p.Expect(err).NotTo(HaveOccurred())
+	shoot := &gardencorev1beta1.Shoot{}
+	p.Expect(yaml.Unmarshal(manifest, shoot)).To(Succeed())
+	shoot.Namespace, shoot.Name = p.namespace, name
+	return shoot
 }
 
 // shootOwner does what the owner of a shoot does.

@@ -118,6 +118,7 @@ func (l *Landscape) startGardenlet(ctx context.Context, s *Seed) error {
 		DeployWorkers:      l.shoots.deployWorkers,
 		DestroyWorkers:     l.shoots.destroyWorkers,
 		DeleteShootCluster: l.shoots.deleteCluster,
+		HibernateCluster:   l.shoots.hibernateCluster,
 		Deployments:        []*workload.Deployments{s.extension},
 	})
 	if err != nil {

@@ -32,6 +32,8 @@ type shoot struct {
 	mutex   sync.Mutex
 	cluster *cluster.Cluster
 	flux    *flux.Controllers
+	// asleep tells that the control plane is hibernated: its programs are stopped.
+	asleep bool
 	// refused is what the infrastructure says if it makes and destroys no nodes.
 	refused error
 }
@@ -95,6 +97,12 @@ func (s *shoots) ensureCluster(ctx context.Context, object *gardencorev1beta1.Sh
 	shoot := s.of(object)
 	shoot.mutex.Lock()
 	defer shoot.mutex.Unlock()
+	if shoot.asleep {
+		if err := shoot.cluster.Wake(ctx); err != nil {
+			return nil, err
+		}
+		shoot.asleep = false
+	}
 	if shoot.cluster != nil {
 		return shoot.cluster, nil
 	}
@@ -143,6 +151,18 @@ func (s *shoots) destroyWorkers(_ context.Context, object *gardencorev1beta1.Sho
 		return shoot.refused
 	}
 	return shoot.stopFlux()
+}
+
+// hibernateCluster stops the control plane. It starts again when it is asked for.
+func (s *shoots) hibernateCluster(_ context.Context, object *gardencorev1beta1.Shoot) error {
+	shoot := s.of(object)
+	shoot.mutex.Lock()
+	defer shoot.mutex.Unlock()
+	if shoot.cluster == nil || shoot.asleep {
+		return nil
+	}
+	shoot.asleep = true
+	return shoot.cluster.Stop()
 }
 
 func (s *shoots) deleteCluster(_ context.Context, object *gardencorev1beta1.Shoot) error {

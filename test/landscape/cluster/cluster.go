@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
@@ -111,6 +112,23 @@ func (c *Cluster) Stop() error {
 	wg.Wait()
 	errs[len(clients)] = c.APIServer.Stop()
 	return errors.Join(errs...)
+}
+
+// Wake starts the programs again that Stop has ended, with the state, the addresses and the credentials of before. To end a cluster like that is what
+// the hibernation of a control plane does.
+func (c *Cluster) Wake(ctx context.Context) error {
+	if err := c.APIServer.Restart(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range []*process.Process{c.Kwok, c.Scheduler, c.ControllerManager} {
+		if p != nil {
+			group.Go(func() error { return p.Restart(ctx) })
+		}
+	}
+	return group.Wait()
 }
 
 // prepareAdmin makes the administrator's kubeconfig and clients for the server.

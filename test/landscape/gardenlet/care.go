@@ -79,7 +79,8 @@ func (r *careReconciler) Reconcile(ctx context.Context, request reconcile.Reques
 	return reconcile.Result{RequeueAfter: careInterval}, nil
 }
 
-// shoot returns the Shoot whose control plane is in the namespace; nil if there is none, or it is not created or being deleted yet.
+// shoot returns the Shoot whose control plane is in the namespace; nil if there is none, if it is not created yet, is being deleted, or
+// sleeps.
 func (r *careReconciler) shoot(ctx context.Context, namespace string) (*gardencorev1beta1.Shoot, error) {
 	cluster, err := extensions.GetCluster(ctx, r.seed, namespace)
 	if err != nil || cluster.Shoot == nil {
@@ -89,7 +90,7 @@ func (r *careReconciler) shoot(ctx context.Context, namespace string) (*gardenco
 	if err := r.garden.Get(ctx, client.ObjectKeyFromObject(cluster.Shoot), shoot); err != nil {
 		return nil, err
 	}
-	if shoot.Status.LastOperation == nil || shoot.DeletionTimestamp != nil {
+	if shoot.Status.LastOperation == nil || shoot.DeletionTimestamp != nil || shoot.Status.IsHibernated {
 		return nil, nil
 	}
 	return shoot, nil

@@ -58,6 +58,9 @@ func (t *tasks) addRepeated(name string, fn flow.TaskFn) {
 // reconcile is gardenlet's flow for creating and reconciling a Shoot, and for restoring it on the seed to which it has been migrated
 // (reconciler_reconcile.go).
 func (o *operation) reconcile(ctx context.Context) error {
+	if o.Shoot.HibernationEnabled {
+		return o.hibernate(ctx)
+	}
 	t := newTasks("Shoot cluster reconciliation")
 	if o.Shoot.IsRestorePhase() {
 		t = newTasks("Shoot cluster restoration")

@@ -77,6 +77,9 @@ type Options struct {
 	// DeleteShootCluster, if set, is called when gardenlet would delete the shoot's API server.
 	DeleteShootCluster func(ctx context.Context, shoot *gardencorev1beta1.Shoot) error
 
+	// HibernateCluster, if set, is called when gardenlet would hibernate the shoot's control plane. ShootCluster wakes it up.
+	HibernateCluster func(ctx context.Context, shoot *gardencorev1beta1.Shoot) error
+
 	// Deployments run further Deployments of the seed as processes.
 	Deployments []*workload.Deployments
 

@@ -63,7 +63,7 @@ func (r *shootReconciler) newOperation(ctx context.Context, info *gardencorev1be
 		GardenClient:        r.garden,
 		SeedClientSet:       r.seed,
 		Seed:                &seed.Seed{},
-		Shoot:               &shoot.Shoot{CloudProfile: cloudProfile, ControlPlaneNamespace: info.Status.TechnicalID, IsWorkerless: v1beta1helper.IsWorkerless(info)},
+		Shoot:               &shoot.Shoot{CloudProfile: cloudProfile, ControlPlaneNamespace: info.Status.TechnicalID, IsWorkerless: v1beta1helper.IsWorkerless(info), HibernationEnabled: v1beta1helper.HibernationIsEnabled(info)},
 		SeedNamespaceObject: &corev1.Namespace{},
 	}}}
 	o.Seed.SetInfo(seedInfo)

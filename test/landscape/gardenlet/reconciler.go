@@ -224,6 +224,7 @@ func (r *shootReconciler) reportSuccess(ctx context.Context, shoot *gardencorev1
 	shoot.Status.LastErrors = nil
 	if operationType != gardencorev1beta1.LastOperationTypeDelete {
 		shoot.Status.SeedName = shoot.Spec.SeedName // from now on, another gardenlet may be responsible
+		shoot.Status.IsHibernated = v1beta1helper.HibernationIsEnabled(shoot)
 	}
 	setLastOperation(shoot, operationType, gardencorev1beta1.LastOperationStateSucceeded, 100, description)
 	return r.garden.Status().Patch(ctx, shoot, patch)
