@@ -96,11 +96,10 @@ func TestUninstall(t *testing.T) {
 	}
 
 	g.Expect(register(t.Context(), l, false)).To(Succeed())
-	seed := &gardencorev1beta1.Seed{ObjectMeta: metav1.ObjectMeta{Name: l.Seed.SeedName}}
-	g.Expect(l.GardenClient.Delete(t.Context(), seed)).To(Succeed())
+	g.Expect(l.DeleteSeed(t.Context(), l.Seed.SeedName)).To(Succeed())
 	expectUninstalled(t, g, l.Seed)
 	g.Eventually(func() error {
-		return l.GardenClient.Get(t.Context(), client.ObjectKeyFromObject(seed), seed)
+		return l.GardenClient.Get(t.Context(), client.ObjectKey{Name: l.Seed.SeedName}, &gardencorev1beta1.Seed{})
 	}, patience, interval).Should(Satisfy(apierrors.IsNotFound))
 	deleteExamples(t, g, l, "controller-registration.yaml", "garden/rights.yaml", "garden/policies.yaml")
 	expectNothingInGarden()

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
 	"github.com/gardener/gardener/pkg/controllerutils"
@@ -139,6 +140,22 @@ func (l *Landscape) AddSeed(ctx context.Context, name string) (*Seed, error) {
 		return nil, err
 	}
 	return s, l.startGardenlet(l.lifetime, s)
+}
+
+// DeleteSeed orders the deletion of a Seed that has no shoots any more, and, as gardenlet does, that of its BackupBucket.
+func (l *Landscape) DeleteSeed(ctx context.Context, name string) error {
+	seed := &gardencorev1beta1.Seed{}
+	if err := l.GardenClient.Get(ctx, client.ObjectKey{Name: name}, seed); err != nil {
+		return fmt.Errorf("failed to read Seed %s: %w", name, err)
+	}
+	if err := l.GardenClient.Delete(ctx, seed); err != nil {
+		return fmt.Errorf("failed to delete Seed %s: %w", name, err)
+	}
+	bucket := &gardencorev1beta1.BackupBucket{ObjectMeta: metav1.ObjectMeta{Name: string(seed.UID)}}
+	if err := client.IgnoreNotFound(l.GardenClient.Delete(ctx, bucket)); err != nil {
+		return fmt.Errorf("failed to delete the BackupBucket of Seed %s: %w", name, err)
+	}
+	return nil
 }
 
 // WriteGardenletKubeconfig gives gardenlet a new client certificate for the garden and writes it to Secret

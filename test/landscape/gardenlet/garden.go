@@ -33,6 +33,7 @@ import (
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	securityv1alpha1 "github.com/gardener/gardener/pkg/apis/security/v1alpha1"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
+	"github.com/gardener/gardener/pkg/component/garden/backupbucket"
 	"github.com/gardener/gardener/pkg/controllerutils"
 	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 )
@@ -137,6 +138,20 @@ func registerSeed(ctx context.Context, garden client.Client, options Options) er
 		gardencorev1beta1.ConditionTrue, "SystemComponentsRunning", "All system components are healthy."))
 	if err := garden.Status().Patch(ctx, seed, patch); err != nil {
 		return fmt.Errorf("failed to set the status of Seed %s: %w", options.SeedName, err)
+	}
+	return registerBackupBucket(ctx, garden, seed, options)
+}
+
+// registerBackupBucket tells the garden where the shoots' backups are. gardener-scheduler chooses no seed without. Nothing is ever there.
+func registerBackupBucket(ctx context.Context, garden client.Client, seed *gardencorev1beta1.Seed, options Options) error {
+	if seed.Spec.Backup == nil {
+		return nil
+	}
+	values := &backupbucket.Values{
+		Name: string(seed.UID), Config: seed.Spec.Backup, DefaultRegion: seed.Spec.Provider.Region, Clock: clock.RealClock{}, Seed: seed,
+	}
+	if err := backupbucket.New(options.Log, garden, values, options.WaitInterval, seedNamespaceTimeout).Deploy(ctx); err != nil {
+		return fmt.Errorf("failed to register the BackupBucket of Seed %s: %w", seed.Name, err)
 	}
 	return nil
 }
