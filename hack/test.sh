@@ -51,6 +51,8 @@ if [[ "$kind" != e2e && "$(go env GOARCH)" =~ ^(amd64|arm64)$ ]]; then
   # With cgo, kustomize can load Go plugins. A program that can is linked dynamically in a way that the compiled zstd library of a
   # dependency of Gardener does not allow. Nothing here loads such plugins, and without cgo, as in production, nothing could.
   flags=(-race -tags=kustomize_disable_go_plugin_support)
+else
+  export CGO_ENABLED=0
 fi
 
 # shellcheck disable=SC2086 # one argument for each package

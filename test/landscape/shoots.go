@@ -32,6 +32,8 @@ type shoot struct {
 	mutex   sync.Mutex
 	cluster *cluster.Cluster
 	flux    *flux.Controllers
+	// fluxPorts stay the same when the shoot has slept.
+	fluxPorts flux.Ports
 	// asleep tells that the control plane is hibernated: its programs are stopped.
 	asleep bool
 	// refused is what the infrastructure says if it makes and destroys no nodes.
@@ -49,7 +51,7 @@ func (s *shoots) named(name string) *shoot {
 		s.byName = map[string]*shoot{}
 	}
 	if s.byName[name] == nil {
-		s.byName[name] = &shoot{}
+		s.byName[name] = &shoot{fluxPorts: flux.Ports{}}
 	}
 	return s.byName[name]
 }
@@ -137,6 +139,7 @@ func (s *shoots) deployWorkers(ctx context.Context, object *gardencorev1beta1.Sh
 			Bin:   s.landscape.options.Bin,
 			Dir:   s.landscape.options.Dir,
 			Log:   s.landscape.options.Log.WithName("flux").WithValues("shoot", object.Status.TechnicalID),
+			Ports: shoot.fluxPorts,
 		})
 	}
 	return err

@@ -64,7 +64,13 @@ type Options struct {
 	Dir string
 	// Log gets what is started and stopped.
 	Log logr.Logger
+	// Ports, if set, are where the controllers' servers listen. Ports that are empty are chosen, and may be used again when the shoot has slept:
+	// as in a real cluster, artifacts are then where they were.
+	Ports Ports
 }
+
+// Ports are those of the controllers, by name.
+type Ports map[string]ports
 
 // Controllers are the Flux controllers of one shoot.
 //
@@ -75,7 +81,7 @@ type Controllers struct {
 	client  client.Client
 	host    *workload.Host
 	runner  *workload.Runner
-	ports   map[string]ports
+	ports   Ports
 	pods    sync.Map // the pod of each controller that a process was started for last
 	crashed chan event.GenericEvent
 	cancel  context.CancelFunc
@@ -112,7 +118,7 @@ func Start(ctx context.Context, options Options) (*Controllers, error) {
 		crashed: make(chan event.GenericEvent, 1),
 		done:    make(chan error, 1),
 	}
-	if c.ports, err = choosePorts(); err != nil {
+	if c.ports, err = options.Ports.complete(); err != nil {
 		return nil, err
 	}
 	if err := c.addToManager(mgr); err != nil {
@@ -126,8 +132,14 @@ func Start(ctx context.Context, options Options) (*Controllers, error) {
 	return c, nil
 }
 
-func choosePorts() (map[string]ports, error) {
-	chosen := map[string]ports{}
+// complete chooses the ports if there are none.
+func (chosen Ports) complete() (Ports, error) {
+	if len(chosen) > 0 {
+		return chosen, nil
+	}
+	if chosen == nil {
+		chosen = Ports{}
+	}
 	for _, name := range names {
 		var p ports
 		for _, port := range []*int{&p.metrics, &p.health, &p.storage} {
