@@ -56,7 +56,7 @@ describe() {
   yq)
     dir="$repo/hack/tools/chart" module=github.com/mikefarah/yq/v4 package="$module" version_variable= ;;
   promtool) # without the service discoveries of clouds, which rules don't need and which are a fifth of it
-    dir="$repo/hack/tools/promtool" module=github.com/prometheus/prometheus package="$module/cmd/promtool" version_variable= tags=remove_all_sd ;;
+    dir="$repo/hack/tools/promtool" module=github.com/prometheus/prometheus package="$module/cmd/promtool" version_variable="" tags=remove_all_sd ;;
   golangci-lint)
     dir="$repo/hack/tools/lint" module=github.com/golangci/golangci-lint/v2 package="$module/cmd/golangci-lint" version_variable= ;;
   *)

@@ -113,7 +113,7 @@ func (p *projectAdmin) live(round string) {
 		shoot.createOwnObjects()
 	}
 
-	pushMessage(p, p.t, repository, gitserver.DefaultBranch, "Good evening")
+	pushMessage(p, p.t, repository, gitserver.DefaultBranch, "Good evening "+round)
 	configuration["fluxVersion"] = fluxVersion
 	p.configure(configuration)
 	for _, shoot := range shoots {
