@@ -21,11 +21,6 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
-// readStatus returns what the Extension last said.
-func readStatus(ex *extensionsv1alpha1.Extension) fluxv1alpha1.FluxStatus {
-	return fluxv1alpha1.StatusOf(ex)
-}
-
 // describe says which repository the shoot follows, and how Flux gets in. credentials are nil for a public repository.
 func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, credentials *source.Credentials) {
 	status.RepositoryURL, status.PublicKey, status.HostKeys = "", "", nil
@@ -44,7 +39,7 @@ func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, c
 // writeStatus writes what is not said yet. The revision is left to who looks into the shoot.
 func writeStatus(ctx context.Context, seed client.Client, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
 	status.TypeMeta = metav1.TypeMeta{APIVersion: fluxv1alpha1.GroupVersion.String(), Kind: "FluxStatus"}
-	before := readStatus(ex)
+	before := fluxv1alpha1.StatusOf(ex)
 	status.Revision = ""
 	if status.RepositoryURL == before.RepositoryURL {
 		status.Revision = before.Revision

@@ -49,7 +49,7 @@ func TestStatusKeepsTheRevision(t *testing.T) {
 	told := func(status fluxv1alpha1.FluxStatus) fluxv1alpha1.FluxStatus {
 		g.Expect(writeStatus(t.Context(), seed, ex, status)).To(Succeed())
 		g.Expect(seed.Get(t.Context(), client.ObjectKeyFromObject(ex), ex)).To(Succeed())
-		return readStatus(ex)
+		return fluxv1alpha1.StatusOf(ex)
 	}
 	g.Expect(seed.Get(t.Context(), client.ObjectKeyFromObject(ex), ex)).To(Succeed())
 	before := ex.ResourceVersion

@@ -12,6 +12,7 @@ import (
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 )
@@ -37,7 +38,7 @@ func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 		return nil, err
 	}
 	if flux.status.Digest == "" { // what was said when it was installed still holds
-		flux.status = readStatus(ex)
+		flux.status = fluxv1alpha1.StatusOf(ex)
 		flux.status.Version = flux.version // nothing was said if the extension was killed right then
 	}
 	flux.status.Requested, flux.status.ResolvedFor = configuration.FluxVersion, ""
@@ -54,7 +55,7 @@ func keepsFlux(ex *extensionsv1alpha1.Extension, configuration *wanted, has *pre
 	if last := ex.Status.LastOperation; last != nil && last.Type == gardencorev1beta1.LastOperationTypeRestore && last.State != gardencorev1beta1.LastOperationStateSucceeded {
 		return true
 	}
-	if resolvedFor := readStatus(ex).ResolvedFor; resolvedFor != "" {
+	if resolvedFor := fluxv1alpha1.StatusOf(ex).ResolvedFor; resolvedFor != "" {
 		return resolvedFor == ex.Annotations[v1beta1constants.GardenerTimestamp]
 	}
 	// It did not float before.
