@@ -63,6 +63,10 @@ func assess(o Observation) Readiness {
 		return progressing(NotApplied, "the GitRepository flux-system does not exist in the shoot yet")
 	case o.Kustomization == nil:
 		return progressing(NotApplied, "the Kustomization flux-system does not exist in the shoot yet")
+	case o.GitRepository.DeletionTimestamp != nil:
+		return beingDeleted(sourcev1.GitRepositoryKind)
+	case o.Kustomization.DeletionTimestamp != nil:
+		return beingDeleted(kustomizev1.KustomizationKind)
 	case o.GitRepository.Spec.Suspend:
 		return suspended("GitRepository", "source git")
 	case o.Kustomization.Spec.Suspend:
@@ -153,6 +157,16 @@ func suspended(kind, command string) Readiness {
 		Status:  gardencorev1beta1.ConditionFalse,
 		Reason:  Suspended,
 		Message: fmt.Sprintf("somebody suspended the %s flux-system of the shoot, so Flux does not follow the repository: flux resume %s flux-system lets it go on", kind, command),
+	}
+}
+
+// beingDeleted says what to do, because Flux can't finish the deletion if its controllers have gone with their namespace.
+func beingDeleted(kind string) Readiness {
+	return Readiness{
+		Status: gardencorev1beta1.ConditionFalse,
+		Reason: BeingDeleted,
+		Message: fmt.Sprintf("somebody deletes the %s flux-system of the shoot, so Flux does not follow the repository; once it is gone, Gardener puts it back; if it stays, "+
+			`let it go: kubectl -n flux-system patch %s flux-system --type merge -p '{"metadata":{"finalizers":null}}'`, kind, strings.ToLower(kind)),
 	}
 }
 

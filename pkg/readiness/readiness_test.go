@@ -113,6 +113,10 @@ func TestAssess(t *testing.T) {
 			[]string{"somebody suspended the GitRepository flux-system", "flux resume source git flux-system"}},
 		"suspended Kustomization": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.Spec.Suspend = true }}, "False", Suspended,
 			[]string{"flux resume kustomization flux-system"}},
+		"deleted with its namespace": {state{repository: fetched, root: applied, change: func(o *Observation) { o.GitRepository.DeletionTimestamp = new(metav1.Now()) }}, "False", BeingDeleted,
+			[]string{"somebody deletes the GitRepository flux-system", "kubectl -n flux-system patch gitrepository flux-system"}},
+		"only the Kustomization is deleted": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.DeletionTimestamp = new(metav1.Now()) }}, "False", BeingDeleted,
+			[]string{"patch kustomization flux-system"}},
 
 		"unregistered key": {
 			state{repository: refused("unable to list remote for '" + sshURL + "': ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain")},

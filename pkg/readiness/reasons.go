@@ -38,6 +38,8 @@ const (
 const (
 	// Suspended means that somebody told Flux not to go on.
 	Suspended = "Suspended"
+	// BeingDeleted means that somebody deletes Flux's objects, or their namespace.
+	BeingDeleted = "BeingDeleted"
 
 	// AuthenticationFailed means that the Git server does not accept the project's key.
 	AuthenticationFailed = "AuthenticationFailed"

@@ -6,10 +6,12 @@ package e2e_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,12 +62,14 @@ func BenchmarkTimeToSync(b *testing.B) {
 			s.apply(install)
 			s.apply(configure)
 		}))
+		b.Logf("floor:     %s", s.milestones())
 		s.delete(b.Context())
 	}
 	extension := func(name string) {
 		s := p.newQuietShoot(name)
 		s.restartResourceManager()
 		ours = append(ours, s.timeToContent(s.createExtension))
+		b.Logf("extension: %s", s.milestones())
 		s.delete(b.Context())
 	}
 	for i := 0; b.Loop(); i++ {
@@ -116,6 +120,34 @@ func (s *shootOwner) timeToContent(action func()) float64 {
 		return s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "shop", Name: "shop"}, &corev1.ConfigMap{})
 	}, patience, look).Should(Succeed())
 	return time.Since(begin).Seconds()
+}
+
+// milestones tells when the last object of each of some kinds was created in the shoot.
+func (s *shootOwner) milestones() string {
+	cluster, err := s.landscape.ShootCluster(s.technicalID)
+	s.Expect(err).NotTo(HaveOccurred())
+	requests, err := cluster.Requests()
+	s.Expect(err).NotTo(HaveOccurred())
+	var told []string
+	var begin time.Time
+	for _, of := range []struct{ resource, namespace string }{
+		{"customresourcedefinitions", ""}, {"deployments", "flux-system"}, {"gitrepositories", "flux-system"}, {"kustomizations", "flux-system"}, {"configmaps", "shop"},
+	} {
+		var last time.Time
+		for _, request := range requests {
+			reference := request.ObjectRef
+			if reference == nil || reference.Resource != of.resource || reference.Namespace != of.namespace || reference.Subresource != "" ||
+				request.ResponseStatus == nil || request.ResponseStatus.Code != http.StatusCreated {
+				continue
+			}
+			last = request.StageTimestamp.Time
+			if begin.IsZero() {
+				begin = last
+			}
+		}
+		told = append(told, fmt.Sprintf("%s %.2f s", of.resource, last.Sub(begin).Seconds()))
+	}
+	return "since the first CustomResourceDefinition: " + strings.Join(told, ", ")
 }
 
 // manifest writes the objects of a ManagedResource to a file.
