@@ -44,8 +44,9 @@ func TestExtensionIsKilledOften(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				p.Gomega, p.t = NewWithT(t), t
+				var key map[string][]byte
 				for round := 0; ; round++ {
-					p.live(fmt.Sprint(round))
+					key = p.live(fmt.Sprint(round), key)
 					if over.Load() {
 						t.Logf("%d rounds of two shoots", round+1)
 						return
@@ -98,15 +99,18 @@ func operations(t *testing.T, g Gomega) []string {
 	return doing
 }
 
-// live creates two shoots, changes them, and takes them away, one of them after the extension was switched off.
-func (p *projectAdmin) live(round string) {
+// live creates two shoots, changes them, and takes them away, one of them after the extension was switched off. The project's key must be the given one
+// all the time, if there is one yet, and is returned.
+func (p *projectAdmin) live(round string, key map[string][]byte) map[string][]byte {
 	repository := p.newRepositoryOnce()
 	configuration := p.private(repository)
 	configuration["fluxVersion"] = "v2.6.4"
 	p.configure(configuration)
 	shoots := []*shootOwner{p.newShoot("one" + round), p.newShoot("two" + round)}
 	p.registerKey(repository)
-	key := p.sourceSecret().Data
+	if key == nil {
+		key = p.sourceSecret().Data
+	}
 	for _, shoot := range shoots {
 		shoot.expectSynced(repository, gitserver.DefaultBranch)
 		shoot.expectSucceeded()
@@ -142,6 +146,7 @@ func (p *projectAdmin) live(round string) {
 			g.Expect(shoot.board(g)).NotTo(HaveKey(shoot.shoot.Name))
 		}
 	}, patience, interval).Should(Succeed())
+	return key
 }
 
 // newRepositoryOnce is the project's repository.
