@@ -24,7 +24,8 @@ import (
 const extensionName = "shoot-flux"
 
 // options are the command line options of the extension: those that Gardener's extensions have, where Flux releases
-// and images come from, which Git servers are asked for their host keys, and when changes in the garden reach the shoots.
+// and images come from, which Git servers are asked for their host keys, how often shoots are looked at, and when changes in the garden
+// reach the shoots.
 type options struct {
 	rest        *extensionscmdcontroller.RESTOptions
 	manager     *extensionscmdcontroller.ManagerOptions
@@ -38,6 +39,7 @@ type options struct {
 
 	images      images
 	hostKeyScan hostKeyScan
+	syncPeriods syncPeriods
 
 	reconcileOnConfigurationChange bool
 	fluxReadyAffectsShoot          bool
@@ -79,6 +81,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.releases.addFlags(flags)
 	o.images.addFlags(flags)
 	o.hostKeyScan.addFlags(flags)
+	o.syncPeriods.addFlags(flags)
 	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
 		"Whether a change of a project's ConfigMap flux-config reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
 	flags.BoolVar(&o.fluxReadyAffectsShoot, "healthcheck-flux-ready-affects-shoot", false,
@@ -104,6 +107,9 @@ func (o *options) complete() error {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	if err := o.hostKeyScan.complete(); err != nil {
+		return fmt.Errorf("invalid command line: %w", err)
+	}
+	if err := o.syncPeriods.complete(); err != nil {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	return nil

@@ -9,8 +9,10 @@
 package fluxready
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,6 +40,8 @@ type AddArgs struct {
 	Type string
 	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
 	ExtensionClasses []extensionsv1alpha1.ExtensionClass
+	// SyncPeriod is the time between two looks into a shoot. Default: [DefaultSyncPeriod].
+	SyncPeriod time.Duration
 	// PresentedHostKey asks the Git server at a URL for its host key. It is asked once when Flux begins to refuse it.
 	PresentedHostKey func(ctx context.Context, url string) (string, error)
 }
@@ -48,6 +52,7 @@ func AddToManager(mgr manager.Manager, args AddArgs) error {
 		seed:             mgr.GetClient(),
 		shoots:           shoot.NewClients(mgr.GetClient()),
 		presentedHostKey: args.PresentedHostKey,
+		syncPeriod:       cmp.Or(args.SyncPeriod, DefaultSyncPeriod),
 		unanswered:       map[string]int{},
 	}
 	predicates := predicateutils.AddTypeAndClassPredicates([]predicate.Predicate{operated()}, args.ExtensionClasses, args.Type)

@@ -28,10 +28,10 @@ import (
 )
 
 const (
-	// interval is the time between two looks into a shoot.
-	interval = 30 * time.Second
-	// soon is the time until the next look if something is under way.
-	soon = 10 * time.Second
+	// DefaultSyncPeriod is the time between two looks into a shoot.
+	DefaultSyncPeriod = 30 * time.Second
+	// soonPart is which part of that passes until the next look if something is under way.
+	soonPart = 3
 	// conflictDelay is the time until the next try to write a status that somebody else has just written.
 	conflictDelay = time.Second
 	// patience bounds one look, so that shoots that do not answer hold up the workers for a short time only.
@@ -40,8 +40,8 @@ const (
 	jitter = 0.2
 	// maxUnanswered is how often in a row a shoot may give no answer before its condition changes.
 	maxUnanswered = 3
-	// maxInterval is the time between two looks into a shoot that has given no answer for long.
-	maxInterval = 2 * time.Minute
+	// maxPeriods is how many periods pass at most between two looks into a shoot that has given no answer for long.
+	maxPeriods = 4
 )
 
 type reconciler struct {
@@ -49,6 +49,7 @@ type reconciler struct {
 	seed             client.Client
 	shoots           *shoot.Clients
 	presentedHostKey func(ctx context.Context, url string) (string, error)
+	syncPeriod       time.Duration
 
 	mutex sync.Mutex
 	// unanswered counts by namespace of the seed how often in a row a shoot gave no answer.
@@ -75,7 +76,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, fmt.Errorf("failed to read the Shoot in Cluster %s of the seed: %w", ex.Namespace, err)
 	}
 	if owner == nil { // gardenlet has not written it yet
-		return reconcile.Result{RequeueAfter: soon}, nil
+		return reconcile.Result{RequeueAfter: r.soon()}, nil
 	}
 	if owner.DeletionTimestamp != nil {
 		r.forget(ex.Namespace)
@@ -89,20 +90,22 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	} else if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: wait.Jitter(untilNextLook(now.Status, r.unansweredOf(ex.Namespace)), jitter)}, nil
+	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, r.unansweredOf(ex.Namespace)), jitter)}, nil
 }
 
 // untilNextLook grows for a shoot that does not answer, so that many dead shoots don't hold up the workers for the others.
-func untilNextLook(status gardencorev1beta1.ConditionStatus, unanswered int) time.Duration {
+func (r *reconciler) untilNextLook(status gardencorev1beta1.ConditionStatus, unanswered int) time.Duration {
 	switch {
 	case unanswered >= maxUnanswered:
-		return min(interval<<min(unanswered-maxUnanswered, 8), maxInterval)
+		return r.syncPeriod * time.Duration(min(1<<min(unanswered-maxUnanswered, 8), maxPeriods))
 	case unanswered > 0, status == gardencorev1beta1.ConditionProgressing:
-		return soon
+		return r.soon()
 	default:
-		return interval
+		return r.syncPeriod
 	}
 }
+
+func (r *reconciler) soon() time.Duration { return r.syncPeriod / soonPart }
 
 // unansweredOf tells how often in a row the shoot has given no answer.
 func (r *reconciler) unansweredOf(namespace string) int {

@@ -29,7 +29,7 @@ func TestUntilNextLook(t *testing.T) {
 		{"no answer for a day", gardencorev1beta1.ConditionUnknown, 1000, 2 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			NewWithT(t).Expect(untilNextLook(c.status, c.unanswered)).To(Equal(c.wait))
+			NewWithT(t).Expect((&reconciler{syncPeriod: DefaultSyncPeriod}).untilNextLook(c.status, c.unanswered)).To(Equal(c.wait))
 		})
 	}
 }

@@ -6,6 +6,7 @@
 package healthcheck
 
 import (
+	"cmp"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,8 +23,8 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
-// syncPeriod is how often the conditions of an Extension are refreshed.
-const syncPeriod = 30 * time.Second
+// DefaultSyncPeriod is how often the conditions of an Extension are refreshed.
+const DefaultSyncPeriod = 30 * time.Second
 
 // AddArgs are what the controller is added to a manager with.
 type AddArgs struct {
@@ -36,6 +37,8 @@ type AddArgs struct {
 	// FluxReadyAffectsShoot makes condition FluxReady of the Extension count for SystemComponentsHealthy too: a mistake in a
 	// user's repository then shows in the Shoot's health.
 	FluxReadyAffectsShoot bool
+	// SyncPeriod is how often the conditions of an Extension are refreshed. Default: [DefaultSyncPeriod].
+	SyncPeriod time.Duration
 }
 
 // AddToManager adds the controller that maps both ManagedResources of an Extension to its condition SystemComponentsHealthy,
@@ -56,7 +59,7 @@ func AddToManager(mgr manager.Manager, args AddArgs) error {
 		mgr,
 		healthcheck.DefaultAddArgs{
 			Controller:        args.ControllerOptions,
-			HealthCheckConfig: extensionsconfigv1alpha1.HealthCheckConfig{SyncPeriod: metav1.Duration{Duration: syncPeriod}},
+			HealthCheckConfig: extensionsconfigv1alpha1.HealthCheckConfig{SyncPeriod: metav1.Duration{Duration: cmp.Or(args.SyncPeriod, DefaultSyncPeriod)}},
 			ExtensionClasses:  args.ExtensionClasses,
 		},
 		nil,
