@@ -36,7 +36,8 @@ const (
 
 // AddArgs are what the controller is added to a manager with.
 type AddArgs struct {
-	// ControllerOptions are the options of the controller. The rate limiter is set here.
+	// ControllerOptions are the options of the controller. Without a rate limiter, a shoot is tried again after half a second, then
+	// less and less often, and at least every 30 seconds.
 	ControllerOptions controller.Options
 	// IgnoreOperationAnnotation makes the controller reconcile at each change of an Extension, not only when gardenlet
 	// asks for it.
@@ -50,7 +51,9 @@ type AddArgs struct {
 
 // AddToManager adds the controller that reconciles Extensions of type shoot-flux by the actuator.
 func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs) error {
-	args.ControllerOptions.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay)
+	if args.ControllerOptions.RateLimiter == nil {
+		args.ControllerOptions.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay)
+	}
 	watches := extensionscontroller.NewWatchBuilder(watchDeletions(mgr))
 	if args.Configurations != nil {
 		watch, err := watchConfigurations(ctx, mgr, args.Configurations)

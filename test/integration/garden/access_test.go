@@ -45,12 +45,12 @@ type proxy struct {
 func newProxy(t *testing.T) *proxy {
 	t.Helper()
 	g := NewWithT(t)
-	target, err := url.Parse(environment.Config.Host)
+	target, err := url.Parse(apiServer.Config.Host)
 	g.Expect(err).NotTo(HaveOccurred())
 	if target.Scheme == "" {
-		target = &url.URL{Scheme: "https", Host: environment.Config.Host}
+		target = &url.URL{Scheme: "https", Host: apiServer.Config.Host}
 	}
-	transport, err := rest.TransportFor(rest.AnonymousClientConfig(environment.Config))
+	transport, err := rest.TransportFor(rest.AnonymousClientConfig(apiServer.Config))
 	g.Expect(err).NotTo(HaveOccurred())
 	forward := httputil.NewSingleHostReverseProxy(target)
 	forward.Transport, forward.FlushInterval = transport, -1

@@ -27,11 +27,12 @@ import (
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gardener/gardener/pkg/controllermanager/controller/controllerregistration/extensionclusterrole"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
 const (
@@ -53,34 +54,18 @@ const (
 )
 
 var (
-	environment *envtest.Environment
-	admin       client.Client
+	apiServer *integration.Server
+	admin     client.Client
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	environment = &envtest.Environment{}
-	config, err := environment.Start()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "The kube-apiserver of the garden does not start:", err)
-		return 1
-	}
-	defer func() {
-		if err := environment.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "The kube-apiserver of the garden does not stop:", err)
+	os.Exit(integration.Run(m, func(ctx context.Context, servers *integration.Servers) (_ func(), err error) {
+		if apiServer, err = servers.Start(ctx, "garden"); err != nil {
+			return nil, err
 		}
-	}()
-	if admin, err = client.New(config, client.Options{}); err == nil {
-		err = prepare(context.Background())
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "The garden can't be prepared:", err)
-		return 1
-	}
-	return m.Run()
+		admin = apiServer.Client
+		return nil, prepare(ctx)
+	}))
 }
 
 // prepare does what the operator does, and what gardenlet and gardener-controller-manager make of it.
@@ -181,16 +166,16 @@ func token(t *testing.T, namespace, name string) string {
 
 func as(t *testing.T, namespace, name string) client.Client {
 	t.Helper()
-	config := rest.AnonymousClientConfig(environment.Config)
+	config := rest.AnonymousClientConfig(apiServer.Config)
 	config.BearerToken = token(t, namespace, name)
 	return newClient(t, config)
 }
 
 func asProjectAdmin(t *testing.T) client.Client {
 	t.Helper()
-	user, err := environment.AddUser(envtest.User{Name: "admin"}, nil)
+	config, err := apiServer.UserConfig("admin")
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	return newClient(t, user.Config())
+	return newClient(t, config)
 }
 
 func newClient(t *testing.T, config *rest.Config) client.Client {

@@ -132,6 +132,7 @@ func (l *living) reconcileOnce(actuator *lifecycle.Actuator) error {
 // TestUpgradeIsInterrupted kills the extension at each of its writes to the seed and to the shoot during an upgrade between
 // releases that have no API version in common.
 func TestUpgradeIsInterrupted(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	i := &interruptions{}
 	actuator := l.newInterrupted(t, i)

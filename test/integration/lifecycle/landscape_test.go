@@ -14,32 +14,27 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
-	"github.com/gardener/gardener/pkg/component/extensions/crds"
-	"github.com/gardener/gardener/pkg/component/gardener/resourcemanager"
 	"github.com/gardener/gardener/pkg/extensions"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
@@ -49,75 +44,62 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
 // landscape is the garden and the seed that the tests share. Each test has a project of its own.
 type landscape struct {
-	garden, seed             *envtest.Environment
+	servers                  *integration.Servers
+	garden, seed             *integration.Server
 	gardenClient, seedClient client.Client
 	actuator                 *lifecycle.Actuator
 	releases                 *httptest.Server
 	// access is a kubeconfig of shoots in which nothing happens: the API server of the seed stands in for theirs.
 	access   []byte
 	requests *requestLog
-	projects int
+	projects atomic.Int32
 }
 
 var shared *landscape
 
 func TestMain(m *testing.M) {
-	log.SetLogger(zap.New(zap.WriteTo(os.Stderr), zap.UseDevMode(true)))
-	ctx, cancel := context.WithCancel(context.Background())
-	stop, err := start(ctx)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "failed to start the garden and the seed:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	cancel()
-	stop()
-	os.Exit(code)
+	os.Exit(integration.Run(m, start))
 }
 
-func start(ctx context.Context) (stop func(), err error) {
-	shared = &landscape{garden: &envtest.Environment{}, seed: &envtest.Environment{}, requests: &requestLog{}}
-	stopped := make(chan struct{})
-	shared.releases = httptest.NewServer(http.HandlerFunc(serveReleases))
-	stop = func() {
-		<-stopped
-		shared.releases.Close()
-		_, _ = shared.garden.Stop(), shared.seed.Stop()
-	}
-
-	for _, cluster := range []struct {
-		environment *envtest.Environment
-		client      *client.Client
-	}{{shared.garden, &shared.gardenClient}, {shared.seed, &shared.seedClient}} {
-		config, err := cluster.environment.Start()
-		if err != nil {
-			return nil, err
-		}
-		if err := extensionscontroller.AddToScheme(scheme.Scheme); err != nil {
-			return nil, err
-		}
-		if *cluster.client, err = client.New(config, client.Options{}); err != nil {
-			return nil, err
-		}
-	}
-	if err := prepareSeed(ctx); err != nil {
+func start(ctx context.Context, servers *integration.Servers) (stopped func(), err error) {
+	shared = &landscape{servers: servers, requests: &requestLog{}}
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		shared.garden, err = servers.Start(ctx, "garden")
+		return err
+	})
+	group.Go(func() (err error) {
+		shared.seed, err = servers.StartSeed(ctx, "seed")
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	shared.gardenClient, shared.seedClient = shared.garden.Client, shared.seed.Client
+	if err := giveAccess(ctx); err != nil {
+		return nil, err
+	}
+	shared.releases = httptest.NewServer(http.HandlerFunc(serveReleases))
 	mgr, err := newManager(ctx)
 	if err != nil {
 		return nil, err
 	}
+	done := make(chan struct{})
 	go func() {
-		defer close(stopped)
+		defer close(done)
 		if err := mgr.Start(ctx); err != nil {
 			panic(err)
 		}
 	}()
-	return stop, nil
+	return func() {
+		<-done
+		shared.releases.Close()
+	}, nil
 }
 
 // serveReleases serves past releases, but does not tell which one is the latest.
@@ -129,33 +111,9 @@ func serveReleases(w http.ResponseWriter, request *http.Request) {
 	fluxreleases.Handler().ServeHTTP(w, request)
 }
 
-// prepareSeed installs what Gardener installs in a seed, and the kubeconfig with which gardenlet reaches the garden.
-func prepareSeed(ctx context.Context) error {
-	extensionCRDs, err := crds.NewCRD(shared.seedClient, true, true)
-	if err != nil {
-		return err
-	}
-	if err := extensionCRDs.Deploy(ctx); err != nil {
-		return err
-	}
-	managedResources := &apiextensionsv1.CustomResourceDefinition{}
-	if err := yaml.Unmarshal([]byte(resourcemanager.CRD), managedResources); err != nil {
-		return err
-	}
-	if _, err := envtest.InstallCRDs(shared.seed.Config, envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{managedResources}}); err != nil {
-		return err
-	}
-	if err := extensionCRDs.Wait(ctx); err != nil {
-		return err
-	}
-	if err := shared.seedClient.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1beta1constants.GardenNamespace}}); err != nil {
-		return err
-	}
-	user, err := shared.seed.AddUser(envtest.User{Name: "gardener", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
-		return err
-	}
-	if shared.access, err = user.KubeConfig(); err != nil {
+// giveAccess writes the kubeconfig with which gardenlet reaches the garden.
+func giveAccess(ctx context.Context) (err error) {
+	if shared.access, err = shared.seed.AdminKubeconfig(); err != nil {
 		return err
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1beta1constants.GardenNamespace, Name: "gardenlet-kubeconfig"}}
@@ -167,15 +125,12 @@ func prepareSeed(ctx context.Context) error {
 
 // gardenKubeconfig is the data of Secret gardenlet-kubeconfig for a user of the garden.
 func gardenKubeconfig(user string, groups ...string) (map[string][]byte, error) {
-	added, err := shared.garden.AddUser(envtest.User{Name: user, Groups: groups}, nil)
-	if err != nil {
-		return nil, err
-	}
-	kubeconfig, err := added.KubeConfig()
+	kubeconfig, err := shared.garden.Kubeconfig(user, groups...)
 	return map[string][]byte{"kubeconfig": kubeconfig}, err
 }
 
-// newManager runs the controller with a single worker, so that a worker that waits for one shoot shows.
+// newManager runs the controller with a single worker, so that a worker that waits for one shoot shows, and tries again sooner than in
+// production.
 func newManager(ctx context.Context) (manager.Manager, error) {
 	config := rest.CopyConfig(shared.seed.Config)
 	config.Wrap(shared.requests.wrap)
@@ -203,9 +158,12 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 		Events:   mgr.GetEventRecorder("gardener-extension-shoot-flux"),
 	}
 	return mgr, lifecycle.AddToManager(ctx, mgr, shared.actuator, lifecycle.AddArgs{
-		ControllerOptions: controller.Options{MaxConcurrentReconciles: 1},
-		ExtensionClasses:  []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
-		Configurations:    shared.actuator.Garden,
+		ControllerOptions: controller.Options{
+			MaxConcurrentReconciles: 1,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](100*time.Millisecond, 2*time.Second),
+		},
+		ExtensionClasses: []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
+		Configurations:   shared.actuator.Garden,
 	})
 }
 
@@ -221,8 +179,7 @@ type shoot struct {
 // newShoot makes everything that gardenlet makes before it asks the extension: in the seed the shoot's namespace, Cluster
 // and gardener-resource-manager, the last with the arguments that the webhook gives it.
 func newShoot(t *testing.T, resourceManagerArgs ...string) *shoot {
-	shared.projects++
-	project := fmt.Sprintf("garden-p%d", shared.projects)
+	project := fmt.Sprintf("garden-p%d", shared.projects.Add(1))
 	NewWithT(t).Expect(shared.gardenClient.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: project}})).To(Succeed())
 	return newShootOf(t, project, "one", resourceManagerArgs...)
 }
@@ -326,10 +283,10 @@ func (s *shoot) expectFailure(sentence string) {
 	}, patience).Should(Succeed())
 }
 
-// patience is longer than the longest back-off of the controller.
-const patience = time.Minute
+// patience is long enough for a machine that is busy with other tests.
+const patience = 2 * time.Minute
 
-// requestLog counts the requests that write.
+// requestLog keeps the requests to the seed that write.
 type requestLog struct {
 	mutex  sync.Mutex
 	writes []string
@@ -346,13 +303,20 @@ func (r *requestLog) wrap(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// take returns what has been written since the last call.
-func (r *requestLog) take() []string {
+// take returns what has been written in a namespace since the last call for it.
+func (r *requestLog) take(namespace string) []string {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	writes := r.writes
-	r.writes = nil
-	return writes
+	var taken, others []string
+	for _, write := range r.writes {
+		if strings.Contains(write, "/namespaces/"+namespace+"/") {
+			taken = append(taken, write)
+		} else {
+			others = append(others, write)
+		}
+	}
+	r.writes = others
+	return taken
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -78,6 +78,7 @@ func (s *shoot) isGone(object client.Object) func() bool {
 }
 
 func TestReconcileInstallsFluxAndThePrivateRepository(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(privateRepository)
 	s.operate("reconcile")
@@ -95,6 +96,7 @@ func TestReconcileInstallsFluxAndThePrivateRepository(t *testing.T) {
 }
 
 func TestReconcileWithoutARepositoryInstallsOnlyFlux(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(map[string]string{"fluxVersion": "v2.9.4"})
 	s.operate("reconcile")
@@ -105,6 +107,7 @@ func TestReconcileWithoutARepositoryInstallsOnlyFlux(t *testing.T) {
 }
 
 func TestOnlyGardenletStartsAnOperation(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(publicRepository)
 	s.operate("reconcile")
@@ -121,6 +124,7 @@ func TestOnlyGardenletStartsAnOperation(t *testing.T) {
 }
 
 func TestSecondReconcileWritesNothing(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(privateRepository)
 	s.operate("reconcile")
@@ -128,12 +132,12 @@ func TestSecondReconcileWritesNothing(t *testing.T) {
 
 	secret := &corev1.Secret{}
 	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed())
-	shared.requests.take()
+	shared.requests.take(s.control)
 	s.operate("reconcile")
 
 	var writes []string
 	written := func() []string {
-		writes = append(writes, shared.requests.take()...)
+		writes = append(writes, shared.requests.take(s.control)...)
 		return writes
 	}
 	extension := "/apis/extensions.gardener.cloud/v1alpha1/namespaces/" + s.control + "/extensions/shoot-flux"
@@ -151,6 +155,7 @@ func TestSecondReconcileWritesNothing(t *testing.T) {
 }
 
 func TestMistakesHealByThemselves(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.operate("reconcile")
 	s.expectFailure("ConfigMap " + s.project + "/flux-config does not exist in the garden: create it")
@@ -166,6 +171,7 @@ func TestMistakesHealByThemselves(t *testing.T) {
 }
 
 func TestAMistakeLeavesWhatRunsAlone(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(publicRepository)
 	s.operate("reconcile")
@@ -197,6 +203,7 @@ func digestOf(s *shoot, data map[string]string) string {
 
 // Nobody but the project's admin does anything here.
 func TestAChangeOfTheConfigurationReachesTheShootAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(publicRepository)
 	s.operate("reconcile")
@@ -224,6 +231,7 @@ func TestAChangeOfTheConfigurationReachesTheShootAtOnce(t *testing.T) {
 }
 
 func TestAChangeOfTheConfigurationDisturbsNobody(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*shoot){
 		"hibernated": func(s *shoot) { s.object.Spec.Hibernation = &gardencorev1beta1.Hibernation{Enabled: new(true)} },
 		"failed": func(s *shoot) {
@@ -232,6 +240,7 @@ func TestAChangeOfTheConfigurationDisturbsNobody(t *testing.T) {
 		"deleted": func(s *shoot) { s.object.DeletionTimestamp = new(metav1.Now()) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newShoot(t, targetNamespace)
 			s.configure(publicRepository)
 			s.operate("reconcile")
@@ -252,6 +261,7 @@ func TestAChangeOfTheConfigurationDisturbsNobody(t *testing.T) {
 }
 
 func TestLatestWithoutTheReleaseServer(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(map[string]string{})
 	s.operate("reconcile")
@@ -268,6 +278,7 @@ func TestLatestWithoutTheReleaseServer(t *testing.T) {
 }
 
 func TestResourceManagerWithoutTheNamespace(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t)
 	s.configure(publicRepository)
 	s.operate("reconcile")
@@ -281,6 +292,7 @@ func TestResourceManagerWithoutTheNamespace(t *testing.T) {
 }
 
 func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(publicRepository)
 	s.operate("reconcile")
@@ -334,6 +346,7 @@ func (s *shoot) operateDeletion() {
 }
 
 func TestWhatLeavesTheShootAlone(t *testing.T) {
+	t.Parallel()
 	for name, leave := range map[string]func(*shoot){
 		"deletion of the shoot": func(s *shoot) {
 			s.object.DeletionTimestamp = new(metav1.Now())
@@ -343,6 +356,7 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 		"migration": func(s *shoot) { s.operate("migrate") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newShoot(t, targetNamespace)
 			s.configure(privateRepository)
 			s.operate("reconcile")
@@ -372,6 +386,7 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 }
 
 func TestRestoreContinues(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(publicRepository)
 	s.operate("restore")

@@ -84,6 +84,7 @@ func (l *living) expectLeftAlone(version string) {
 }
 
 func TestInstallationOnce(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.configure(ownedByUsers)
 	l.operate("reconcile")
@@ -123,6 +124,7 @@ func TestInstallationOnce(t *testing.T) {
 
 // TestInstallationOnceOfAManagedShoot leaves a Flux to the users that the extension has managed before.
 func TestInstallationOnceOfAManagedShoot(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(map[string]string{"fluxVersion": "v2.9.2"})
 	s.operate("reconcile")
@@ -150,6 +152,7 @@ func TestInstallationOnceOfAManagedShoot(t *testing.T) {
 // TestInstallationOnceAfterMigration brings a shoot with its users' Flux to another seed, which has nothing but the shoot, and
 // switches the extension off there.
 func TestInstallationOnceAfterMigration(t *testing.T) {
+	t.Parallel()
 	l := newWorking(t)
 	byRoot, byTeam, byApps := l.work(t, with(ownedByUsers, "fluxVersion", "v2.6.4"))
 	l.operate("migrate")
@@ -175,6 +178,7 @@ func TestInstallationOnceAfterMigration(t *testing.T) {
 }
 
 func TestInstallationOnceWithoutKinds(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.configure(ownedByUsers)
 	l.operate("reconcile")

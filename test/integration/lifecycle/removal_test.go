@@ -38,7 +38,6 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
 const (
@@ -47,22 +46,13 @@ const (
 	deployedBy = "kustomize.toolkit.fluxcd.io/name"
 )
 
-// newWorking is a living shoot in which namespaces, Deployments and pods come and go as in any cluster.
+// newWorking is a living shoot in which Deployments have pods, namespaces end their deletion, and owned objects go with their owners, as
+// in any cluster. There are no nodes: the pods wait for one, which is enough for being there, and for going.
 func newWorking(t *testing.T) *living {
 	s := newShoot(t, targetNamespace)
-	bin, err := process.FindBinaries()
-	s.Expect(err).NotTo(HaveOccurred())
-	etcd, err := cluster.StartEtcd(t.Context(), cluster.Options{Dir: t.TempDir(), Bin: bin})
-	s.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { _ = etcd.Stop() })
-	c, err := cluster.Start(t.Context(), "shoot", etcd)
-	s.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { _ = c.Stop() })
-	s.Expect(c.StartNodes(t.Context())).To(Succeed())
-	kubeconfig, err := c.ClientCertKubeconfig("gardener", []string{"system:masters"}, time.Hour)
-	s.Expect(err).NotTo(HaveOccurred())
-
-	return s.live(t, c.AdminConfig, kubeconfig)
+	server := s.startServer(t)
+	s.Expect(server.StartControllers(t.Context(), cluster.WorkloadControllers...)).To(Succeed())
+	return s.live(t, server)
 }
 
 // kustomizeController does what the controller of this name does when Kustomizations come and go. It lives in the pods of
@@ -214,6 +204,7 @@ func withPolicy(policy string) map[string]string {
 }
 
 func TestSwitchedOffKeepsWorkloads(t *testing.T) {
+	t.Parallel()
 	l := newWorking(t)
 	byRoot, byTeam, byApps := l.work(t, withPolicy("keep-workloads"))
 	// What was chosen is known without the garden.
@@ -228,6 +219,7 @@ func TestSwitchedOffKeepsWorkloads(t *testing.T) {
 
 // A release that knows no deletionPolicy would prune.
 func TestSwitchedOffKeepsWorkloadsOfAnOldRelease(t *testing.T) {
+	t.Parallel()
 	l := newWorking(t)
 	data := withPolicy("")
 	data["fluxVersion"] = "v2.2.3"
@@ -241,6 +233,7 @@ func TestSwitchedOffKeepsWorkloadsOfAnOldRelease(t *testing.T) {
 }
 
 func TestSwitchedOffDeletesWorkloads(t *testing.T) {
+	t.Parallel()
 	l := newWorking(t)
 	byRoot, byTeam, byApps := l.work(t, withPolicy("delete-workloads"))
 	l.switchOff()
@@ -253,6 +246,7 @@ func TestSwitchedOffDeletesWorkloads(t *testing.T) {
 
 // Nothing waits for controllers that don't run.
 func TestSwitchedOffDeletesNoWorkloadsWithoutControllers(t *testing.T) {
+	t.Parallel()
 	l := newWorking(t)
 	byRoot, byTeam, byApps := l.work(t, withPolicy("delete-workloads"))
 	l.Expect(l.client.DeleteAllOf(l.ctx, &appsv1.Deployment{}, client.InNamespace("flux-system"))).To(Succeed())
@@ -266,6 +260,7 @@ func TestSwitchedOffDeletesNoWorkloadsWithoutControllers(t *testing.T) {
 
 // TestSwitchedOffKeepsFlux also shows that the shoot's owner has the last word.
 func TestSwitchedOffKeepsFlux(t *testing.T) {
+	t.Parallel()
 	l := newWorking(t)
 	l.setProviderConfig("removalPolicy", "keep-flux")
 	byRoot, byTeam, byApps := l.work(t, withPolicy("delete-workloads"))
@@ -288,8 +283,10 @@ func (l *living) deployment(name string) *appsv1.Deployment {
 // TestSwitchedOffWithInterruptions lets each write of the extension fail twice: once before it reaches an API server, and once
 // after, so that the extension does not know that it succeeded. Each time, the extension begins anew, as after a restart.
 func TestSwitchedOffWithInterruptions(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []string{"keep-workloads", "delete-workloads"} {
 		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
 			l := newWorking(t)
 			byRoot, byTeam, byApps := l.work(t, withPolicy(policy))
 			faults := &faults{}
@@ -361,6 +358,7 @@ func (f *faults) wrap(next http.RoundTripper) http.RoundTripper {
 
 // TestShootIsBeingDeleted lets the deletion of a Shoot begin. gardenlet cleans it up, while its nodes are still there.
 func TestShootIsBeingDeleted(t *testing.T) {
+	t.Parallel()
 	l := newWorking(t)
 	byRoot, byTeam, byApps := l.work(t, withPolicy("delete-workloads"))
 	l.object.DeletionTimestamp = new(metav1.Now())
@@ -388,6 +386,7 @@ func TestShootIsBeingDeleted(t *testing.T) {
 }
 
 func TestSwitchedOffWhileTheShootSleeps(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(publicRepository)
 	s.operate("reconcile")
@@ -416,6 +415,7 @@ var unreachable = []byte(`{"apiVersion":"v1","kind":"Config","current-context":"
 "clusters":[{"name":"shoot","cluster":{"server":"http://127.0.0.1:1"}}]}`)
 
 func TestSwitchedOffBeforeAnythingWasInstalled(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.giveAccess(unreachable)
 	s.operate("reconcile")
@@ -425,6 +425,7 @@ func TestSwitchedOffBeforeAnythingWasInstalled(t *testing.T) {
 }
 
 func TestShootWithoutWorkers(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.object.Spec.Provider.Workers = nil
 	s.syncCluster()
@@ -437,6 +438,7 @@ func TestShootWithoutWorkers(t *testing.T) {
 }
 
 func TestProviderConfigMistakes(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(publicRepository)
 	for _, mistake := range []struct{ field, value, sentence string }{

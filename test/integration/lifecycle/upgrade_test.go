@@ -26,7 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	controllerconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -44,6 +43,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
 // newest is the release that all upgrades end with.
@@ -60,25 +60,26 @@ type living struct {
 
 func newLiving(t *testing.T) *living {
 	s := newShoot(t, targetNamespace)
-	environment := &envtest.Environment{}
-	config, err := environment.Start()
+	return s.live(t, s.startServer(t))
+}
+
+// startServer starts an API server for the shoot, which stops when the test ends.
+func (s *shoot) startServer(t *testing.T) *integration.Server {
+	server, err := shared.servers.Start(t.Context(), s.control)
 	s.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { _ = environment.Stop() })
-	user, err := environment.AddUser(envtest.User{Name: "gardener", Groups: []string{"system:masters"}}, nil)
-	s.Expect(err).NotTo(HaveOccurred())
-	kubeconfig, err := user.KubeConfig()
-	s.Expect(err).NotTo(HaveOccurred())
-	return s.live(t, config, kubeconfig)
+	t.Cleanup(func() { _ = server.Stop() })
+	return server
 }
 
 // live gives the shoot an API server.
-func (s *shoot) live(t *testing.T, config *rest.Config, kubeconfig []byte) *living {
-	s.giveAccess(kubeconfig)
-	l := &living{shoot: s, config: config}
-	var err error
-	l.client, err = client.New(config, client.Options{Scheme: resourcemanagerclient.CombinedScheme})
+func (s *shoot) live(t *testing.T, server *integration.Server) *living {
+	kubeconfig, err := server.AdminKubeconfig()
 	s.Expect(err).NotTo(HaveOccurred())
-	l.startResourceManager(t, config)
+	s.giveAccess(kubeconfig)
+	l := &living{shoot: s, config: server.Config}
+	l.client, err = client.New(server.Config, client.Options{Scheme: resourcemanagerclient.CombinedScheme})
+	s.Expect(err).NotTo(HaveOccurred())
+	l.startResourceManager(t, server.Config)
 	return l
 }
 
@@ -101,7 +102,8 @@ func (l *living) startResourceManager(t *testing.T, config *rest.Config) {
 			ManagedByLabelValue: new("gardener"),
 			AlwaysUpdate:        new(true), // as gardenlet configures it
 		},
-		ClassFilter: resourcemanagerpredicate.NewClassFilter(resourcemanagerconfigv1alpha1.DefaultResourceClass),
+		RequeueAfterOnDeletionPending: new(200 * time.Millisecond), // by default 5 seconds
+		ClassFilter:                   resourcemanagerpredicate.NewClassFilter(resourcemanagerconfigv1alpha1.DefaultResourceClass),
 	}).AddToManager(mgr, mgr, target)).To(Succeed())
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -274,6 +276,7 @@ func (l *living) expectNothingLeft() {
 // FLUX_RELEASES can name a directory with more releases, as the operator's: <version>/gotk-components.yaml. Then it also goes
 // from each of them to the newest release, and through all of them.
 func TestUpgrades(t *testing.T) {
+	t.Parallel()
 	paths := [][]string{
 		{"v0.24.1", newest},
 		{"v0.31.5", newest},
@@ -293,6 +296,7 @@ func TestUpgrades(t *testing.T) {
 
 	for _, path := range paths {
 		t.Run(strings.Join(path, " "), func(t *testing.T) {
+			t.Parallel()
 			l := newLiving(t)
 			for i, version := range path {
 				l.get(version, false)
@@ -319,6 +323,7 @@ func releasesOfDirectory(t *testing.T) []string {
 }
 
 func TestDowngrade(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.get(newest, false)
 	l.use()
@@ -334,6 +339,7 @@ func TestDowngrade(t *testing.T) {
 
 // TestDowngradeLosesNothing goes back to a release that doesn't know a kind of which there are objects.
 func TestDowngradeLosesNothing(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.get("v0.41.2", false)
 	o := userObject{"ocirepositories.source.toolkit.fluxcd.io", "OCIRepository", "images", nil}
@@ -348,6 +354,7 @@ func TestDowngradeLosesNothing(t *testing.T) {
 }
 
 func TestKubernetesIsTooOld(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.object.Spec.Kubernetes.Version = "1.31.4"
 	l.syncCluster()
@@ -359,6 +366,7 @@ func TestKubernetesIsTooOld(t *testing.T) {
 
 // TestFluxOfSomebodyElse gives the extension to a shoot whose users have installed Flux themselves.
 func TestFluxOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.get("v2.6.4", false)
 	l.use()
@@ -377,6 +385,7 @@ func TestFluxOfSomebodyElse(t *testing.T) {
 
 // TestFloatingVersionMovesOnlyWhenGardenerAsks edits the configuration of a shoot whose version floats.
 func TestFloatingVersionMovesOnlyWhenGardenerAsks(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(map[string]string{"fluxVersion": "v2.9.2"})
 	s.operate("reconcile")
@@ -411,6 +420,7 @@ func TestFloatingVersionMovesOnlyWhenGardenerAsks(t *testing.T) {
 // TestInstalledReleaseIsNotNeededAgain shows that what runs goes on when its release can't be had any more, as after a restart
 // of the extension while the release server is down.
 func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.get("v2.7.5", false)
 	a := shared.actuator

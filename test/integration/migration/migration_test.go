@@ -23,22 +23,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
-var environment *envtest.Environment
+var apiServer *integration.Server
 
 func TestMain(m *testing.M) {
-	environment = &envtest.Environment{}
-	if _, err := environment.Start(); err != nil {
-		fmt.Fprintln(os.Stderr, "failed to start the shoot:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = environment.Stop()
-	os.Exit(code)
+	os.Exit(integration.Run(m, func(ctx context.Context, servers *integration.Servers) (_ func(), err error) {
+		apiServer, err = servers.Start(ctx, "shoot")
+		return nil, err
+	}))
 }
 
 // shoot is the client of a test, with a group of kinds of its own.
@@ -53,8 +49,7 @@ func newShoot(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) *sho
 	g := NewWithT(t)
 	scheme := runtime.NewScheme()
 	g.Expect(apiextensionsv1.AddToScheme(scheme)).To(Succeed())
-	config := rest.CopyConfig(environment.Config)
-	config.QPS = -1
+	config := rest.CopyConfig(apiServer.Config)
 	if wrap != nil {
 		config.Wrap(wrap)
 	}

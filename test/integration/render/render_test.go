@@ -6,30 +6,34 @@
 package render_test
 
 import (
+	"context"
+	"os"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
+
+var shoot *integration.Server
+
+func TestMain(m *testing.M) {
+	os.Exit(integration.Run(m, func(ctx context.Context, servers *integration.Servers) (_ func(), err error) {
+		shoot, err = servers.Start(ctx, "shoot")
+		return nil, err
+	}))
+}
 
 // TestNormalised applies a release and a configuration, and compares what the API server made of CustomResourceDefinitions
 // and custom resources with what was rendered. Objects of other kinds need only be accepted.
 func TestNormalised(t *testing.T) {
 	g := NewWithT(t)
-	shoot := &envtest.Environment{}
-	config, err := shoot.Start()
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { _ = shoot.Stop() })
-	c, err := client.New(config, client.Options{})
-	g.Expect(err).NotTo(HaveOccurred())
-
 	catalogue, err := release.NewCatalogue(release.Options{})
 	g.Expect(err).NotTo(HaveOccurred())
 	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
@@ -43,11 +47,11 @@ func TestNormalised(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 
 	for _, object := range installation.Objects {
-		expectAccepted(g, t, c, object)
+		expectAccepted(g, t, shoot.Client, object)
 	}
 	for _, object := range configuration {
 		// until the CustomResourceDefinitions are established
-		g.Eventually(func(g Gomega) { expectAccepted(g, t, c, object) }, "1m").Should(Succeed())
+		g.Eventually(func(g Gomega) { expectAccepted(g, t, shoot.Client, object) }, "1m").Should(Succeed())
 	}
 }
 

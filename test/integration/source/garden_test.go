@@ -6,7 +6,7 @@
 package source_test
 
 import (
-	"fmt"
+	"context"
 	"net/http"
 	"os"
 	"strings"
@@ -19,43 +19,25 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
 var (
-	environment *envtest.Environment
-	admin       client.Client
+	apiServer *integration.Server
+	admin     client.Client
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set: let it name a directory with the programs etcd, kube-apiserver and kubectl.")
-		return 1
-	}
-	environment = &envtest.Environment{}
-	config, err := environment.Start()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "The kube-apiserver of the garden does not start:", err)
-		return 1
-	}
-	defer func() {
-		if err := environment.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "The kube-apiserver of the garden does not stop:", err)
+	os.Exit(integration.Run(m, func(ctx context.Context, servers *integration.Servers) (_ func(), err error) {
+		if apiServer, err = servers.Start(ctx, "garden"); err != nil {
+			return nil, err
 		}
-	}()
-	if admin, err = client.New(config, client.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, "No client for the garden:", err)
-		return 1
-	}
-	return m.Run()
+		admin = apiServer.Client
+		return nil, nil
+	}))
 }
 
 // newNamespace is the namespace of a new project.
@@ -71,7 +53,7 @@ func newNamespace(t *testing.T) string {
 func newExtension(t *testing.T, namespace string, rules ...rbacv1.PolicyRule) (client.Client, *requests) {
 	t.Helper()
 	g := NewWithT(t)
-	user, err := environment.AddUser(envtest.User{Name: "extension-of-" + namespace}, &rest.Config{QPS: -1})
+	config, err := apiServer.UserConfig("extension-of-" + namespace)
 	g.Expect(err).NotTo(HaveOccurred())
 	if len(rules) > 0 {
 		meta := metav1.ObjectMeta{GenerateName: "extension-", Namespace: namespace}
@@ -84,7 +66,6 @@ func newExtension(t *testing.T, namespace string, rules ...rbacv1.PolicyRule) (c
 		})).To(Succeed())
 	}
 	noted := &requests{}
-	config := rest.CopyConfig(user.Config())
 	config.Wrap(noted.wrap)
 	extension, err := client.New(config, client.Options{})
 	g.Expect(err).NotTo(HaveOccurred())

@@ -18,141 +18,104 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/yaml"
 
 	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
-	"github.com/gardener/gardener/pkg/component/extensions/crds"
-	"github.com/gardener/gardener/pkg/component/gardener/resourcemanager"
 	"github.com/gardener/gardener/pkg/extensions"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/fluxready"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/status"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
 const (
-	// patience is longer than it takes to notice that a shoot gives no answer.
+	// patience is long enough for a machine that is busy with other tests.
 	patience = time.Minute
 	// extensionType is the type, and so the name, of the Extensions.
 	extensionType = "shoot-flux"
 )
 
 var (
-	gardenEnvironment *envtest.Environment
-	gardenClient      client.Client
-	seeds             [2]*seed
-	projects          int
+	gardenServer *integration.Server
+	gardenClient client.Client
+	seeds        [2]*seed
+	projects     atomic.Int32
 )
 
 // seed is a seed with its way into the garden, whose requests are counted.
 type seed struct {
-	environment *envtest.Environment
-	client      client.Client
-	garden      *gardenProxy
-	access      []byte
+	server *integration.Server
+	client client.Client
+	garden *gardenProxy
+	access []byte
 }
 
 func TestMain(m *testing.M) {
-	log.SetLogger(zap.New(zap.WriteTo(os.Stderr), zap.UseDevMode(true)))
-	os.Exit(run(m))
+	os.Exit(integration.Run(m, start))
 }
 
-func run(m *testing.M) int {
-	var environments []*envtest.Environment
-	defer func() {
-		for _, environment := range environments {
-			_ = environment.Stop()
-		}
-	}()
-	start := func() (*envtest.Environment, client.Client, error) {
-		environment := &envtest.Environment{}
-		restConfig, err := environment.Start()
-		if err != nil {
-			return nil, nil, err
-		}
-		environments = append(environments, environment)
-		c, err := client.New(restConfig, client.Options{})
-		return environment, c, err
-	}
-	err := extensionscontroller.AddToScheme(scheme.Scheme)
-	if err == nil {
-		gardenEnvironment, gardenClient, err = start()
-	}
+func start(ctx context.Context, servers *integration.Servers) (func(), error) {
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		gardenServer, err = servers.Start(ctx, "garden")
+		return err
+	})
 	for i := range seeds {
-		if err != nil {
-			break
-		}
 		seeds[i] = &seed{}
-		if seeds[i].environment, seeds[i].client, err = start(); err == nil {
-			err = seeds[i].prepare(context.Background(), fmt.Sprintf("seed-%d", i))
+		group.Go(func() (err error) {
+			seeds[i].server, err = servers.StartSeed(ctx, fmt.Sprintf("seed-%d", i))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	gardenClient = gardenServer.Client
+	for i, s := range seeds {
+		if err := s.prepare(ctx, fmt.Sprintf("seed-%d", i)); err != nil {
+			return nil, err
 		}
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "failed to start the garden and the seeds:", err)
-		return 1
-	}
-	return m.Run()
+	return nil, nil
 }
 
-// prepare installs what Gardener installs in a seed, and, because the seed stands in for its shoots, some CustomResourceDefinitions
-// of Flux.
-func (s *seed) prepare(ctx context.Context, name string) error {
-	extensionCRDs, err := crds.NewCRD(s.client, true, true)
-	if err != nil {
-		return err
-	}
-	if err := extensionCRDs.Deploy(ctx); err != nil {
-		return err
-	}
-	managedResources := &apiextensionsv1.CustomResourceDefinition{}
-	if err := yaml.Unmarshal([]byte(resourcemanager.CRD), managedResources); err != nil {
-		return err
-	}
+// prepare installs, because the seed stands in for its shoots, some CustomResourceDefinitions of Flux, and gives the extension a way into the garden.
+func (s *seed) prepare(ctx context.Context, name string) (err error) {
+	s.client = s.server.Client
 	definitions := []*apiextensionsv1.CustomResourceDefinition{
-		managedResources, definition("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories"), definition("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations"),
+		definition("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories"), definition("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations"),
 	}
-	if _, err := envtest.InstallCRDs(s.environment.Config, envtest.CRDInstallOptions{CRDs: definitions}); err != nil {
+	if _, err := envtest.InstallCRDs(s.server.Config, envtest.CRDInstallOptions{CRDs: definitions}); err != nil {
 		return err
 	}
-	if err := extensionCRDs.Wait(ctx); err != nil {
+	if err := s.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "flux-system"}}); err != nil {
 		return err
 	}
-	for _, namespace := range []string{v1beta1constants.GardenNamespace, "flux-system"} {
-		if err := s.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
-			return err
-		}
-	}
-	user, err := s.environment.AddUser(envtest.User{Name: "gardener", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
+	if s.access, err = s.server.AdminKubeconfig(); err != nil {
 		return err
 	}
-	if s.access, err = user.KubeConfig(); err != nil {
-		return err
-	}
-	s.garden, err = newGardenProxy()
-	if err != nil {
+	if s.garden, err = newGardenProxy(); err != nil {
 		return err
 	}
 	return s.giveGarden(ctx, name, "system:masters")
@@ -194,11 +157,11 @@ type gardenProxy struct {
 }
 
 func newGardenProxy() (*gardenProxy, error) {
-	target, err := url.Parse(gardenEnvironment.Config.Host)
+	target, err := url.Parse(gardenServer.Config.Host)
 	if err != nil || target.Scheme == "" {
-		target = &url.URL{Scheme: "https", Host: gardenEnvironment.Config.Host}
+		target = &url.URL{Scheme: "https", Host: gardenServer.Config.Host}
 	}
-	transport, err := rest.TransportFor(gardenEnvironment.Config)
+	transport, err := rest.TransportFor(gardenServer.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +201,7 @@ type running struct {
 func (s *seed) startExtension(t *testing.T, looks bool) *running {
 	t.Helper()
 	g := NewWithT(t)
-	mgr, err := manager.New(s.environment.Config, manager.Options{
+	mgr, err := manager.New(s.server.Config, manager.Options{
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
@@ -249,7 +212,9 @@ func (s *seed) startExtension(t *testing.T, looks bool) *running {
 	teller, err := status.AddToManager(ctx, mgr, status.AddArgs{Garden: garden.GardenletKubeconfig(mgr.GetClient()), Type: extensionType, ExtensionClasses: classes})
 	g.Expect(err).NotTo(HaveOccurred())
 	if looks {
-		g.Expect(fluxready.AddToManager(mgr, fluxready.AddArgs{Type: extensionType, ExtensionClasses: classes, PresentedHostKey: presentHostKey})).To(Succeed())
+		g.Expect(fluxready.AddToManager(mgr, fluxready.AddArgs{
+			Type: extensionType, ExtensionClasses: classes, PresentedHostKey: presentHostKey, SyncPeriod: time.Second,
+		})).To(Succeed())
 	}
 	stopped := make(chan struct{})
 	go func() {
@@ -273,8 +238,7 @@ func presentHostKey(context.Context, string) (string, error) {
 
 // newProject returns the namespace of a new project in the garden.
 func newProject(t *testing.T) string {
-	projects++
-	namespace := fmt.Sprintf("garden-p%d", projects)
+	namespace := fmt.Sprintf("garden-p%d", projects.Add(1))
 	NewWithT(t).Expect(gardenClient.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
 	return namespace
 }

@@ -289,7 +289,7 @@ func TestProjectIsBeingDeleted(t *testing.T) {
 	s.conclude("False", "BuildFailed", "broken")
 	requests := func() int { return len(seeds[0].garden.requests(project)) - before }
 	s.Eventually(requests, patience).Should(Equal(3), "it reads, and tries to make the event and the ConfigMap")
-	s.Consistently(requests, 5*time.Second).Should(Equal(3))
+	s.Consistently(requests, 3*time.Second).Should(Equal(3)) // it would try again after one second
 	s.Expect(apierrors.IsNotFound(gardenClient.Get(t.Context(), client.ObjectKeyFromObject(configMap), configMap))).To(BeTrue())
 }
 

@@ -32,18 +32,19 @@ var (
 		"namespace-controller", "garbage-collector-controller", "serviceaccount-controller", "serviceaccount-token-controller",
 		"root-ca-certificate-publisher-controller", "clusterrole-aggregation-controller",
 	}
-	// workloads are the controllers that a cluster with nodes needs besides. There is none for the health of nodes: on a busy machine
-	// it would evict pods because the node's heartbeat came late.
-	workloads = []string{
+	// WorkloadControllers are the controllers that a cluster with nodes needs besides. There is none for the health of nodes: on a busy
+	// machine it would evict pods because the node's heartbeat came late.
+	WorkloadControllers = []string{
 		"deployment-controller", "replicaset-controller", "statefulset-controller", "daemonset-controller", "job-controller", "cronjob-controller",
 		"endpoints-controller", "endpointslice-controller", "disruption-controller", "resourcequota-controller", "pod-garbage-collector-controller",
 	}
 )
 
 // StartControllers runs a kube-controller-manager that lets namespaces finish their deletion, deletes owned objects with their owners, and
-// gives namespaces their ServiceAccount. It waits until it works. A cluster with nodes has it already.
-func (c *Cluster) StartControllers(ctx context.Context) error {
-	p, err := c.startControllerManager(ctx, housekeeping)
+// gives namespaces their ServiceAccount, and runs more of its controllers if they are named. It waits until it works. A cluster with nodes has
+// it already.
+func (c *Cluster) StartControllers(ctx context.Context, more ...string) error {
+	p, err := c.startControllerManager(ctx, slices.Concat(housekeeping, more))
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (c *Cluster) StartNodes(ctx context.Context) error {
 	var manager, scheduler, kwok *process.Process
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		manager, err = c.startControllerManager(groupCtx, slices.Concat(housekeeping, workloads))
+		manager, err = c.startControllerManager(groupCtx, slices.Concat(housekeeping, WorkloadControllers))
 		return err
 	})
 	group.Go(func() (err error) {
