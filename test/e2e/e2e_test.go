@@ -211,6 +211,7 @@ func TestOldLandscape(t *testing.T) {
 	p.Eventually(time.Now, patience, interval).Should(BeTemporally(">", expired))
 	shoot.reconcile()
 	shoot.expectSucceeded()
+	shoot.delete(t.Context())
 }
 
 func TestExtensionIsKilledInTheMiddle(t *testing.T) {

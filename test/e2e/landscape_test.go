@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -93,7 +94,30 @@ func run(m *testing.M) (code int, err error) {
 		}
 		err = os.RemoveAll(dir)
 	}()
-	return m.Run(), nil
+	if code = m.Run(); code != 0 {
+		return code, nil
+	}
+	return code, expectNoShoots(shared.GardenClient)
+}
+
+// expectNoShoots waits until all Shoots are gone whose deletion the tests have ordered.
+func expectNoShoots(garden client.Client) error {
+	var left []string
+	err := wait.PollUntilContextTimeout(context.Background(), interval, patience, true, func(ctx context.Context) (bool, error) {
+		shoots := &gardencorev1beta1.ShootList{}
+		if err := garden.List(ctx, shoots); err != nil {
+			return false, err
+		}
+		left = nil
+		for _, shoot := range shoots.Items {
+			left = append(left, fmt.Sprintf("%s (%v)", client.ObjectKeyFromObject(&shoot), shoot.Status.LastErrors))
+		}
+		return len(left) == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("not all Shoots go, there are %s: %w", strings.Join(left, ", "), err)
+	}
+	return nil
 }
 
 // start starts a landscape and registers the extension, as an operator does. In an old landscape, the extension uses
@@ -134,7 +158,8 @@ func register(ctx context.Context, l *landscape.Landscape, old bool) error {
 		return err
 	}
 	deployment := &gardencorev1.ControllerDeployment{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
-	values := fmt.Appendf(nil, `{"injectGardenKubeconfig":%t,"helm":{"values":{"flux":{"releases":{"url":%q,"ociRepository":""}}}}}`, !old, mirror.URL)
+	values := fmt.Appendf(nil, `{"injectGardenKubeconfig":%t,"helm":{"values":{"flux":{"releases":{"url":%q,"ociRepository":""}},`+
+		`"controllers":{"healthcheck":{"syncPeriod":"3s"},"fluxReady":{"syncPeriod":"3s"}}}}}`, !old, mirror.URL)
 	if err := l.GardenClient.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, values)); err != nil {
 		return err
 	}
@@ -204,8 +229,8 @@ func (p *projectAdmin) registerKey(repository *gitserver.Repository) {
 	p.Expect(repository.RegisterKey(p.sourceSecret().Data["identity.pub"])).To(Succeed())
 }
 
-// newShoot creates the example's Shoot on the first seed, and deletes it when the test ends, so that not all clusters run at
-// once.
+// newShoot creates the example's Shoot on the first seed, and orders its deletion when the test ends, so that not all clusters run
+// at once. That it goes is seen when all tests have ended, see expectNoShoots.
 func (p *projectAdmin) newShoot(name string) *shootOwner {
 	return p.newShootOn(p.landscape.Seed, name)
 }
@@ -220,7 +245,7 @@ func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string, changes ...
 	p.Expect(p.landscape.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
 
 	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, seed: seed, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
-	p.t.Cleanup(func() { s.delete(context.WithoutCancel(p.t.Context())) })
+	p.t.Cleanup(func() { s.orderDeletion(context.WithoutCancel(p.t.Context())) })
 	return s
 }
 
@@ -337,9 +362,14 @@ func (s *shootOwner) expectSourceError(words string) {
 
 // delete confirms and orders the deletion of the Shoot, and waits until it is gone. It may be gone already.
 func (s *shootOwner) delete(ctx context.Context) {
-	if confirmAndDelete(ctx, s.Gomega, s.landscape.GardenClient, s.shoot) {
+	if s.orderDeletion(ctx) {
 		s.expectGone(ctx)
 	}
+}
+
+// orderDeletion confirms and orders the deletion of the Shoot. It tells whether there was something to delete.
+func (s *shootOwner) orderDeletion(ctx context.Context) bool {
+	return confirmAndDelete(ctx, s.Gomega, s.landscape.GardenClient, s.shoot)
 }
 
 // confirmAndDelete orders the deletion of what Gardener deletes only if that is confirmed. It tells whether there is something to delete.

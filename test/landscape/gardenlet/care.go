@@ -32,7 +32,7 @@ import (
 )
 
 // careInterval is how often a shoot is examined even if nothing changes in the seed (gardenlet: every 30 seconds).
-const careInterval = 10 * time.Second
+const careInterval = 3 * time.Second
 
 // careReconciler collects the health of a shoot into the Shoot's conditions, like gardenlet's care controller: those conditions that do not
 // need nodes. Requests name a shoot's namespace in the seed.

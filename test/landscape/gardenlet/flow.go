@@ -28,22 +28,22 @@ import (
 )
 
 const (
-	// taskRetryInterval and taskTimeout are for tasks that gardenlet repeats within a flow.
-	taskRetryInterval = 5 * time.Second
-	taskTimeout       = 30 * time.Second
-	readyTimeout      = 2 * time.Minute
+	// taskTimeout is for tasks that gardenlet repeats within a flow.
+	taskTimeout  = 30 * time.Second
+	readyTimeout = 2 * time.Minute
 	// apiServerDeleted is an annotation of the shoot's namespace. gardenlet sees it by the missing Deployment of kube-apiserver.
 	apiServerDeleted = "landscape/kube-apiserver-deleted"
 )
 
 // tasks collects the tasks of a flow that run one after the other. (gardenlet runs what it can in parallel.)
 type tasks struct {
-	graph *flow.Graph
-	last  flow.TaskIDs
+	graph         *flow.Graph
+	last          flow.TaskIDs
+	retryInterval time.Duration
 }
 
-func newTasks(name string) *tasks {
-	return &tasks{graph: flow.NewGraph(name), last: flow.NewTaskIDs()}
+func (o *operation) newTasks(name string) *tasks {
+	return &tasks{graph: flow.NewGraph(name), last: flow.NewTaskIDs(), retryInterval: o.options.RetryInterval}
 }
 
 func (t *tasks) add(name string, fn flow.TaskFn) {
@@ -52,7 +52,7 @@ func (t *tasks) add(name string, fn flow.TaskFn) {
 
 // addRepeated is for tasks that only talk to an API server: they are repeated for a short time.
 func (t *tasks) addRepeated(name string, fn flow.TaskFn) {
-	t.add(name, fn.RetryUntilTimeout(taskRetryInterval, taskTimeout))
+	t.add(name, fn.RetryUntilTimeout(t.retryInterval, taskTimeout))
 }
 
 // reconcile is gardenlet's flow for creating and reconciling a Shoot, and for restoring it on the seed to which it has been migrated
@@ -61,9 +61,9 @@ func (o *operation) reconcile(ctx context.Context) error {
 	if o.Shoot.HibernationEnabled {
 		return o.hibernate(ctx)
 	}
-	t := newTasks("Shoot cluster reconciliation")
+	t := o.newTasks("Shoot cluster reconciliation")
 	if o.Shoot.IsRestorePhase() {
-		t = newTasks("Shoot cluster restoration")
+		t = o.newTasks("Shoot cluster restoration")
 		t.addRepeated("Reading ShootState of garden cluster", o.readShootState)
 	}
 	t.addRepeated("Deploying Shoot namespace in Seed", o.DeployControlPlaneNamespace)
@@ -190,7 +190,7 @@ func (o *operation) delete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := newTasks("Shoot cluster deletion")
+	t := o.newTasks("Shoot cluster deletion")
 	if works {
 		t.addRepeated("Deploying Shoot namespace in Seed", o.DeployControlPlaneNamespace)
 		o.addControlPlane(t)

@@ -14,7 +14,7 @@ import (
 // forceDelete is gardenlet's flow for a Shoot that its owner gives up (reconciler_force_delete.go): it needs nothing of the shoot.
 func (o *operation) forceDelete(ctx context.Context) error {
 	cleaner := shoot.NewCleaner(o.Logger, o.SeedClientSet.Client(), o.GardenClient, o.Shoot.ControlPlaneNamespace)
-	t := newTasks("Shoot cluster force deletion")
+	t := o.newTasks("Shoot cluster force deletion")
 	t.addRepeated("Deleting extension resources", cleaner.DeleteExtensionObjects)
 	t.add("Waiting until extension resources have been deleted", cleaner.WaitUntilExtensionObjectsDeleted)
 	t.addRepeated("Configuring managed resources to not keep their objects when deleted", cleaner.SetKeepObjectsForManagedResources)

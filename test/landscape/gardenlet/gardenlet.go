@@ -23,6 +23,7 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
 	"github.com/gardener/gardener/pkg/component/shared"
+	installationcontroller "github.com/gardener/gardener/pkg/gardenlet/controller/controllerinstallation/controllerinstallation"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
@@ -36,11 +37,11 @@ const (
 
 	gardenerModule = "github.com/gardener/gardener"
 
-	// gardenlet polls Extensions every 5 seconds, takes an error for final if it lasts 30 seconds, and retries a failed operation with an
+	// gardenlet polls what it waits for every 5 seconds, takes an error for final if it lasts 30 seconds, and retries a failed operation with an
 	// exponential backoff that starts with milliseconds. Here everything is close by, and a user should not wait long for what is wrong.
 	defaultWaitInterval    = 500 * time.Millisecond
 	defaultSevereThreshold = 5 * time.Second
-	defaultRetryInterval   = 5 * time.Second
+	defaultRetryInterval   = time.Second
 )
 
 // ShootAPIServerArgs are arguments that a shoot's kube-apiserver needs: with Gardener's audience, since gardener-resource-manager requests
@@ -87,7 +88,7 @@ type Options struct {
 	WaitInterval time.Duration
 	// SevereThreshold is how long an Extension may report an error before the operation fails; default 5 seconds (gardenlet: 30 seconds).
 	SevereThreshold time.Duration
-	// RetryInterval is the longest pause after a failed operation; default 5 seconds (gardenlet: an exponential backoff without such a limit).
+	// RetryInterval is the longest pause after a failed operation, and the pause before a task of a flow is repeated; default one second (gardenlet: an exponential backoff without such a limit).
 	RetryInterval time.Duration
 }
 
@@ -188,6 +189,7 @@ func unlimited(config *rest.Config) *rest.Config {
 var shortenIntervals = sync.OnceFunc(func() {
 	shared.IntervalWaitForGardenerResourceManagerBootstrapping = defaultWaitInterval
 	managedresources.IntervalWait = defaultWaitInterval
+	installationcontroller.RequeueDurationWhenResourceDeletionStillPresent = defaultWaitInterval
 })
 
 // newSeed is the manager of all controllers. Its own cluster is the seed, as gardenlet's is.

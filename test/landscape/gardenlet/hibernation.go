@@ -16,7 +16,7 @@ import (
 // hibernate is what gardenlet's flow for reconciling a Shoot does when the shoot is to sleep, or sleeps (reconciler_reconcile.go).
 func (o *operation) hibernate(ctx context.Context) error {
 	asleep := o.Shoot.GetInfo().Status.IsHibernated
-	t := newTasks("Shoot cluster reconciliation")
+	t := o.newTasks("Shoot cluster reconciliation")
 	t.addRepeated("Deploying Shoot namespace in Seed", o.DeployControlPlaneNamespace)
 	if !asleep {
 		o.addControlPlane(t)

@@ -41,7 +41,7 @@ func (o *operation) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := newTasks("Shoot cluster preparation for migration")
+	t := o.newTasks("Shoot cluster preparation for migration")
 	if works {
 		t.addRepeated("Deploying Shoot namespace in Seed", o.DeployControlPlaneNamespace)
 		o.addResourceManager(t)
