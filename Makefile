@@ -19,7 +19,8 @@ LD_FLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(VERSION) \
 export CGO_ENABLED ?= 0
 # Targets read the module cache, so that a vendor/ that "make vendor" wrote at some time does not decide what is tested.
 # To build from it, without network: make build GOFLAGS=-mod=vendor
-export GOFLAGS ?= -mod=readonly
+# All of them compile with -trimpath, as a release does: what one has compiled, the next finds in the build cache.
+export GOFLAGS ?= -mod=readonly -trimpath
 # bin/ comes first: another program called yq may be installed.
 export PATH := $(CURDIR)/bin:$(PATH)
 
@@ -77,10 +78,10 @@ docker-image: ## Build the container image $(IMAGE):$(VERSION).
 	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE):$(VERSION) .
 
 .PHONY: tools
-tools: tools-landscape tools-envtest tools-chart tools-monitoring tools-lint ## Build all programs that the targets use into bin/.
+tools: tools-landscape tools-chart tools-monitoring tools-lint ## Build all programs that the targets use into bin/.
 
-.PHONY: tools-landscape tools-envtest tools-chart tools-monitoring tools-lint
-tools-landscape tools-envtest tools-chart tools-monitoring tools-lint:
+.PHONY: tools-landscape tools-chart tools-monitoring tools-lint
+tools-landscape tools-chart tools-monitoring tools-lint:
 	@hack/build-tools.sh $(patsubst tools-%,%,$@)
 
 .PHONY: vendor
@@ -111,15 +112,22 @@ clean: ## Remove what was built and vendored. Stop the landscape first.
 ##@ Check
 
 .PHONY: test
-test: test-unit test-integration test-e2e ## Run all tests: unit, integration, end to end.
+test: test-unit test-integration test-landscape test-e2e ## Run all tests: unit, integration, of the landscape itself, end to end.
+
+.PHONY: test-fast
+test-fast: test-unit test-integration ## Run the tests that need no landscape.
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests.
 	hack/test.sh unit
 
 .PHONY: test-integration
-test-integration: tools-landscape ## Run the integration tests on real programs (kube-apiserver and etcd of KUBEBUILDER_ASSETS, if set).
+test-integration: tools-landscape ## Run the integration tests on real programs: kube-apiserver, etcd, Git.
 	hack/test.sh integration
+
+.PHONY: test-landscape
+test-landscape: tools-landscape ## Run the tests of the local landscape's parts.
+	hack/test.sh landscape
 
 .PHONY: test-e2e
 test-e2e: tools-landscape build ## Run the end-to-end tests on the local landscape.
@@ -140,7 +148,6 @@ lint: lint-go lint-chart lint-alerts lint-scripts ## Run all linters.
 
 .PHONY: lint-go
 lint-go: tools-lint
-	go vet ./...
 	golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: lint-chart

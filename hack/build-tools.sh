@@ -8,15 +8,16 @@
 #
 # Usage: hack/build-tools.sh [program | group]...
 #
-# Groups: landscape (the default), envtest, chart, monitoring, lint, all. A program that is current is skipped.
+# Groups: landscape (the default), chart, monitoring, lint, all. A program that is current is skipped. What has been built once is
+# kept in the user's cache ($XDG_CACHE_HOME, or else ~/.cache), where other checkouts find it.
 
 set -euo pipefail
 
 repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 bin="$repo/bin"
 state="$bin/.build" # logs, stamps and unfinished programs
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/gardener-extension-shoot-flux/tools" # programs by name and fingerprint
 
-group_envtest="etcd kube-apiserver kubectl"
 group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager gardener-apiserver gardener-admission-controller gardener-controller-manager gardener-scheduler source-controller kustomize-controller helm"
 group_chart="helm yq"
 group_monitoring="promtool"
@@ -62,7 +63,7 @@ describe() {
   *)
     fail "unknown program or group \"$1\"." \
       "Programs: $(unique $group_landscape $group_chart $group_monitoring $group_lint)" \
-      "Groups: landscape, envtest, chart, monitoring, lint, all" ;;
+      "Groups: landscape, chart, monitoring, lint, all" ;;
   esac
 }
 
@@ -77,7 +78,6 @@ expand() {
     case "$name" in
     all) echo $group_landscape $group_chart $group_monitoring $group_lint ;;
     landscape) echo $group_landscape ;;
-    envtest) echo $group_envtest ;;
     chart) echo $group_chart ;;
     monitoring) echo $group_monitoring ;;
     lint) echo $group_lint ;;
@@ -88,7 +88,28 @@ expand() {
 
 # fingerprint says what the program was built from: if it is unchanged, so is the program.
 fingerprint() {
-  { echo "$go_version $package $linker_flags${tags:+ $tags}"; cat "$dir/go.mod" "$dir/go.sum"; } | cksum
+  { echo "$go_version $(go env GOOS GOARCH | tr '\n' ' ')$package $linker_flags${tags:+ $tags}"; cat "$dir/go.mod" "$dir/go.sum"; } | sha256sum | cut -c 1-32
+}
+
+# restore takes a program from the cache, as a link where that is possible. It fails if the cache does not have it.
+restore() {
+  local kept="$cache/$name-$(fingerprint)" file
+  [ -x "$kept/$name" ] || return 1
+  for file in "$kept"/*; do
+    ln -f "$file" "$bin/" 2>/dev/null || cp -f "$file" "$bin/"
+  done
+  fingerprint >"$state/$name.stamp"
+}
+
+# keep puts a program into the cache, in place of older ones of its name. That it can't is no failure.
+keep() {
+  local kept="$cache/$name-$(fingerprint)" file
+  rm -rf "$cache/$name"-????????????????????????????????
+  mkdir -p "$kept.unfinished" || return 0
+  for file in "$@"; do
+    ln -f "$bin/$file" "$kept.unfinished/" 2>/dev/null || cp -f "$bin/$file" "$kept.unfinished/" || return 0
+  done
+  mv "$kept.unfinished" "$kept" 2>/dev/null || rm -rf "$kept.unfinished"
 }
 
 # show prints one line of progress: in place on a terminal.
@@ -156,6 +177,10 @@ build() {
     echo "$label is current"
     return
   fi
+  if restore; then
+    echo "$label has been built before"
+    return
+  fi
 
   # The list of packages that the build cache lacks; loading them also downloads what is missing.
   (cd "$dir" && exec go list -deps -trimpath -tags="$tags" -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$package") >"$state/$name.stale" 2>"$log" &
@@ -171,6 +196,7 @@ build() {
   [ "$name" != kwok ] || collect_stages
   mv "$state/$name.unfinished" "$bin/$name" # at once, and also while the old program runs
   fingerprint >"$state/$name.stamp"
+  if [ "$name" = kwok ]; then keep kwok kwok-stages.yaml; else keep "$name"; fi
   show "$label built in $((SECONDS - started)) s"
   [ ! "$interactive" ] || echo
 }
