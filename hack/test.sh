@@ -55,5 +55,10 @@ else
   export CGO_ENABLED=0
 fi
 
+# A module of its own, for what the extension itself must not depend on.
+if [[ "$kind" == integration ]]; then
+  (cd test/gitclient && go test "${flags[@]}" -timeout="$timeout" ./... "$@")
+fi
+
 # shellcheck disable=SC2086 # one argument for each package
 exec go test "${flags[@]}" -timeout="$timeout" $packages "$@"
