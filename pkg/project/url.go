@@ -27,7 +27,7 @@ var (
 	// scpForm is Git's short form of an SSH URL: a colon before the first slash, see git-clone(1).
 	scpForm = regexp.MustCompile(`^(?:([^/:\[\]]+)@)?([^@/:\[\]]+|\[[0-9A-Fa-f:.]+\]):([^@]+)$`)
 	// userName has no leading dash, so that no program takes it for an option. It may be an e-mail address (RFC 5322, dot-atom, without
-	// slash), as for Google's and Amazon's servers.
+	// slash), as for Google's servers.
 	userName = regexp.MustCompile("^[A-Za-z0-9_][A-Za-z0-9.!#$%&'*+=?^_`{|}~@-]{0,254}$")
 	// inHome are paths that can't be the "owner/repository" of a forge, and are relative to a home directory. A forge takes that
 	// with and without leading slash.
