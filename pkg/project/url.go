@@ -128,13 +128,13 @@ func checkFlux(u *url.URL) error {
 		return nil
 	}
 	switch {
-	// It dials "[[2001:db8::1]]:22". Before v5.7, it dialed "2001:db8::1:22".
+	// go-git dials "[[2001:db8::1]]:22" since v5.9, and dialed "2001:db8::1:22" before v5.7.
 	case strings.HasPrefix(u.Host, "["):
 		return errIPv6
 	// Only Git drops the slash before "~".
 	case u.Path == "/~" || strings.HasPrefix(u.Path, "/~/"):
 		return errHome
-	// Before v5.19, it writes the path between "'" as it is.
+	// Up to v5.13 at least, go-git wrote the path between "'" as it is.
 	case strings.Contains(u.Path, "'"):
 		return errQuote
 	}
