@@ -149,6 +149,7 @@ lint: lint-go lint-chart lint-alerts lint-scripts ## Run all linters.
 .PHONY: lint-go
 lint-go: tools-lint
 	golangci-lint run --allow-parallel-runners ./...
+	cd test/gitclient && golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: lint-chart
 lint-chart: tools-chart

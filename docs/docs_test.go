@@ -210,7 +210,7 @@ func TestConfigurations(t *testing.T) {
 			// An excerpt may have nothing but the data.
 			if len(configMap.Data) > 0 && (configMap.Name == "" || configMap.Name == project.ConfigMapName) {
 				configMaps++
-				_, err := project.Parse(configMap.Data)
+				_, err := project.Parse(configMap)
 				g.Expect(err).NotTo(HaveOccurred(), where)
 			}
 			if strings.Contains(text, "type: shoot-flux") {

@@ -167,7 +167,7 @@ func TestConfigurations(t *testing.T) {
 			configMap := find[*corev1.ConfigMap](t, read(t, test.file))
 			g.Expect(configMap.Name).To(Equal(project.ConfigMapName))
 			g.Expect(configMap.Namespace).To(Equal("garden-local"))
-			configuration, err := project.Parse(configMap.Data)
+			configuration, err := project.Parse(configMap)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(configuration.Repository).NotTo(BeNil())
 			g.Expect(configuration.Repository.Private).To(Equal(test.private))

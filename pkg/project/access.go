@@ -35,22 +35,33 @@ func validateKnownHosts(r *Repository, path *field.Path) field.ErrorList {
 		return nil
 	}
 	lines, lineErrs := knownhosts.Parse(r.KnownHosts)
-	var errs field.ErrorList
-	for _, err := range lineErrs {
-		errs = append(errs, field.Invalid(path, field.OmitValueType{}, err.Error()))
-	}
 	u, err := parseURL(r.URL)
-	if err != nil {
+	if err == nil && len(lineErrs) == 0 {
+		lineErrs = lines.Unused(hostPort(u))
+	}
+	errs := lineProblems(lineErrs, path)
+	switch {
+	case err != nil:
 		return errs
-	}
-	if u.Scheme != schemeSSH {
+	case u.Scheme != schemeSSH:
 		return append(errs, field.Forbidden(path, fmt.Sprintf("it is only for SSH, and %s starts with %s://: remove it", keyURL, u.Scheme)))
-	}
-	if len(lineErrs) == 0 && len(lines.For(hostPort(u))) == 0 {
-		errs = append(errs, field.Invalid(path, field.OmitValueType{}, fmt.Sprintf(
+	case len(lineErrs) == 0 && len(lines.For(hostPort(u))) == 0:
+		return append(errs, field.Invalid(path, field.OmitValueType{}, fmt.Sprintf(
 			"no line is for %s: add the line that %q prints", echo(hostPort(u)), keyscan(u.Hostname(), u.Port()))))
 	}
 	return errs
+}
+
+// lineProblems names the first line that can't be used, and counts the others.
+func lineProblems(lineErrs []knownhosts.LineError, path *field.Path) field.ErrorList {
+	if len(lineErrs) == 0 {
+		return nil
+	}
+	detail := lineErrs[0].Error()
+	if more := len(lineErrs) - 1; more > 0 {
+		detail += fmt.Sprintf("; more lines that can't be used: %d", more)
+	}
+	return field.ErrorList{field.Invalid(path, field.OmitValueType{}, detail)}
 }
 
 // keyscan is the command that asks a host for its keys.

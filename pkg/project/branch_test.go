@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-
-	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 // TestBranch also asks Git itself, so that the table can't be wrong about Git's rules.
@@ -48,7 +46,7 @@ func TestBranch(t *testing.T) {
 	} {
 		t.Run(branch, func(t *testing.T) {
 			g := NewWithT(t)
-			_, err := Parse(map[string]string{"repositoryUrl": "https://example.org/repo", "repositoryBranch": branch})
+			_, err := parse(map[string]string{"repositoryUrl": "https://example.org/repo", "repositoryBranch": branch})
 			output, gitErr := exec.Command(git, "check-ref-format", "--branch", branch).CombinedOutput()
 			if want == "" {
 				g.Expect(err).NotTo(HaveOccurred())
@@ -69,7 +67,7 @@ func TestBranchStricterThanGit(t *testing.T) {
 	} {
 		t.Run(branch, func(t *testing.T) {
 			g := NewWithT(t)
-			_, err := Parse(map[string]string{"repositoryUrl": "https://example.org/repo", "repositoryBranch": branch})
+			_, err := parse(map[string]string{"repositoryUrl": "https://example.org/repo", "repositoryBranch": branch})
 			g.Expect(err).To(MatchError(want))
 		})
 	}

@@ -12,9 +12,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 )
 
 // ConfigMapName is the ConfigMap in a project's namespace of the garden that holds its configuration.
@@ -48,20 +50,25 @@ const (
 )
 
 const (
+	// maxKeys is far more than there are known keys, and few enough to say of each unknown one what was probably meant.
+	maxKeys = 32
 	// maxValueLength in bytes is far beyond what Git servers and file systems accept.
 	maxValueLength = 2048
-	// maxKnownHostsLength in bytes is room for about a hundred keys.
-	maxKnownHostsLength = 64 << 10
 	// maxEchoLength in characters keeps error sentences readable.
 	maxEchoLength = 64
 )
 
-// Parse reads the data of ConfigMap flux-config. The Configuration is complete and valid.
+// Parse reads ConfigMap flux-config. The Configuration is complete and valid.
 //
-// The error lists all problems, in the order of the keys. Each one names its key, says what is wrong and
-// what to write, and none repeats a password or token.
-func Parse(data map[string]string) (*Configuration, error) {
-	values, errs := readValues(data)
+// The error lists the problems, in the order of the keys, and has at most about 1 kB: what it leaves out, it counts. Each problem
+// names its key, says what is wrong and what to write, and none repeats a password or token.
+//
+// Whatever is in the ConfigMap and is not understood is a problem: what runs must not change because something could not be read.
+func Parse(configMap *corev1.ConfigMap) (*Configuration, error) {
+	if count := len(configMap.Data) + len(configMap.BinaryData); count > maxKeys {
+		return nil, fmt.Errorf("it has %d keys, of which only these are read: %s; remove the others", count, strings.Join(keys, ", "))
+	}
+	values, errs := readValues(configMap)
 	config, typeErrs := newConfiguration(values)
 	errs = append(errs, typeErrs...)
 
@@ -74,7 +81,7 @@ func Parse(data map[string]string) (*Configuration, error) {
 	}
 	if len(errs) > 0 {
 		slices.SortStableFunc(errs, func(a, b *field.Error) int { return order(a.Field) - order(b.Field) })
-		return nil, errs.ToAggregate()
+		return nil, summarise(errs)
 	}
 	return config, nil
 }
@@ -91,16 +98,16 @@ func order(key string) int {
 //
 // White space around a value is dropped: a YAML block scalar ends with a line end, and a copied value
 // often with a blank, and neither ever belongs to a URL, a branch, a version or a path.
-func readValues(data map[string]string) (map[string]string, field.ErrorList) {
+func readValues(configMap *corev1.ConfigMap) (map[string]string, field.ErrorList) {
 	values := map[string]string{}
 	var errs field.ErrorList
-	for _, key := range slices.Sorted(maps.Keys(data)) {
+	for _, key := range slices.Sorted(maps.Keys(configMap.Data)) {
 		path := field.NewPath(key)
 		if !slices.Contains(keys, key) {
 			errs = append(errs, unknownKey(key))
 			continue
 		}
-		value := strings.TrimSpace(data[key])
+		value := strings.TrimSpace(configMap.Data[key])
 		if err := checkText(key, value, path); err != nil {
 			errs = append(errs, err)
 			continue
@@ -109,7 +116,22 @@ func readValues(data map[string]string) (map[string]string, field.ErrorList) {
 			values[key] = value
 		}
 	}
-	return values, errs
+	return values, append(errs, refuseBinary(configMap.BinaryData)...)
+}
+
+// refuseBinary refuses all that kubectl takes for binary, which is every file that is not UTF-8 text: with one as UTF-16, the
+// repository would be taken for not written, and would be removed from the shoots.
+func refuseBinary(data map[string][]byte) field.ErrorList {
+	var errs field.ErrorList
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		if !slices.Contains(keys, key) {
+			errs = append(errs, unknownKey(key))
+			continue
+		}
+		errs = append(errs, field.Invalid(field.NewPath(key), field.OmitValueType{},
+			"it is in binaryData, where kubectl puts a file that is not UTF-8 text: save the file as UTF-8, and make the ConfigMap from it again"))
+	}
+	return errs
 }
 
 // newConfiguration only changes the form. Repository is set as soon as one of its keys is written.
@@ -146,7 +168,7 @@ func checkChoice(values map[string]string, key string, supported ...string) fiel
 func checkText(key, value string, path *field.Path) *field.Error {
 	limit := maxValueLength
 	if key == keyKnownHosts {
-		limit = maxKnownHostsLength
+		limit = knownhosts.MaxLength
 	}
 	if len(value) > limit {
 		return field.TooLong(path, "", limit)

@@ -6,11 +6,13 @@ package project_test
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh/knownhosts"
+	corev1 "k8s.io/api/core/v1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
@@ -22,6 +24,24 @@ const (
 	sshURL   = "ssh://git@git.example.org/owner/repo.git"
 	httpsURL = "https://example.org/repo"
 )
+
+// parse is for tests of what the keys say.
+func parse(data map[string]string) (*Configuration, error) {
+	return Parse(&corev1.ConfigMap{Data: data})
+}
+
+// manyKeys is a ConfigMap that somebody made of a directory of files.
+func manyKeys(count int) map[string]string {
+	data := map[string]string{}
+	for i := range count {
+		data[fmt.Sprintf("wrong-%05d", i)] = "x"
+	}
+	return data
+}
+
+const inHome = `for Git, this path begins in the home directory of the server's user, and for Flux in the root directory: ` +
+	`write it as "ssh://git@host/path/to/repository.git" with the path as the server sees it from there; ` +
+	`a server that has only names of repositories, such as Gitolite, takes "ssh://git@host/repository.git"`
 
 const writeURL = `write it as "https://host/owner/repository", "ssh://git@host/owner/repository.git" or "git@host:owner/repository.git"`
 
@@ -91,10 +111,51 @@ var acceptedCases = map[string]struct {
 		version:    "latest",
 		repository: private("ssh://git.example.org/srv/git/repo.git"),
 	},
-	"SSH to an IPv6 address": {
-		data:       map[string]string{"repositoryUrl": "ssh://git@[2001:DB8::1]:2222/repo", "repositoryType": "private"},
+	"user is an e-mail address": {
+		data:       map[string]string{"repositoryUrl": "ssh://pat.doe%40example.com@source.example.com:2022/p/acme/r/fleet", "repositoryType": "private"},
 		version:    "latest",
-		repository: private("ssh://git@[2001:db8::1]:2222/repo"),
+		repository: private("ssh://pat.doe%40example.com@source.example.com:2022/p/acme/r/fleet"),
+	},
+	"user is an e-mail address as it is": {
+		data:       map[string]string{"repositoryUrl": "ssh://pat.doe@example.com@source.example.com:2022/p/acme/r/fleet", "repositoryType": "private"},
+		version:    "latest",
+		repository: private("ssh://pat.doe%40example.com@source.example.com:2022/p/acme/r/fleet"),
+	},
+	"user is an e-mail address, scp form": {
+		data:       map[string]string{"repositoryUrl": "pat.doe@example.com@source.example.com:acme/fleet", "repositoryType": "private"},
+		version:    "latest",
+		repository: private("ssh://pat.doe%40example.com@source.example.com/acme/fleet"),
+	},
+	"user with plus": {
+		data:       map[string]string{"repositoryUrl": "ssh://svc+flux@git.example.org/owner/repo.git", "repositoryType": "private"},
+		version:    "latest",
+		repository: private("ssh://svc+flux@git.example.org/owner/repo.git"),
+	},
+	"HTTPS to an IPv6 address": {
+		data:       map[string]string{"repositoryUrl": "https://[2001:DB8::1]:8443/repo"},
+		version:    "latest",
+		repository: public("https://[2001:db8::1]:8443/repo"),
+	},
+	"slash at the end": {
+		data:       map[string]string{"repositoryUrl": "https://example.org/owner/repo/"},
+		version:    "latest",
+		repository: public("https://example.org/owner/repo"),
+	},
+	"blank in the path": {
+		data:       map[string]string{"repositoryUrl": "https://dev.example.org/my%20project/_git/fleet"},
+		version:    "latest",
+		repository: public("https://dev.example.org/my%20project/_git/fleet"),
+	},
+	"user's repository of a forge": {
+		data:       map[string]string{"repositoryUrl": "git@git.example.org:~pat/fleet", "repositoryType": "private"},
+		version:    "latest",
+		repository: private("ssh://git@git.example.org/~pat/fleet"),
+	},
+	"host in capitals in known hosts": {
+		data:    map[string]string{"repositoryUrl": "ssh://git@Git.Example.org/owner/repo.git", "repositoryType": "private", "knownHosts": "GIT.Example.org,Other " + keyA},
+		version: "latest",
+		repository: &Repository{URL: sshURL, Branch: "main", Path: "./", Private: true,
+			KnownHosts: "git.example.org,other " + keyA + "\n"},
 	},
 	"path of the root": {
 		data:       map[string]string{"repositoryUrl": "https://example.org/repo", "repositoryPath": "."},
@@ -107,7 +168,7 @@ func TestParseAccepts(t *testing.T) {
 	for name, tc := range acceptedCases {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			config, err := Parse(tc.data)
+			config, err := parse(tc.data)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(config).To(Equal(&Configuration{
 				FluxVersion: tc.version, AllowDowngrade: tc.allowDowngrade, Repository: tc.repository,
@@ -126,8 +187,8 @@ var knownHostsCases = map[string]struct{ url, knownHosts string }{
 	"pattern":             {sshURL, "*.example.org " + keyA},
 	"hashed":              {sshURL, knownhosts.HashHostname("git.example.org") + " " + keyA},
 	"hashed, other port":  {"ssh://git@git.example.org:2222/repo", knownhosts.HashHostname("[git.example.org]:2222") + " " + keyA},
-	"IPv6":                {"ssh://git@[2001:db8::1]/repo", "2001:db8::1 " + keyA},
-	"IPv6, other port":    {"ssh://git@[2001:db8::1]:2222/repo", "[2001:db8::1]:2222 " + keyA},
+	"the same key twice":  {sshURL, "git.example.org " + keyA + "\n*.example.org " + keyA},
+	"one type is revoked": {sshURL, "@revoked * " + keyB + "\ngit.example.org " + keyB + "\ngit.example.org " + keyA},
 	"one of several fits": {sshURL, "github.com " + keyB + "\ngit.example.org " + keyA},
 	"another is revoked":  {sshURL, "@revoked * " + keyB + "\ngit.example.org " + keyA},
 }
@@ -136,7 +197,7 @@ func TestParseAcceptsKnownHosts(t *testing.T) {
 	for name, tc := range knownHostsCases {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			config, err := Parse(map[string]string{"repositoryUrl": tc.url, "repositoryType": "private", "knownHosts": tc.knownHosts})
+			config, err := parse(map[string]string{"repositoryUrl": tc.url, "repositoryType": "private", "knownHosts": tc.knownHosts})
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(config.Repository.KnownHosts).To(Equal(tc.knownHosts + "\n"))
 		})
@@ -194,7 +255,41 @@ var refusedCases = map[string]struct {
 	"password with slash": {map[string]string{"repositoryUrl": "https://git:hunt/er2@example.org/repo"},
 		`repositoryUrl: Invalid value: it is not the URL of a Git repository: ` + writeURL},
 	"odd user": {map[string]string{"repositoryUrl": "ssh://-oProxyCommand=x@example.org/repo", "repositoryType": "private"},
-		`repositoryUrl: Invalid value: the user's name must consist of letters, digits, ".", "_" and "-": in most cases it is git`},
+		`repositoryUrl: Invalid value: the user's name must consist of letters, digits and what e-mail addresses have, such as ".", "_", "-", "+" and "@": in most cases it is git`},
+	"password behind an encoded colon": {map[string]string{"repositoryUrl": "ssh://git%3Ahunter2@example.org/repo", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: the user's name must consist of letters, digits and what e-mail addresses have, such as ".", "_", "-", "+" and "@": in most cases it is git`},
+	"IPv6 over SSH": {map[string]string{"repositoryUrl": "ssh://git@[2001:db8::1]/owner/repo", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "ssh://git@[2001:db8::1]/owner/repo": Flux can't connect to an IPv6 address over SSH: write the DNS name of the host`},
+	"IPv6 over SSH with port": {map[string]string{"repositoryUrl": "ssh://git@[2001:db8::1]:2222/owner/repo", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "ssh://git@[2001:db8::1]:2222/owner/repo": Flux can't connect to an IPv6 address over SSH: write the DNS name of the host`},
+	"IPv6 in scp form": {map[string]string{"repositoryUrl": "git@[2001:db8::1]:owner/repo", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "git@[2001:db8::1]:owner/repo": Flux can't connect to an IPv6 address over SSH: write the DNS name of the host`},
+	"path in the home directory, scp form": {map[string]string{"repositoryUrl": "git@example.org:fleet.git", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "git@example.org:fleet.git": ` + inHome},
+	"path from the home directory, scp form": {map[string]string{"repositoryUrl": "git@example.org:./repos/fleet.git", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "git@example.org:./repos/fleet.git": ` + inHome},
+	"tilde in scp form": {map[string]string{"repositoryUrl": "git@example.org:~/fleet.git", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "git@example.org:~/fleet.git": ` + inHome},
+	"tilde": {map[string]string{"repositoryUrl": "ssh://git@example.org/~/fleet.git", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "ssh://git@example.org/~/fleet.git": ` + inHome},
+	"quote in the path": {map[string]string{"repositoryUrl": "ssh://git@example.org/it's/fleet.git", "repositoryType": "private"},
+		`repositoryUrl: Invalid value: "ssh://git@example.org/it's/fleet.git": write the path without "'", which old releases of Flux pass on in a way that the server takes for the end of the path`},
+	"encoded slash": {map[string]string{"repositoryUrl": "https://example.org/owner%2Frepo"},
+		`repositoryUrl: Invalid value: "https://example.org/owner%2Frepo": write the path without "%23", "%25", "%2F" and "%3F", which Flux decodes before it asks the server`},
+	"encoded question mark": {map[string]string{"repositoryUrl": "https://example.org/owner/re%3fpo"},
+		`repositoryUrl: Invalid value: "https://example.org/owner/re%3fpo": write the path without "%23", "%25", "%2F" and "%3F", which Flux decodes before it asks the server`},
+	"release with build metadata": {map[string]string{"fluxVersion": "2.9.4+x"},
+		`fluxVersion: Invalid value: "2.9.4+x": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`},
+	"range with build metadata": {map[string]string{"fluxVersion": ">=2.9.4+x"},
+		`fluxVersion: Invalid value: ">=2.9.4+x": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`},
+	"second key of one type": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "# old and new\ngit.example.org " + keyA + "\n*.example.org " + keyB},
+		`knownHosts: Invalid value: line 3: it is never used, because line 2 has another key of type ssh-ed25519 for git.example.org:22, and Flux takes the first: keep only the one that the server has`},
+	"many lines that can't be used": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": strings.Repeat("x\n", 10)},
+		`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…"; more lines that can't be used: 9`},
+	"more lines than are read": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": strings.Repeat("x\n", 1002)},
+		`knownHosts: Invalid value: line 1001: more than 1000 lines are not read: keep those of the Git server`},
+	"too many keys": {manyKeys(33),
+		`it has 33 keys, of which only these are read: fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy; remove the others`},
 	"token in the query": {map[string]string{"repositoryUrl": httpsURL + "?token=hunter2"},
 		`repositoryUrl: Invalid value: write it without "?" and "#" and what follows`},
 	"fragment": {map[string]string{"repositoryUrl": httpsURL + "#"},
@@ -262,22 +357,21 @@ var refusedCases = map[string]struct {
 	"unknown hash": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "|2|abc|def " + keyA},
 		`knownHosts: Invalid value: line 1: the host can't be read: write its name, [name]:port, or the hashed form that ssh-keygen -H makes`},
 	"all problems at once, in order": {
-		map[string]string{"zone": "x", "knownHosts": "x", "repositoryPath": "..", "repositoryType": "secret", "repositoryBranch": "a..b", "repositoryUrl": "x", "fluxVersion": "newest", "areas": "x"},
+		map[string]string{"knownHosts": "x", "repositoryPath": "..", "repositoryType": "secret", "repositoryBranch": "a..b", "repositoryUrl": "x", "fluxVersion": "newest", "areas": "x"},
 		`[fluxVersion: Invalid value: "newest": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest", ` +
 			`repositoryUrl: Invalid value: "x": it is not the URL of a Git repository: ` + writeURL + `, ` +
 			`repositoryBranch: Invalid value: "a..b": a branch must not contain "..", ` +
 			`repositoryType: Unsupported value: "secret": supported values: "private", "public", ` +
 			`repositoryPath: Invalid value: "..": the directory must be inside the repository: write it without "..", ` +
 			`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…", ` +
-			`areas: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy, ` +
-			`zone: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy]`},
+			`areas: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy]`},
 }
 
 func TestParseRefuses(t *testing.T) {
 	for name, tc := range refusedCases {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			config, err := Parse(tc.data)
+			config, err := parse(tc.data)
 			g.Expect(config).To(BeNil())
 			g.Expect(err).To(MatchError(tc.want))
 			g.Expect(err.Error()).NotTo(ContainSubstring("hunt"))

@@ -5,7 +5,7 @@
 // Package project reads what a project's admin wrote: which Flux release the shoots of the project get,
 // and which Git repository they follow.
 //
-// The package does no I/O. A source of configuration (today the data of ConfigMap flux-config) is read
+// The package does no I/O. A source of configuration (today ConfigMap flux-config) is read
 // into the typed Configuration, which is completed by Default and checked by Validate, so that another
 // source can use the same defaults and rules.
 package project
@@ -22,11 +22,12 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
 const (
 	// VersionLatest is the value of Configuration.FluxVersion that follows Flux's latest release.
-	VersionLatest = "latest"
+	VersionLatest = version.Latest
 	// DefaultBranch is followed if no branch is written.
 	DefaultBranch = "main"
 	// DefaultPath is the root directory of the repository.
@@ -93,7 +94,8 @@ func (r *Repository) setDefaults() {
 		r.Branch = DefaultBranch
 	}
 	r.Path = normalisePath(r.Path)
-	if lines, errs := knownhosts.Parse(r.KnownHosts); len(errs) == 0 {
+	// The numbers of lines in sentences are those of what was written.
+	if lines, errs := knownhosts.Parse(r.KnownHosts); len(errs)+len(lines.Unused(r.HostPort())) == 0 {
 		r.KnownHosts = lines.String()
 	}
 }

@@ -20,7 +20,7 @@ func TestHostPort(t *testing.T) {
 		"http://example.org/repo":        "example.org:80",
 		"ssh://git@example.org/repo":     "example.org:22",
 		"ssh://git@example.org:2222/r":   "example.org:2222",
-		"ssh://git@[2001:db8::1]/repo":   "[2001:db8::1]:22",
+		"https://[2001:db8::1]/repo":     "[2001:db8::1]:443",
 		"git@example.org:owner/repo.git": "example.org:22",
 		"ftp://example.org/repo":         "",
 	} {
@@ -33,11 +33,11 @@ func TestHostPort(t *testing.T) {
 // TestTyped is what a source of configuration other than the ConfigMap does.
 func TestTyped(t *testing.T) {
 	g := NewWithT(t)
-	config := &Configuration{FluxVersion: "2.9.4", Repository: &Repository{URL: "git@example.org:repo", Private: true, Path: "a/"}}
+	config := &Configuration{FluxVersion: "2.9.4", Repository: &Repository{URL: "git@example.org:owner/repo", Private: true, Path: "a/"}}
 	config.Default()
 	g.Expect(config.Validate()).To(BeEmpty())
 	g.Expect(config).To(Equal(&Configuration{FluxVersion: "v2.9.4", Repository: &Repository{
-		URL: "ssh://git@example.org/repo", Branch: "main", Path: "./a", Private: true,
+		URL: "ssh://git@example.org/owner/repo", Branch: "main", Path: "./a", Private: true,
 	}, Installation: fluxv1alpha1.InstallationManaged, RemovalPolicy: fluxv1alpha1.RemovalKeepWorkloads}))
 
 	config.Repository.Private = false
@@ -48,7 +48,7 @@ func TestTyped(t *testing.T) {
 func TestDigest(t *testing.T) {
 	g := NewWithT(t)
 	digest := func(data map[string]string) string {
-		config, err := Parse(data)
+		config, err := parse(data)
 		g.Expect(err).NotTo(HaveOccurred())
 		return config.Digest()
 	}
@@ -72,7 +72,7 @@ func TestDigestStays(t *testing.T) {
 		"f065d80f2d128c96c6d983107a5f9cee9672d83224fe16c44e8ea8b2": nil,
 		"ece075a71f9244e97cce4432177a58523a647f06a131c229661689d8": {"fluxVersion": "v2.9.4", "repositoryUrl": "https://example.org/repo"},
 	} {
-		config, err := Parse(data)
+		config, err := parse(data)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(config.Digest()).To(Equal(want))
 	}
@@ -80,7 +80,7 @@ func TestDigestStays(t *testing.T) {
 
 func TestOverride(t *testing.T) {
 	g := NewWithT(t)
-	config, err := Parse(map[string]string{"fluxVersion": "v2.9.4", "removalPolicy": "keep-flux"})
+	config, err := parse(map[string]string{"fluxVersion": "v2.9.4", "removalPolicy": "keep-flux"})
 	g.Expect(err).NotTo(HaveOccurred())
 	project := *config
 

@@ -28,17 +28,17 @@ func FuzzParse(f *testing.F) {
 			otherKey: "x", "fluxVersion": version, "repositoryUrl": repositoryURL, "repositoryBranch": branch,
 			"repositoryType": repositoryType, "repositoryPath": path, "knownHosts": knownHosts,
 		}
-		if _, err := Parse(data); err != nil {
+		if _, err := parse(data); err != nil {
 			expectNoSecret(g, repositoryURL, err)
 		}
 
 		delete(data, otherKey)
-		config, err := Parse(data)
+		config, err := parse(data)
 		if err != nil {
 			expectNoSecret(g, repositoryURL, err)
 			return
 		}
-		g.Expect(Parse(write(config))).To(Equal(config))
+		g.Expect(parse(write(config))).To(Equal(config))
 		g.Expect(config.Validate()).To(BeEmpty())
 	})
 }
@@ -54,7 +54,7 @@ func FuzzSecret(f *testing.F) {
 		if strings.Contains(behind, "/") {
 			return // Then the secret is the scheme or the host.
 		}
-		_, err := Parse(map[string]string{"repositoryUrl": scheme + before + secret + behind + "@" + host, "repositoryType": repositoryType})
+		_, err := parse(map[string]string{"repositoryUrl": scheme + before + secret + behind + "@" + host, "repositoryType": repositoryType})
 		if err != nil {
 			NewWithT(t).Expect(err.Error()).NotTo(ContainSubstring(secret))
 		}

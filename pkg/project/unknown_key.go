@@ -30,6 +30,10 @@ func nearestKey(key string) string {
 		if len(word) > 2 && strings.HasSuffix(target, word) {
 			return known
 		}
+		// To make words of different lengths equal takes at least their difference.
+		if len(word)-len(target) >= distance {
+			continue
+		}
 		if d := editDistance(word, target); d < distance {
 			nearest, distance = known, d
 		}
@@ -37,8 +41,10 @@ func nearestKey(key string) string {
 	return nearest
 }
 
+var separators = strings.NewReplacer("-", "", "_", "", ".", "")
+
 func fold(key string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(key))
+	return strings.ToLower(separators.Replace(key))
 }
 
 // editDistance is Levenshtein's: the number of bytes to insert, delete or replace.

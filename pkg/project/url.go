@@ -25,9 +25,15 @@ var defaultPorts = map[string]string{"https": "443", "http": "80", schemeSSH: "2
 
 var (
 	// scpForm is Git's short form of an SSH URL: a colon before the first slash, see git-clone(1).
-	scpForm = regexp.MustCompile(`^(?:([^@/:\[\]]+)@)?([^@/:\[\]]+|\[[0-9A-Fa-f:.]+\]):([^@]+)$`)
-	// userName has no leading dash, so that no program takes it for an option.
-	userName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+	scpForm = regexp.MustCompile(`^(?:([^/:\[\]]+)@)?([^@/:\[\]]+|\[[0-9A-Fa-f:.]+\]):([^@]+)$`)
+	// userName has no leading dash, so that no program takes it for an option. It may be an e-mail address (RFC 5322, dot-atom, without
+	// slash), as for Google's servers.
+	userName = regexp.MustCompile("^[A-Za-z0-9_][A-Za-z0-9.!#$%&'*+=?^_`{|}~@-]{0,254}$")
+	// inHome are paths that can't be the "owner/repository" of a forge, and are relative to a home directory. A forge takes that
+	// with and without leading slash.
+	inHome = regexp.MustCompile(`^([^/]+/*|\.{1,2}/.*)$`)
+	// encoded are characters that separate parts of a URL.
+	encoded = regexp.MustCompile(`(?i)%(23|25|2f|3f)`)
 	// hostName also has underscores, which host names of internal networks have.
 	hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
 )
@@ -41,10 +47,16 @@ var (
 		`for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`)
 	errPassword = errors.New("it must not hold a password, because many people can read it: " +
 		`write "ssh://git@host/owner/repository.git" and register the project's public key at the Git server`)
-	errUser  = errors.New(`the user's name must consist of letters, digits, ".", "_" and "-": in most cases it is git`)
-	errHost  = errors.New("the host must be a DNS name or an IP address, and the port a number from 1 to 65535: " + writeURL)
-	errPath  = errors.New("the path of the repository is missing: " + writeURL)
-	errQuery = errors.New(`write it without "?" and "#" and what follows`)
+	errUser = errors.New(`the user's name must consist of letters, digits and what e-mail addresses have, such as ".", "_", "-", "+" and "@": in most cases it is git`)
+	errHost = errors.New("the host must be a DNS name or an IP address, and the port a number from 1 to 65535: " + writeURL)
+	errPath = errors.New("the path of the repository is missing: " + writeURL)
+	errIPv6 = errors.New("Flux can't connect to an IPv6 address over SSH: write the DNS name of the host")
+	errHome = errors.New("for Git, this path begins in the home directory of the server's user, and for Flux in the root directory: " +
+		`write it as "ssh://git@host/path/to/repository.git" with the path as the server sees it from there; ` +
+		`a server that has only names of repositories, such as Gitolite, takes "ssh://git@host/repository.git"`)
+	errQuote   = errors.New(`write the path without "'", which old releases of Flux pass on in a way that the server takes for the end of the path`)
+	errEncoded = errors.New(`write the path without "%23", "%25", "%2F" and "%3F", which Flux decodes before it asks the server`)
+	errQuery   = errors.New(`write it without "?" and "#" and what follows`)
 )
 
 func normaliseURL(raw string) string {
@@ -100,7 +112,33 @@ func parseURL(raw string) (*url.URL, error) {
 	if strings.ContainsFunc(u.Path, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
 		return nil, errForm
 	}
+	if err := checkFlux(u); err != nil {
+		return nil, err
+	}
 	return u, nil
+}
+
+// checkFlux refuses what Git can do and Flux can't. test/gitclient compares with Flux's Git client.
+func checkFlux(u *url.URL) error {
+	if u.Scheme != schemeSSH {
+		// github.com/go-git/go-git/v5/plumbing/transport.Endpoint holds the decoded path, and writes it into the URL of its requests.
+		if encoded.MatchString(u.EscapedPath()) {
+			return errEncoded
+		}
+		return nil
+	}
+	switch {
+	// go-git dials "[[2001:db8::1]]:22" since v5.9, and dialed "2001:db8::1:22" before v5.7.
+	case strings.HasPrefix(u.Host, "["):
+		return errIPv6
+	// Only Git drops the slash before "~".
+	case u.Path == "/~" || strings.HasPrefix(u.Path, "/~/"):
+		return errHome
+	// Up to v5.13 at least, go-git wrote the path between "'" as it is.
+	case strings.Contains(u.Path, "'"):
+		return errQuote
+	}
+	return nil
 }
 
 func splitURL(raw string) (*url.URL, error) {
@@ -116,6 +154,9 @@ func splitURL(raw string) (*url.URL, error) {
 		if strings.ContainsAny(u.Path, "?#") {
 			return nil, errQuery
 		}
+		if inHome.MatchString(match[3]) {
+			return nil, errHome
+		}
 		return u, nil
 	}
 	// The error of url.Parse repeats the URL.
@@ -127,6 +168,10 @@ func splitURL(raw string) (*url.URL, error) {
 		return nil, errScheme
 	}
 	u.Host = strings.TrimSuffix(strings.ToLower(u.Host), ":")
+	if u.Scheme != schemeSSH {
+		// Git drops them too. Flux would ask for "…//info/refs".
+		u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	}
 	return u, nil
 }
 

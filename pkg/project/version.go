@@ -7,23 +7,24 @@ package project
 import (
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
-func normaliseVersion(version string) string {
-	if version == "" || version == VersionLatest {
+func normaliseVersion(text string) string {
+	if text == "" || text == VersionLatest {
 		return VersionLatest
 	}
-	if !isRelease(version) {
-		return version
+	if !isRelease(text) {
+		return text
 	}
-	return "v" + strings.TrimPrefix(version, "v")
+	return "v" + strings.TrimPrefix(text, "v")
 }
 
-// isRelease tells whether version names one release as https://semver.org has it, "v" before it or not.
-func isRelease(version string) bool {
-	_, err := semver.StrictNewVersion(strings.TrimPrefix(version, "v"))
+// isRelease tells whether text names one release, "v" before it or not.
+func isRelease(text string) bool {
+	_, err := version.Parse(text)
 	return err == nil
 }
 
@@ -32,12 +33,12 @@ func (c *Configuration) FluxVersionFloats() bool {
 	return !isRelease(c.FluxVersion)
 }
 
-func validateVersion(version string, path *field.Path) field.ErrorList {
-	if version == VersionLatest || isRelease(version) {
+func validateVersion(text string, path *field.Path) field.ErrorList {
+	if text == VersionLatest || isRelease(text) {
 		return nil
 	}
-	if _, err := semver.NewConstraint(version); err != nil {
-		return field.ErrorList{field.Invalid(path, echo(version), `write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`)}
+	if _, err := version.ParseRange(text); err != nil {
+		return field.ErrorList{field.Invalid(path, echo(text), `write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`)}
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
 // Request says which release a shoot should have.
@@ -139,7 +141,7 @@ type wish struct {
 func parseRequest(request Request) (*wish, error) {
 	wish := &wish{text: request.Version, kubernetes: request.Kubernetes, keep: request.Keep, allowDowngrade: request.AllowDowngrade}
 	if request.Installed != "" {
-		installed, err := parseExact(request.Installed)
+		installed, err := version.Parse(request.Installed)
 		if err != nil {
 			return nil, fmt.Errorf("what is said to be installed, %q, is not the version of a Flux release: %w", request.Installed, err)
 		}
@@ -148,11 +150,11 @@ func parseRequest(request Request) (*wish, error) {
 	if request.Version == "" || request.Version == Latest {
 		return wish, nil
 	}
-	if exact, err := parseExact(request.Version); err == nil {
+	if exact, err := version.Parse(request.Version); err == nil {
 		wish.exact = exact
 		return wish, nil
 	}
-	within, err := semver.NewConstraint(request.Version)
+	within, err := version.ParseRange(request.Version)
 	if err != nil {
 		return nil, &failure{kind: ErrInvalidVersion, sentence: fmt.Sprintf(
 			"%.100q is not the version of a Flux release: write it as v2.9.4, as a range such as 2.x or ~2.9.0, or as %s", request.Version, Latest)}

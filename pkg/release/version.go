@@ -9,20 +9,12 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
 // Latest requests the release that the release server calls the latest.
-const Latest = "latest"
-
-// parseExact parses one version as https://semver.org has it, with or without a leading v. Build metadata is refused:
-// it has no place in the order of versions, nor in the tag of an OCI artifact.
-func parseExact(version string) (*semver.Version, error) {
-	parsed, err := semver.StrictNewVersion(strings.TrimPrefix(version, "v"))
-	if err == nil && parsed.Metadata() != "" {
-		err = fmt.Errorf("%q has build metadata", version)
-	}
-	return parsed, err
-}
+const Latest = version.Latest
 
 // parseTag parses the tag of a release, which has a leading v. It refuses everything else, and so keeps that out of
 // URLs, references and paths.
@@ -30,7 +22,7 @@ func parseTag(tag string) (*semver.Version, error) {
 	if !strings.HasPrefix(tag, "v") {
 		return nil, fmt.Errorf("%q has no leading v", tag)
 	}
-	return parseExact(tag)
+	return version.Parse(tag)
 }
 
 func isTag(tag string) bool {

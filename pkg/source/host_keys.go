@@ -75,11 +75,14 @@ func mergeKnownHosts(text, hostPort string, wanted knownhosts.Lines) string {
 	return merged.String() + missing.String()
 }
 
-// describe gives what the caller may show.
+// describe gives what the caller may show: each key once, however many lines have it.
 func (k hostKeys) describe() []HostKey {
-	described := make([]HostKey, len(k.lines))
-	for i, line := range k.lines {
-		described[i] = HostKey{Type: line.KeyType(), Fingerprint: line.Fingerprint(), Origin: k.origin}
+	described := make([]HostKey, 0, len(k.lines))
+	for _, line := range k.lines {
+		key := HostKey{Type: line.KeyType(), Fingerprint: line.Fingerprint(), Origin: k.origin}
+		if !slices.Contains(described, key) {
+			described = append(described, key)
+		}
 	}
 	return described
 }

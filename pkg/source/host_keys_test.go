@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -135,4 +136,10 @@ func TestMergeKnownHosts(t *testing.T) {
 			g.Expect(mergeKnownHosts(merged, "example.org:22", wanted)).To(Equal(merged), "nothing to do the second time")
 		})
 	}
+}
+
+// TestDescribedHostKeys: their number does not grow with what an admin writes.
+func TestDescribedHostKeys(t *testing.T) {
+	lines, _ := knownhosts.Parse(strings.Repeat("example.org "+keyA+"\n", 500))
+	NewWithT(t).Expect(hostKeys{lines, OriginSecret}.describe()).To(HaveLen(1))
 }

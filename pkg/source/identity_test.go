@@ -5,15 +5,18 @@
 package source
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // openSSHIdentity is a key pair as ssh-keygen makes it, encrypted if there is a passphrase.
@@ -40,21 +43,30 @@ func TestCheckIdentity(t *testing.T) {
 	admins, adminsPub := openSSHIdentity(t, "")
 	encrypted, encryptedPub := openSSHIdentity(t, "open sesame")
 	commented := []byte(strings.TrimSpace(string(adminsPub)) + " ops@example.org")
+	// What is in it is not read: openssl pkcs8 -topk8 writes the same type.
+	pkcs8 := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("open sesame")})
 	content := strings.Split(string(admins), "\n")[1]
 
 	for name, tc := range map[string]struct {
 		identity, identityPub, want []byte
 		problem                     string
 	}{
-		"made here":                 {identity: made, identityPub: madePub, want: madePub},
-		"made by the admin":         {identity: admins, identityPub: adminsPub, want: adminsPub},
-		"public key with comment":   {identity: admins, identityPub: commented, want: commented},
-		"public key is derived":     {identity: admins, want: adminsPub},
-		"public key of another":     {identity: admins, identityPub: madePub, problem: "key identity.pub does not belong to key identity: remove the wrong one of the two; a missing identity.pub is derived from identity"},
-		"public key is none":        {identity: admins, identityPub: admins, problem: "key identity.pub is not an SSH public key: remove it, and it is derived from identity"},
-		"private key is public key": {identity: adminsPub, problem: "key identity is not an SSH private key: write one as ssh-keygen makes it, or remove identity and identity.pub and a new pair is made"},
-		"private key is damaged":    {identity: admins[:len(admins)/2], problem: "key identity is not an SSH private key: write one as ssh-keygen makes it, or remove identity and identity.pub and a new pair is made"},
-		"private key is encrypted":  {identity: encrypted, identityPub: encryptedPub, problem: "key identity is encrypted with a passphrase: write the private key without passphrase (ssh-keygen -p removes it)"},
+		"made here":                           {identity: made, identityPub: madePub, want: madePub},
+		"made by the admin":                   {identity: admins, identityPub: adminsPub, want: adminsPub},
+		"public key with comment":             {identity: admins, identityPub: commented, want: adminsPub},
+		"public key with options":             {identity: admins, identityPub: []byte("no-pty,command=\"cat " + content + "\" " + string(adminsPub)), want: adminsPub},
+		"both halves":                         {identity: admins, identityPub: slices.Concat(admins, adminsPub), want: adminsPub},
+		"two public keys":                     {identity: admins, identityPub: slices.Concat([]byte("# ours\n\n"), adminsPub, madePub), want: adminsPub},
+		"public key is derived":               {identity: admins, want: adminsPub},
+		"public key of another":               {identity: admins, identityPub: madePub, problem: "key identity.pub does not belong to key identity: remove the wrong one of the two; a missing identity.pub is derived from identity"},
+		"public key is none":                  {identity: admins, identityPub: admins, problem: "key identity.pub is not an SSH public key: remove it, and it is derived from identity"},
+		"private key is public key":           {identity: adminsPub, problem: "key identity is not an SSH private key: write one as ssh-keygen makes it, or remove identity and identity.pub and a new pair is made"},
+		"private key is damaged":              {identity: admins[:len(admins)/2], problem: "key identity is not an SSH private key: write one as ssh-keygen makes it, or remove identity and identity.pub and a new pair is made"},
+		"private key is encrypted as PKCS #8": {identity: pkcs8, problem: "key identity is encrypted with a passphrase: write the private key without passphrase (ssh-keygen -p removes it)"},
+		"private key is PuTTY's":              {identity: []byte("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n"), problem: "key identity is in the form of PuTTY: write it in that of OpenSSH (puttygen -O private-openssh), without passphrase"},
+		"private key is long":                 {identity: bytes.Repeat(admins, 100), problem: "key identity has more than 16384 bytes, and no SSH private key is that long: write one as ssh-keygen makes it"},
+		"public key is long":                  {identity: admins, identityPub: bytes.Repeat(adminsPub, 200), problem: "key identity.pub is not an SSH public key: remove it, and it is derived from identity"},
+		"private key is encrypted":            {identity: encrypted, identityPub: encryptedPub, problem: "key identity is encrypted with a passphrase: write the private key without passphrase (ssh-keygen -p removes it)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -66,6 +78,28 @@ func TestCheckIdentity(t *testing.T) {
 			}
 			g.Expect(err).To(MatchError(tc.problem))
 			g.Expect(err.Error()).NotTo(ContainSubstring(content))
+		})
+	}
+}
+
+// TestPublicKey: nothing else of the Secret is published.
+func TestPublicKey(t *testing.T) {
+	identity, identityPub := openSSHIdentity(t, "")
+	key := strings.TrimSpace(string(identityPub))
+	for name, tc := range map[string]struct {
+		identityPub []byte
+		want        string
+	}{
+		"as ssh-keygen writes it": {[]byte(key + " ops@example.org\n"), key},
+		"both halves":             {slices.Concat(identity, identityPub), key},
+		"the private half":        {identity, ""},
+		"something else":          {[]byte("hunter2"), ""},
+		"nothing":                 {nil, ""},
+		"very much":               {bytes.Repeat(identityPub, 200), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			secret := &corev1.Secret{Data: map[string][]byte{KeyIdentity: identity, KeyIdentityPub: tc.identityPub}}
+			NewWithT(t).Expect(PublicKey(secret)).To(Equal(tc.want))
 		})
 	}
 }

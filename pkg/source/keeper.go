@@ -191,13 +191,18 @@ func (c *completion) completeIdentity(secret *corev1.Secret, credentials *Creden
 
 func (c *completion) completeKnownHosts(ctx context.Context, secret *corev1.Secret, credentials *Credentials, missing map[string][]byte) error {
 	text := string(secret.Data[KeyKnownHosts])
-	stored, _ := knownhosts.Parse(text)
+	stored, unread := knownhosts.Parse(text)
+	if c.repository.KnownHosts == "" {
+		if err := checkStored(stored, unread, c.repository.HostPort()); err != nil {
+			return err
+		}
+	}
 	found, err := c.hostKeys(ctx, stored)
 	if err != nil {
 		return err
 	}
-	// What is configured is known without the Secret as well, so an immutable one is no obstacle.
-	keep := found.origin != OriginConfigured || !ptr.Deref(secret.Immutable, false)
+	// What is configured is known without the Secret as well, so one that is immutable or can't be read is no obstacle.
+	keep := found.origin != OriginConfigured || !ptr.Deref(secret.Immutable, false) && len(unread) == 0
 	if merged := mergeKnownHosts(text, c.repository.HostPort(), found.lines); merged != text && keep {
 		missing[KeyKnownHosts] = []byte(merged)
 	}

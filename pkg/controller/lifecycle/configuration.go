@@ -27,7 +27,7 @@ func readConfiguration(ctx context.Context, garden client.Reader, namespace stri
 		return nil, fmt.Errorf("failed to read ConfigMap %s in the garden: %w", key, err)
 	}
 
-	configuration, err := project.Parse(configMap.Data)
+	configuration, err := project.Parse(configMap)
 	if err != nil {
 		return nil, fmt.Errorf("ConfigMap %s in the garden is not valid: %w", key, err)
 	}

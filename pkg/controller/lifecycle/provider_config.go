@@ -43,13 +43,23 @@ func readWanted(ctx context.Context, garden client.Reader, shoot *gardencorev1be
 	return &wanted{Configuration: configuration, projectDigest: digest}, nil
 }
 
+// maxProviderConfigLength in bytes is far more than a FluxConfig needs.
+const maxProviderConfigLength = 4096
+
+// writeFluxConfig is what to do about a providerConfig that can't be read.
+var writeFluxConfig = fmt.Sprintf("write apiVersion: %s, kind: FluxConfig, and the fields installation and removalPolicy", fluxv1alpha1.GroupVersion)
+
 func override(configuration *project.Configuration, providerConfig *runtime.RawExtension) error {
 	if providerConfig == nil || len(providerConfig.Raw) == 0 {
 		return nil
 	}
+	if len(providerConfig.Raw) > maxProviderConfigLength {
+		return fmt.Errorf("it has more than %d bytes: %s", maxProviderConfigLength, writeFluxConfig)
+	}
 	object, _, err := providerConfigDecoder.Decode(providerConfig.Raw, nil, nil)
 	if err != nil {
-		return fmt.Errorf("write apiVersion: %s, kind: FluxConfig, and the fields installation and removalPolicy: %w", fluxv1alpha1.GroupVersion, err)
+		// The words of the decoder repeat each unknown field.
+		return fmt.Errorf("%s: %.400s", writeFluxConfig, err)
 	}
 	config, ok := object.(*fluxv1alpha1.FluxConfig)
 	if !ok {

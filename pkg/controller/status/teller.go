@@ -197,7 +197,7 @@ func addPublicKey(ctx context.Context, gardenClient client.Client, project strin
 	if err := gardenClient.Get(ctx, key, secret); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("failed to read Secret %s in the garden: %w", key, err)
 	}
-	if public := strings.TrimSpace(string(secret.Data[source.KeyIdentityPub])); public != "" {
+	if public := source.PublicKey(secret); public != "" {
 		data[status.KeyPublicKey] = public
 	}
 	return nil

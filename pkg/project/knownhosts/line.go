@@ -12,8 +12,11 @@ package knownhosts
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
 
@@ -23,21 +26,28 @@ import (
 const (
 	markerRevoked       = "@revoked"
 	markerCertAuthority = "@cert-authority"
+	// hashMarker is the beginning of hosts in their hashed form.
+	hashMarker = "|"
 	// maxWildcards bounds the time that matching takes: it grows with the power of their number.
 	maxWildcards = 2
 )
 
 // Line is one entry of known_hosts data: hosts and one public key.
 type Line struct {
-	text    string
+	text string
+	// number counts from 1. It is 0 if the line is not from known_hosts data.
+	number  int
 	revoked bool
 	key     ssh.PublicKey
 	verify  ssh.HostKeyCallback
 }
 
-// ParseLine reads one line. A comment at the line's end is dropped. The error is a sentence about the
-// line which never repeats what the line holds.
+// ParseLine reads one line. A comment at the line's end is dropped, and names of hosts get small letters: OpenSSH compares them so,
+// and Flux compares them as they are written. The error is a sentence about the line which never repeats what the line holds.
 func ParseLine(text string) (Line, error) {
+	if err := checkText(text); err != nil {
+		return Line{}, err
+	}
 	fields := strings.Fields(text)
 	var line Line
 	if len(fields) > 0 && strings.HasPrefix(fields[0], "@") {
@@ -65,17 +75,41 @@ func ParseLine(text string) (Line, error) {
 		return Line{}, errors.New(`it has too many "*": write a line for each host`)
 	}
 
+	// The hashed form is base64, in which the case counts.
+	if !strings.HasPrefix(fields[start], hashMarker) {
+		fields[start] = strings.ToLower(fields[start])
+	}
+
 	// Without the comment: golang.org/x/crypto refuses comments of several words, OpenSSH doesn't.
 	line.text = strings.Join(fields[:start+3], " ")
 	_, _, key, _, _, err := ssh.ParseKnownHosts([]byte(line.text))
 	if err != nil {
 		return Line{}, errors.New("the key can't be read: copy the line again, as ssh-keyscan prints it")
 	}
+	if _, isCertificate := key.(*ssh.Certificate); isCertificate {
+		return Line{}, errors.New("the key is a certificate, which Flux does not support: write the host's own public key")
+	}
 	line.key = key
 	if line.verify, _, err = fluxknownhosts.New([]byte(line.text)); err != nil {
 		return Line{}, errors.New("the host can't be read: write its name, [name]:port, or the hashed form that ssh-keygen -H makes")
 	}
 	return line, nil
+}
+
+// checkText refuses what can't be seen, such as a byte order mark, which would be taken for a part of the host's name, and text in
+// another encoding.
+func checkText(text string) error {
+	if !utf8.ValidString(text) {
+		return errors.New("it is not UTF-8 text: save the file as UTF-8")
+	}
+	position := 0
+	for _, r := range text {
+		position++
+		if !unicode.IsPrint(r) && !unicode.IsSpace(r) {
+			return fmt.Errorf("character %d is invisible (%U): write the line again", position, r)
+		}
+	}
+	return nil
 }
 
 // countKeys tells how many fields are public keys in the wire format of RFC 4253, section 6.6.

@@ -5,11 +5,19 @@
 package knownhosts
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+const (
+	// MaxLength is how many bytes of known_hosts data are read. It is room for more than a hundred keys.
+	MaxLength = 64 << 10
+	// maxLines is how many lines of known_hosts data are read.
+	maxLines = 1000
 )
 
 // LineError is a line that can't be used.
@@ -29,8 +37,16 @@ func (e LineError) Unwrap() error { return e.Err }
 // Lines are the entries of known_hosts data, without comments and empty lines.
 type Lines []Line
 
-// Parse reads known_hosts data and gives all lines that can be used, and an error for each other one.
+// Parse reads known_hosts data and gives all lines that can be used, and an error for each other one. Of more than MaxLength bytes or
+// 1000 lines, it reads none, and gives one error.
 func Parse(data string) (Lines, []LineError) {
+	if len(data) > MaxLength {
+		return nil, []LineError{{Number: strings.Count(data[:MaxLength], "\n") + 1, Err: fmt.Errorf(
+			"more than %d bytes are not read: keep the lines of the Git server", MaxLength)}}
+	}
+	if strings.Count(data, "\n") > maxLines {
+		return nil, []LineError{{Number: maxLines + 1, Err: fmt.Errorf("more than %d lines are not read: keep those of the Git server", maxLines)}}
+	}
 	var lines Lines
 	var errs []LineError
 	for i, text := range strings.Split(data, "\n") {
@@ -43,6 +59,7 @@ func Parse(data string) (Lines, []LineError) {
 			errs = append(errs, LineError{Number: i + 1, Err: err})
 			continue
 		}
+		line.number = i + 1
 		lines = append(lines, line)
 	}
 	return lines, errs
@@ -67,6 +84,25 @@ func (l Lines) For(hostPort string) Lines {
 		revoked[string(line.key.Marshal())] = true
 	}
 	return l.filter(func(line Line) bool { return line.fits(hostPort) && !revoked[string(line.key.Marshal())] })
+}
+
+// Unused gives an error for each line that fits the host at hostPort ("name:port") and that Flux never uses all the same: of the
+// lines for a host, it takes the first one for each type of key (checkAddr in github.com/fluxcd/pkg/ssh/knownhosts).
+func (l Lines) Unused(hostPort string) []LineError {
+	var errs []LineError
+	first := map[string]Line{}
+	for _, line := range l.For(hostPort) {
+		used, found := first[line.KeyType()]
+		switch {
+		case !found:
+			first[line.KeyType()] = line
+		case !bytes.Equal(used.key.Marshal(), line.key.Marshal()):
+			errs = append(errs, LineError{Number: line.number, Err: fmt.Errorf(
+				"it is never used, because line %d has another key of type %s for %s, and Flux takes the first: keep only the one that the server has",
+				used.number, line.KeyType(), hostPort)})
+		}
+	}
+	return errs
 }
 
 // Revoked gives the lines that revoke a key. They hold for every host.

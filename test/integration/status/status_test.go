@@ -72,15 +72,19 @@ func (s *shoot) expectEvents(want ...string) {
 	s.Eventually(s.events, patience).Should(ConsistOf(want))
 }
 
+// publicKey is what is to be published of the Secret that giveKey makes.
+const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+
+// giveKey makes a Secret as an admin may have it: with more in identity.pub than the public key.
 func giveKey(t *testing.T, project, public string) {
 	t.Helper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: "flux-source"}, Data: map[string][]byte{"identity": []byte("private"), "identity.pub": []byte(public + "\n")}}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: "flux-source"}, Data: map[string][]byte{"identity": []byte("private"), "identity.pub": []byte("private\nno-pty " + public + " private\n")}}
 	NewWithT(t).Expect(gardenClient.Create(t.Context(), secret)).To(Succeed())
 }
 
 func TestAShootIsTold(t *testing.T) {
 	project := newProject(t)
-	giveKey(t, project, "ssh-ed25519 AAAA")
+	giveKey(t, project, publicKey)
 	seeds[0].startExtension(t, false)
 	s := seeds[0].newShoot(t, project, "one")
 	s.expectLine("Progressing", "has not been looked into yet")
@@ -91,7 +95,7 @@ func TestAShootIsTold(t *testing.T) {
 	line := s.expectLine("False", "register ssh-ed25519 AAAA")
 	s.Expect(line).To(And(HaveField("FluxVersion", "v2.9.4"), HaveField("Source", "ssh://git@git.example.com/fleet"), HaveField("Reason", "AuthenticationFailed")))
 	s.Expect(line.Since.Time).To(BeTemporally("~", time.Now(), time.Minute))
-	s.Expect(board(s, project)).To(HaveKeyWithValue(fluxstatus.KeyPublicKey, "ssh-ed25519 AAAA"))
+	s.Expect(board(s, project)).To(HaveKeyWithValue(fluxstatus.KeyPublicKey, publicKey))
 	s.Expect(fmt.Sprint(board(s, project))).NotTo(ContainSubstring("private"))
 	s.expectEvents("Warning AuthenticationFailed register ssh-ed25519 AAAA")
 
@@ -162,7 +166,7 @@ func TestNothingIsWrittenWithoutAChange(t *testing.T) {
 // TestTwoSeedsTellOfOneProject lets two extensions write the same ConfigMap at the same time, then moves a shoot.
 func TestTwoSeedsTellOfOneProject(t *testing.T) {
 	project := newProject(t)
-	giveKey(t, project, "ssh-ed25519 AAAA")
+	giveKey(t, project, publicKey)
 	seeds[0].startExtension(t, false)
 	seeds[1].startExtension(t, false)
 	var shoots []*shoot
@@ -178,7 +182,7 @@ func TestTwoSeedsTellOfOneProject(t *testing.T) {
 	for _, s := range shoots {
 		s.expectLine("True", "applied 2")
 	}
-	shoots[0].Expect(board(shoots[0], project)).To(And(HaveLen(7), HaveKeyWithValue(fluxstatus.KeyPublicKey, "ssh-ed25519 AAAA")))
+	shoots[0].Expect(board(shoots[0], project)).To(And(HaveLen(7), HaveKeyWithValue(fluxstatus.KeyPublicKey, publicKey)))
 
 	// s0 moves to the other seed, which has it before the old one has let go of it.
 	moving := shoots[0]
