@@ -121,6 +121,7 @@ func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace str
 			return nil, err
 		}
 		if lost == nil {
+			credentials.Version = VersionOf(secret.UID, secret.ResourceVersion)
 			if credentials.Created {
 				k.keyPairs.Add(1)
 			}
@@ -156,7 +157,7 @@ type completion struct {
 
 // of gives the credentials that the Secret holds once the missing data is written into it.
 func (c *completion) of(secret *corev1.Secret) (*Credentials, map[string][]byte, error) {
-	credentials := &Credentials{Identity: secret.Data[KeyIdentity]}
+	credentials := &Credentials{Identity: secret.Data[KeyIdentity], Version: VersionOf(secret.UID, secret.ResourceVersion)}
 	missing := map[string][]byte{}
 	if err := c.completeIdentity(secret, credentials, missing); err != nil {
 		return nil, nil, err
@@ -215,11 +216,11 @@ func (c *completion) completeKnownHosts(secret *corev1.Secret, credentials *Cred
 	return nil
 }
 
-// write makes the Secret if it was missing, or else adds what is missing to exactly the one that was read.
-// The first error says that another writer was faster, so that the Secret must be read again.
+// write makes the Secret if it was missing, or else adds what is missing to exactly the one that was read, and notes its new
+// version. The first error says that another writer was faster, so that the Secret must be read again.
 func write(ctx context.Context, garden client.Client, namespace string, secret *corev1.Secret, missing map[string][]byte) (lost, failed error) {
 	if secret.Name == "" {
-		err := create(ctx, garden, namespace, missing)
+		err := create(ctx, garden, namespace, secret, missing)
 		if apierrors.IsConflict(err) {
 			return err, nil
 		}
@@ -236,9 +237,13 @@ func write(ctx context.Context, garden client.Client, namespace string, secret *
 //
 // Of two writers only the first succeeds: each has a field manager of its own and doesn't force, so the
 // other's key pair is a conflict. A shared field manager would overwrite the first key pair.
-func create(ctx context.Context, garden client.Client, namespace string, data map[string][]byte) error {
-	secret := corev1ac.Secret(SecretName, namespace).WithType(corev1.SecretTypeOpaque).WithData(data)
-	return garden.Apply(ctx, secret, client.FieldOwner(fieldManager+"-"+rand.Text()))
+func create(ctx context.Context, garden client.Client, namespace string, secret *corev1.Secret, data map[string][]byte) error {
+	created := corev1ac.Secret(SecretName, namespace).WithType(corev1.SecretTypeOpaque).WithData(data)
+	if err := garden.Apply(ctx, created, client.FieldOwner(fieldManager+"-"+rand.Text())); err != nil {
+		return err
+	}
+	secret.UID, secret.ResourceVersion = ptr.Deref(created.UID, ""), ptr.Deref(created.ResourceVersion, "")
+	return nil
 }
 
 func patch(ctx context.Context, garden client.Client, secret *corev1.Secret, missing map[string][]byte) error {

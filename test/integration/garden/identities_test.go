@@ -148,7 +148,7 @@ var requests = []struct {
 	{"get flux-source, project with rights of its own", get(anySecret, narrowProject, "flux-source"), allowed, allowed, unauthorized, unauthorized},
 	{"get another Secret", get(anySecret, ownProject, "cloudprovider"), unauthorized, unauthorized, unauthorized, allowed},
 	{"list Secrets", list(&corev1.SecretList{}), unauthorized, unauthorized, unauthorized, unauthorized},
-	{"list flux-source everywhere, by name", list(&corev1.SecretList{}, client.MatchingFields{"metadata.name": "flux-source"}), unauthorized, unauthorized, unauthorized, unauthorized},
+	{"list flux-source everywhere, by name", list(&corev1.SecretList{}, client.MatchingFields{"metadata.name": "flux-source"}), allowed, unauthorized, unauthorized, unauthorized},
 
 	{"create flux-source by server-side apply, own project", applySecret(ownProject, "flux-source", corev1.SecretTypeOpaque), allowed, unauthorized, unauthorized, allowed},
 	{"create flux-source by server-side apply, foreign project", applySecret(foreignProject, "flux-source", corev1.SecretTypeOpaque), allowed, unauthorized, unauthorized, unauthorized},
