@@ -6,20 +6,11 @@ package garden
 
 import (
 	"context"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/util/wait"
-	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
-
-// rotationInterval is how often the watch looks whether the garden's kubeconfig has changed.
-const rotationInterval = 10 * time.Second
 
 // ConfigMapWatch watches the ConfigMaps of one name in all namespaces of the garden. To the garden's API server this is a
 // named request, for which a right that is restricted to the name (resourceNames) suffices.
@@ -38,69 +29,11 @@ type ConfigMapWatch struct {
 // Run watches until the context is done. It needs no garden to begin with: it goes on trying, and begins anew with each
 // kubeconfig.
 func (w *ConfigMapWatch) Run(ctx context.Context) {
-	var current *Connection
-	cancel := func() {}
-	defer func() { cancel() }()
-
-	wait.UntilWithContext(ctx, func(ctx context.Context) {
-		connection, err := w.Access.Connection(ctx)
-		if err != nil {
-			w.Log.Error(err, "Changes of ConfigMaps in the garden may go unnoticed", "name", w.Name)
-			return
+	watch := namedWatch{access: w.Access, what: "ConfigMaps", object: &corev1.ConfigMap{}, name: w.Name, log: w.Log, transform: cache.TransformStripManagedFields(), seen: func(ctx context.Context, old, object any) {
+		previous, _ := old.(*corev1.ConfigMap)
+		if configMap, ok := object.(*corev1.ConfigMap); ok {
+			w.Seen(ctx, previous, configMap)
 		}
-		if connection == current {
-			return
-		}
-		cancel()
-		var watch context.Context
-		watch, cancel = context.WithCancel(ctx)
-		current = connection
-		go w.watch(watch, connection)
-	}, rotationInterval)
-}
-
-func (w *ConfigMapWatch) watch(ctx context.Context, connection *Connection) {
-	if err := w.start(ctx, connection); err != nil && ctx.Err() == nil {
-		w.Log.Error(err, "Changes of ConfigMaps in the garden are not noticed", "name", w.Name)
-	}
-}
-
-func (w *ConfigMapWatch) start(ctx context.Context, connection *Connection) error {
-	configMaps, err := cache.New(connection.Config, cache.Options{
-		Scheme:                   scheme,
-		Mapper:                   mapper,
-		ByObject:                 map[client.Object]cache.ByObject{&corev1.ConfigMap{}: {Field: fields.OneTermEqualSelector("metadata.name", w.Name)}},
-		DefaultTransform:         cache.TransformStripManagedFields(),
-		DefaultWatchErrorHandler: w.report,
-	})
-	if err != nil {
-		return err
-	}
-	informer, err := configMaps.GetInformer(ctx, &corev1.ConfigMap{}, cache.BlockUntilSynced(false))
-	if err != nil {
-		return err
-	}
-	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { w.seen(ctx, nil, object) },
-		UpdateFunc: func(old, object any) { w.seen(ctx, old, object) },
-	}); err != nil {
-		return err
-	}
-	return configMaps.Start(ctx)
-}
-
-func (w *ConfigMapWatch) seen(ctx context.Context, old, object any) {
-	previous, _ := old.(*corev1.ConfigMap)
-	if configMap, ok := object.(*corev1.ConfigMap); ok && ctx.Err() == nil {
-		w.Seen(ctx, previous, configMap)
-	}
-}
-
-// report is a toolscache.WatchErrorHandlerWithContext. The reflector tries again, ever less often.
-func (w *ConfigMapWatch) report(ctx context.Context, reflector *toolscache.Reflector, err error) {
-	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
-		w.Log.Error(w.Access.explain(err), "Changes of ConfigMaps in the garden are not noticed", "name", w.Name)
-		return
-	}
-	toolscache.DefaultWatchErrorHandler(ctx, reflector, err)
+	}}
+	watch.run(ctx)
 }

@@ -33,6 +33,9 @@ const (
 	// ConfigurationDigestLabel is the label of ManagedResource Configuration that tells from which project's
 	// configuration it was made.
 	ConfigurationDigestLabel = "flux.extensions.gardener.cloud/configuration-digest"
+	// SourceVersionLabel is the label of ManagedResource Configuration that tells from which version of the project's Secret flux-source
+	// it was made. It is empty if it has no credentials, and missing on what an earlier extension made.
+	SourceVersionLabel = "flux.extensions.gardener.cloud/source-version"
 	// FluxVersionLabel is the label of ManagedResource Installation that tells which Flux release it holds.
 	FluxVersionLabel = "flux.extensions.gardener.cloud/flux-version"
 	// MigratingLabel is "true" on ManagedResource Installation while it holds CustomResourceDefinitions that have the API

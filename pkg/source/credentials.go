@@ -23,6 +23,8 @@ type Credentials struct {
 	// because Flux would offer the types of their keys to this host as well.
 	KnownHosts []byte
 
+	// Version is the VersionOf the Secret that holds them.
+	Version string
 	// Created tells that this call made the key pair.
 	Created bool
 	// HostKeys says which keys of the host are trusted, in the order of KnownHosts.

@@ -5,8 +5,8 @@
 package source
 
 import (
-	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,8 +28,9 @@ type hostKeys struct {
 }
 
 // findHostKeys takes the lines of the best source that has some for the host: what the admin configured,
-// what the Secret holds, what the host's operator publishes, what the host says.
-func findHostKeys(ctx context.Context, scanner *scanner, repository *project.Repository, stored knownhosts.Lines) (hostKeys, error) {
+// what the Secret holds, what the host's operator publishes, what the host says. It does not wait for the host: the error may
+// be ErrPending. namespace is the project's.
+func findHostKeys(scanner *scanner, namespace string, repository *project.Repository, stored knownhosts.Lines) (hostKeys, error) {
 	hostPort := repository.HostPort()
 	configured, _ := knownhosts.Parse(repository.KnownHosts)
 	if lines := configured.For(hostPort); len(lines) > 0 {
@@ -41,18 +42,21 @@ func findHostKeys(ctx context.Context, scanner *scanner, repository *project.Rep
 	if lines := slices.Concat(stored.Revoked(), published).For(hostPort); len(lines) > 0 {
 		return hostKeys{lines, OriginPublished}, nil
 	}
-	line, err := scanner.scan(ctx, hostPort)
-	if err != nil {
+	presented, err := scanner.ask(namespace, hostPort)
+	if errors.Is(err, ErrPending) {
+		return hostKeys{}, err
+	} else if err != nil {
 		return hostKeys{}, fmt.Errorf("could not ask %s for its SSH host key: %w; check key repositoryUrl of ConfigMap %s and "+
 			"whether the seed reaches the host, or write the host's known_hosts lines into key knownHosts of the ConfigMap",
 			hostPort, err, project.ConfigMapName)
 	}
-	lines := append(stored.Revoked(), line).For(hostPort)
-	if len(lines) == 0 {
+	trusted := slices.Concat(stored.Revoked(), presented).For(hostPort)
+	if refused := presented.Without(trusted); len(refused) > 0 {
+		// Who has a key that became known can present others beside it.
 		return hostKeys{}, fmt.Errorf("%s presents the host key %s, which key %s revokes: find out why, and write the right key into key knownHosts of ConfigMap %s",
-			hostPort, line.Fingerprint(), KeyKnownHosts, project.ConfigMapName)
+			hostPort, refused[0].Fingerprint(), KeyKnownHosts, project.ConfigMapName)
 	}
-	return hostKeys{lines, OriginScanned}, nil
+	return hostKeys{trusted, OriginScanned}, nil
 }
 
 // mergeKnownHosts gives the known_hosts data of the Secret with these keys of the host. Lines of other

@@ -10,9 +10,9 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
-	"k8s.io/utils/clock"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
@@ -23,8 +23,15 @@ const (
 	keyB = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAfuCHKVTjquxvt6CM6tdG4SLp1Btn/nOeHHE5UOzRdf"
 )
 
-func newScanner(dial Dial) *scanner {
-	return &scanner{dial: dial, clock: clock.RealClock{}, failures: map[string]failure{}}
+const namespace = "garden-one"
+
+// findEventually waits for a scan that findHostKeys begins.
+func findEventually(g Gomega, scanner *scanner, repository *project.Repository, stored knownhosts.Lines) (found hostKeys, err error) {
+	g.Eventually(func() bool {
+		found, err = findHostKeys(scanner, namespace, repository, stored)
+		return errors.Is(err, ErrPending)
+	}, patience, time.Millisecond).Should(BeFalse())
+	return found, err
 }
 
 func noDial(context.Context, string, string) (net.Conn, error) {
@@ -100,7 +107,7 @@ func TestFindHostKeys(t *testing.T) {
 			g := NewWithT(t)
 			stored, _ := knownhosts.Parse(tc.stored)
 			repository := &project.Repository{URL: tc.url, Private: true, KnownHosts: tc.configured}
-			found, err := findHostKeys(t.Context(), newScanner(noDial), repository, stored)
+			found, err := findHostKeys(newScanner(noDial), namespace, repository, stored)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(found.lines.String()).To(Equal(tc.want))
 			g.Expect(found.origin).To(Equal(tc.origin))
@@ -112,7 +119,7 @@ func TestFindHostKeys(t *testing.T) {
 func TestPublishedOnlyForTheirPort(t *testing.T) {
 	g := NewWithT(t)
 	repository := &project.Repository{URL: "ssh://git@github.com:2222/o/r", Private: true}
-	_, err := findHostKeys(t.Context(), newScanner(noDial), repository, nil)
+	_, err := findEventually(g, newScanner(noDial), repository, nil)
 	g.Expect(err).To(MatchError("could not ask github.com:2222 for its SSH host key: must not be asked; check key repositoryUrl of " +
 		"ConfigMap flux-config and whether the seed reaches the host, or write the host's known_hosts lines into key knownHosts of the ConfigMap"))
 }

@@ -24,7 +24,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -60,7 +59,15 @@ func NewKeeper(dial Dial) *Keeper {
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
-	return &Keeper{scanner: &scanner{dial: dial, clock: clock.RealClock{}, failures: map[string]failure{}}}
+	return &Keeper{scanner: newScanner(dial)}
+}
+
+// OnAnswer lets a function be called with the namespace of each project that got ErrPending, or learned that its Git server does
+// not answer, as soon as that server has answered. It must not block.
+func (k *Keeper) OnAnswer(answered func(namespace string)) {
+	k.scanner.mutex.Lock()
+	defer k.scanner.mutex.Unlock()
+	k.scanner.answered = answered
 }
 
 // Ensure gives the credentials of the project in namespace for its repository. They are nil, and the
@@ -68,6 +75,8 @@ func NewKeeper(dial Dial) *Keeper {
 //
 // The client must read from the garden and not from a cache: a cache may not know yet what another writer
 // has just made. If the Secret is complete, one GET is the only request.
+//
+// It does not wait for the Git server: as long as that is asked for its host keys, the error is ErrPending.
 //
 // An error says which Secret and key is wrong and what to do, and never repeats what a key holds. It
 // wraps the error of the garden or of the network, if there is one.
@@ -82,25 +91,26 @@ func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace str
 	return credentials, nil
 }
 
-// PresentedHostKey asks the Git server at a URL which host key it presents, and returns its type and SHA-256 fingerprint. This
-// says nothing about whether to trust it.
-func (k *Keeper) PresentedHostKey(ctx context.Context, url string) (string, error) {
-	line, err := k.scanner.scan(ctx, (&project.Repository{URL: url}).HostPort())
+// PresentedHostKey returns which host key the Git server at a URL presents, by its type and SHA-256 fingerprint: of several the one of
+// the type that is preferred. This says nothing about whether to trust it. It does not wait for the server: the error may be
+// ErrPending.
+func (k *Keeper) PresentedHostKey(_ context.Context, url string) (string, error) {
+	lines, err := k.scanner.ask("", (&project.Repository{URL: url}).HostPort())
 	if err != nil {
 		return "", fmt.Errorf("could not ask the Git server for its SSH host key: %w", err)
 	}
-	return line.KeyType() + " " + line.Fingerprint(), nil
+	return lines[0].KeyType() + " " + lines[0].Fingerprint(), nil
 }
 
 func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *project.Repository) (*Credentials, error) {
-	completion := completion{scanner: k.scanner, repository: repository}
+	completion := completion{scanner: k.scanner, namespace: namespace, repository: repository}
 	var lost error
 	for range maxAttempts {
 		secret, err := get(ctx, garden, namespace)
 		if err != nil {
 			return nil, err
 		}
-		credentials, missing, err := completion.of(ctx, secret)
+		credentials, missing, err := completion.of(secret)
 		if err != nil {
 			return nil, err
 		}
@@ -111,6 +121,7 @@ func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace str
 			return nil, err
 		}
 		if lost == nil {
+			credentials.Version = VersionOf(secret.UID, secret.ResourceVersion)
 			if credentials.Created {
 				k.keyPairs.Add(1)
 			}
@@ -135,24 +146,23 @@ func get(ctx context.Context, garden client.Client, namespace string) (*corev1.S
 	return secret, nil
 }
 
-// completion finds out what a Secret lacks. It keeps what must not be made or asked for twice if another
-// writer was faster.
+// completion finds out what a Secret lacks. It keeps what must not be made twice if another writer was faster.
 type completion struct {
 	scanner    *scanner
+	namespace  string
 	repository *project.Repository
 
 	identity, identityPub []byte
-	scanned               *hostKeys
 }
 
 // of gives the credentials that the Secret holds once the missing data is written into it.
-func (c *completion) of(ctx context.Context, secret *corev1.Secret) (*Credentials, map[string][]byte, error) {
-	credentials := &Credentials{Identity: secret.Data[KeyIdentity]}
+func (c *completion) of(secret *corev1.Secret) (*Credentials, map[string][]byte, error) {
+	credentials := &Credentials{Identity: secret.Data[KeyIdentity], Version: VersionOf(secret.UID, secret.ResourceVersion)}
 	missing := map[string][]byte{}
 	if err := c.completeIdentity(secret, credentials, missing); err != nil {
 		return nil, nil, err
 	}
-	if err := c.completeKnownHosts(ctx, secret, credentials, missing); err != nil {
+	if err := c.completeKnownHosts(secret, credentials, missing); err != nil {
 		return nil, nil, err
 	}
 	if len(missing) > 0 && ptr.Deref(secret.Immutable, false) {
@@ -189,7 +199,7 @@ func (c *completion) completeIdentity(secret *corev1.Secret, credentials *Creden
 	return nil
 }
 
-func (c *completion) completeKnownHosts(ctx context.Context, secret *corev1.Secret, credentials *Credentials, missing map[string][]byte) error {
+func (c *completion) completeKnownHosts(secret *corev1.Secret, credentials *Credentials, missing map[string][]byte) error {
 	text := string(secret.Data[KeyKnownHosts])
 	stored, unread := knownhosts.Parse(text)
 	if c.repository.KnownHosts == "" {
@@ -197,7 +207,7 @@ func (c *completion) completeKnownHosts(ctx context.Context, secret *corev1.Secr
 			return err
 		}
 	}
-	found, err := c.hostKeys(ctx, stored)
+	found, err := findHostKeys(c.scanner, c.namespace, c.repository, stored)
 	if err != nil {
 		return err
 	}
@@ -211,23 +221,11 @@ func (c *completion) completeKnownHosts(ctx context.Context, secret *corev1.Secr
 	return nil
 }
 
-// hostKeys asks the host at most once.
-func (c *completion) hostKeys(ctx context.Context, stored knownhosts.Lines) (hostKeys, error) {
-	if c.scanned != nil && len(stored.For(c.repository.HostPort())) == 0 {
-		return *c.scanned, nil
-	}
-	found, err := findHostKeys(ctx, c.scanner, c.repository, stored)
-	if err == nil && found.origin == OriginScanned {
-		c.scanned = &found
-	}
-	return found, err
-}
-
-// write makes the Secret if it was missing, or else adds what is missing to exactly the one that was read.
-// The first error says that another writer was faster, so that the Secret must be read again.
+// write makes the Secret if it was missing, or else adds what is missing to exactly the one that was read, and notes its new
+// version. The first error says that another writer was faster, so that the Secret must be read again.
 func write(ctx context.Context, garden client.Client, namespace string, secret *corev1.Secret, missing map[string][]byte) (lost, failed error) {
 	if secret.Name == "" {
-		err := create(ctx, garden, namespace, missing)
+		err := create(ctx, garden, namespace, secret, missing)
 		if apierrors.IsConflict(err) {
 			return err, nil
 		}
@@ -244,9 +242,13 @@ func write(ctx context.Context, garden client.Client, namespace string, secret *
 //
 // Of two writers only the first succeeds: each has a field manager of its own and doesn't force, so the
 // other's key pair is a conflict. A shared field manager would overwrite the first key pair.
-func create(ctx context.Context, garden client.Client, namespace string, data map[string][]byte) error {
-	secret := corev1ac.Secret(SecretName, namespace).WithType(corev1.SecretTypeOpaque).WithData(data)
-	return garden.Apply(ctx, secret, client.FieldOwner(fieldManager+"-"+rand.Text()))
+func create(ctx context.Context, garden client.Client, namespace string, secret *corev1.Secret, data map[string][]byte) error {
+	created := corev1ac.Secret(SecretName, namespace).WithType(corev1.SecretTypeOpaque).WithData(data)
+	if err := garden.Apply(ctx, created, client.FieldOwner(fieldManager+"-"+rand.Text())); err != nil {
+		return err
+	}
+	secret.UID, secret.ResourceVersion = ptr.Deref(created.UID, ""), ptr.Deref(created.ResourceVersion, "")
+	return nil
 }
 
 func patch(ctx context.Context, garden client.Client, secret *corev1.Secret, missing map[string][]byte) error {

@@ -83,7 +83,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.hostKeyScan.addFlags(flags)
 	o.syncPeriods.addFlags(flags)
 	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
-		"Whether a change of a project's ConfigMap flux-config reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
+		"Whether a change of a project's ConfigMap flux-config or Secret flux-source reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
 	flags.BoolVar(&o.fluxReadyAffectsShoot, "healthcheck-flux-ready-affects-shoot", false,
 		"Whether a mistake in a project's repository shows in condition SystemComponentsHealthy of the Shoot, as a broken installation of Flux does. If not, it shows in condition FluxReady of the Extension, in ConfigMap flux-status and in events.")
 }

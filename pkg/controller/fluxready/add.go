@@ -42,7 +42,8 @@ type AddArgs struct {
 	ExtensionClasses []extensionsv1alpha1.ExtensionClass
 	// SyncPeriod is the time between two looks into a shoot. Default: [DefaultSyncPeriod].
 	SyncPeriod time.Duration
-	// PresentedHostKey asks the Git server at a URL for its host key. It is asked once when Flux begins to refuse it.
+	// PresentedHostKey tells which host key the Git server at a URL presents. It does not wait for the server, and returns
+	// source.ErrPending as long as that is being asked. It is called when Flux begins to refuse the server.
 	PresentedHostKey func(ctx context.Context, url string) (string, error)
 }
 

@@ -6,6 +6,7 @@ package fluxready
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 const (
@@ -42,6 +44,11 @@ const (
 	maxUnanswered = 3
 	// maxPeriods is how many periods pass at most between two looks into a shoot that has given no answer for long.
 	maxPeriods = 4
+	// hostKeyDelay is the time until the next look if a Git server is being asked which host key it presents.
+	hostKeyDelay = 2 * time.Second
+
+	// presents begins what is said about that.
+	presents = "; to the seed the server presents "
 )
 
 type reconciler struct {
@@ -89,6 +96,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{RequeueAfter: conflictDelay}, nil
 	} else if err != nil {
 		return reconcile.Result{}, err
+	}
+	if now.Reason == readiness.HostKeyMismatch && !strings.Contains(now.Message, presents) {
+		return reconcile.Result{RequeueAfter: hostKeyDelay}, nil
 	}
 	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, r.unansweredOf(ex.Namespace)), jitter)}, nil
 }
@@ -162,16 +172,18 @@ func (r *reconciler) noAnswer(ex *extensionsv1alpha1.Extension, err error) readi
 	return now
 }
 
-// withPresentedHostKey adds to a sentence which host key the Git server presents. It asks the server only if that has not been
-// said yet.
+// withPresentedHostKey adds to a sentence which host key the Git server presents, unless it is still being asked. It asks the server
+// only if that has not been said yet.
 func (r *reconciler) withPresentedHostKey(ctx context.Context, ex *extensionsv1alpha1.Extension, sentence string) string {
-	sentence += "; to the seed the server presents "
-	if before := conditionOf(ex); before != nil && strings.HasPrefix(before.Message, sentence) {
+	if before := conditionOf(ex); before != nil && strings.HasPrefix(before.Message, sentence+presents) {
 		return before.Message
 	}
 	presented, err := r.presentedHostKey(ctx, fluxv1alpha1.StatusOf(ex).RepositoryURL)
-	if err != nil {
-		return sentence + "no key that could be read"
+	switch {
+	case errors.Is(err, source.ErrPending):
+		return sentence
+	case err != nil:
+		return sentence + presents + "no key that could be read"
 	}
-	return sentence + presented
+	return sentence + presents + presented
 }

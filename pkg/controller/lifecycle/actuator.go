@@ -127,7 +127,10 @@ func (a *Actuator) configure(ctx context.Context, namespace string, flux *chosen
 	if err != nil {
 		return err
 	}
-	labels := map[string]string{managedresource.ConfigurationDigestLabel: configuration.projectDigest}
+	labels := map[string]string{managedresource.ConfigurationDigestLabel: configuration.projectDigest, managedresource.SourceVersionLabel: ""}
+	if credentials != nil {
+		labels[managedresource.SourceVersionLabel] = credentials.Version
+	}
 	return managedresource.Apply(ctx, a.Seed, namespace, managedresource.Configuration, labels, data)
 }
 

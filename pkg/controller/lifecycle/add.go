@@ -18,6 +18,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 const (
@@ -44,9 +45,12 @@ type AddArgs struct {
 	IgnoreOperationAnnotation bool
 	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
 	ExtensionClasses []extensionsv1alpha1.ExtensionClass
-	// Configurations is the way into the garden in which the ConfigMaps flux-config are watched, so that a change reaches
-	// the shoots of the project at once. Without it, a change reaches a shoot when gardenlet next reconciles it.
+	// Configurations is the way into the garden in which the ConfigMaps flux-config and the Secrets flux-source are watched, so
+	// that a change reaches the shoots of the project at once. Without it, a change reaches a shoot when gardenlet next reconciles it.
 	Configurations *garden.Access
+	// Sources are the actuator's. When a Git server has told its host keys, the shoots that wait for them are reconciled at once.
+	// Without it, they wait for their next try.
+	Sources *source.Keeper
 }
 
 // AddToManager adds the controller that reconciles Extensions of type shoot-flux by the actuator.
@@ -55,12 +59,14 @@ func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.A
 		args.ControllerOptions.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay)
 	}
 	watches := extensionscontroller.NewWatchBuilder(watchDeletions(mgr))
+	if err := indexClusters(ctx, mgr); err != nil {
+		return err
+	}
 	if args.Configurations != nil {
-		watch, err := watchConfigurations(ctx, mgr, args.Configurations)
-		if err != nil {
-			return err
-		}
-		watches.Register(watch)
+		watches.Register(watchConfigurations(mgr, args.Configurations), watchSources(mgr, args.Configurations))
+	}
+	if args.Sources != nil {
+		watches.Register(watchAnswers(mgr, args.Sources))
 	}
 	return extension.Add(mgr, extension.AddArgs{
 		Actuator:                  actuator,

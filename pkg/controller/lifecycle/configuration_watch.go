@@ -56,10 +56,7 @@ type configurationWatch struct {
 }
 
 // watchConfigurations adds the watch to a controller.
-func watchConfigurations(ctx context.Context, mgr manager.Manager, access *garden.Access) (func(controller.Controller) error, error) {
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &extensionsv1alpha1.Cluster{}, projectField, projectOfCluster); err != nil {
-		return nil, fmt.Errorf("failed to index Clusters by the namespace of their Shoot: %w", err)
-	}
+func watchConfigurations(mgr manager.Manager, access *garden.Access) func(controller.Controller) error {
 	w := &configurationWatch{seed: mgr.GetClient(), log: mgr.GetLogger().WithName("configuration-watch")}
 	return func(c controller.Controller) error {
 		return c.Watch(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
@@ -69,7 +66,15 @@ func watchConfigurations(ctx context.Context, mgr manager.Manager, access *garde
 			go watch.Run(ctx)
 			return nil
 		}))
-	}, nil
+	}
+}
+
+// indexClusters makes the Clusters of a project to be found.
+func indexClusters(ctx context.Context, mgr manager.Manager) error {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &extensionsv1alpha1.Cluster{}, projectField, projectOfCluster); err != nil {
+		return fmt.Errorf("failed to index Clusters by the namespace of their Shoot: %w", err)
+	}
+	return nil
 }
 
 func projectOfCluster(object client.Object) []string {

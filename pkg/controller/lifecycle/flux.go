@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
@@ -26,8 +28,8 @@ type chosen struct {
 	warning string
 }
 
-// fetch returns the chosen release, rendered. If it is the one that the shoot has, it need not be available any more.
-func (a *Actuator) fetch(ctx context.Context, choice *release.Choice, has *present) (*chosen, error) {
+// fetch returns the chosen release, rendered with tolerations. If it is the one that the shoot has, it need not be available any more.
+func (a *Actuator) fetch(ctx context.Context, choice *release.Choice, tolerations []corev1.Toleration, has *present) (*chosen, error) {
 	images, err := a.Images()
 	if err != nil {
 		return nil, err
@@ -35,7 +37,7 @@ func (a *Actuator) fetch(ctx context.Context, choice *release.Choice, has *prese
 	flux, err := a.Releases.Get(ctx, choice.Version)
 	switch {
 	case err == nil:
-		rendered, err := a.installations.of(flux, images)
+		rendered, err := a.installations.of(flux, images, tolerations)
 		return &chosen{
 			installation: rendered, version: flux.Version, warning: choice.Warning,
 			status: fluxv1alpha1.FluxStatus{Version: flux.Version, Origin: string(flux.Origin), Source: flux.Source, Digest: flux.Digest},

@@ -33,7 +33,7 @@ func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 	if err != nil {
 		return nil, err
 	}
-	flux, err := a.fetch(ctx, choice, has)
+	flux, err := a.fetch(ctx, choice, tolerationsFor(shoot), has)
 	if err != nil {
 		return nil, err
 	}

@@ -5,9 +5,11 @@
 package lifecycle
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/lru"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
@@ -28,33 +30,41 @@ type installation struct {
 // changed.
 type installations struct {
 	mutex sync.Mutex
-	// known has an *installation by the digests of release and images.
-	known *lru.Cache
+	// known has an *installation by the digests of release and images, and tolerant one that tolerates taints by its
+	// tolerations as well: the owners of shoots choose them, and must not push others out of memory.
+	known, tolerant *lru.Cache
 }
 
-// of returns the installation of a release. Rendering takes well below a second, so that others simply wait for it.
-func (i *installations) of(flux *release.Release, images render.Images) (*installation, error) {
+// of returns the installation of a release, whose pods have the tolerations. Rendering takes well below a second, so that
+// others simply wait for it.
+func (i *installations) of(flux *release.Release, images render.Images, tolerations []corev1.Toleration) (*installation, error) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 
 	if i.known == nil {
-		i.known = lru.New(maxInstallations)
+		i.known, i.tolerant = lru.New(maxInstallations), lru.New(maxInstallations)
 	}
-	key := flux.Digest + images.Digest()
-	if known, ok := i.known.Get(key); ok {
+	cache, key := i.known, flux.Digest+images.Digest()
+	if len(tolerations) > 0 {
+		cache, key = i.tolerant, fmt.Sprintf("%s%x", key, sha256.Sum256(fmt.Append(nil, tolerations)))
+	}
+	if known, ok := cache.Get(key); ok {
 		return known.(*installation), nil
 	}
-	rendered, err := newInstallation(flux, images)
+	rendered, err := newInstallation(flux, images, tolerations)
 	if err != nil {
 		return nil, fmt.Errorf("the manifests of Flux %s (%s) cannot be used: %w", flux.Version, flux.Origin, err)
 	}
-	i.known.Add(key, rendered)
+	cache.Add(key, rendered)
 	return rendered, nil
 }
 
-func newInstallation(flux *release.Release, images render.Images) (*installation, error) {
+func newInstallation(flux *release.Release, images render.Images, tolerations []corev1.Toleration) (*installation, error) {
 	rendered, err := render.NewInstallation(flux.Manifests, images)
 	if err != nil {
+		return nil, err
+	}
+	if err := rendered.Tolerate(tolerations); err != nil {
 		return nil, err
 	}
 	data, err := managedresource.Serialize(rendered.Objects)

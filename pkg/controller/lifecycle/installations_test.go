@@ -30,16 +30,16 @@ func TestInstallationsAreRenderedOnce(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 
 	var installations installations
-	first, err := installations.of(flux, render.Images{})
+	first, err := installations.of(flux, render.Images{}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(installations.of(flux, render.Images{})).To(BeIdenticalTo(first))
-	mirrored, err := installations.of(flux, render.Images{Registry: "registry.example.org/fluxcd"})
+	g.Expect(installations.of(flux, render.Images{}, nil)).To(BeIdenticalTo(first))
+	mirrored, err := installations.of(flux, render.Images{Registry: "registry.example.org/fluxcd"}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(mirrored.data).NotTo(Equal(first.data))
 
 	broken := *flux
 	broken.Digest, broken.Manifests = "sha256:other", []byte("kind: None")
-	_, err = installations.of(&broken, render.Images{})
+	_, err = installations.of(&broken, render.Images{}, nil)
 	g.Expect(err).To(MatchError(HavePrefix("the manifests of Flux " + flux.Version + " (embedded) cannot be used: ")))
 }
 
@@ -53,7 +53,7 @@ func BenchmarkShoots(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		flux, err := a.fetch(b.Context(), choice, &present{})
+		flux, err := a.fetch(b.Context(), choice, nil, &present{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func BenchmarkShoots(b *testing.B) {
 	}
 	kept := a.Releases.Stats().KeptBytes
 	for _, version := range versions {
-		flux, err := a.fetch(b.Context(), &release.Choice{Version: version}, &present{})
+		flux, err := a.fetch(b.Context(), &release.Choice{Version: version}, nil, &present{})
 		if err != nil {
 			b.Fatal(err)
 		}

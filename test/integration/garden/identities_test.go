@@ -148,14 +148,16 @@ var requests = []struct {
 	{"get flux-source, project with rights of its own", get(anySecret, narrowProject, "flux-source"), allowed, allowed, unauthorized, unauthorized},
 	{"get another Secret", get(anySecret, ownProject, "cloudprovider"), unauthorized, unauthorized, unauthorized, allowed},
 	{"list Secrets", list(&corev1.SecretList{}), unauthorized, unauthorized, unauthorized, unauthorized},
-	{"list flux-source everywhere, by name", list(&corev1.SecretList{}, client.MatchingFields{"metadata.name": "flux-source"}), unauthorized, unauthorized, unauthorized, unauthorized},
+	{"list flux-source everywhere, by name", list(&corev1.SecretList{}, client.MatchingFields{"metadata.name": "flux-source"}), allowed, unauthorized, unauthorized, unauthorized},
 
 	{"create flux-source by server-side apply, own project", applySecret(ownProject, "flux-source", corev1.SecretTypeOpaque), allowed, unauthorized, unauthorized, allowed},
 	{"create flux-source by server-side apply, foreign project", applySecret(foreignProject, "flux-source", corev1.SecretTypeOpaque), allowed, unauthorized, unauthorized, unauthorized},
 	{"create flux-source by server-side apply, project with rights of its own", applySecret(narrowProject, "flux-source", corev1.SecretTypeOpaque), allowed, allowed, unauthorized, unauthorized},
 	{"create flux-source by POST", post(secret(ownProject, "flux-source", corev1.SecretTypeOpaque)), unauthorized, unauthorized, unauthorized, allowed},
 	{"create flux-source of another type", applySecret(ownProject, "flux-source", "bootstrap.kubernetes.io/token"), refused, unauthorized, unauthorized, allowed},
-	{"create flux-source in namespace garden", applySecret("garden", "flux-source", corev1.SecretTypeOpaque), refused, unauthorized, unauthorized, unauthorized},
+	{"create flux-source of project garden", applySecret("garden", "flux-source", corev1.SecretTypeOpaque), allowed, unauthorized, unauthorized, unauthorized},
+	{"create another Secret of project garden", applySecret("garden", "internal-domain", corev1.SecretTypeOpaque), unauthorized, unauthorized, unauthorized, unauthorized},
+	{"create flux-source of another type in project garden", applySecret("garden", "flux-source", "bootstrap.kubernetes.io/token"), refused, unauthorized, unauthorized, unauthorized},
 	{"create flux-source in kube-system", applySecret("kube-system", "flux-source", corev1.SecretTypeOpaque), refused, unauthorized, unauthorized, unauthorized},
 	{"create flux-source in the namespace of a seed", applySecret(ownSeed, "flux-source", corev1.SecretTypeOpaque), refused, unauthorized, unauthorized, unauthorized},
 	{"create another Secret", applySecret(ownProject, "cloudprovider", corev1.SecretTypeOpaque), unauthorized, unauthorized, unauthorized, allowed},
@@ -172,7 +174,7 @@ var requests = []struct {
 	{"write flux-status by server-side apply, foreign project", applyConfigMap(foreignProject, "flux-status"), allowed, unauthorized, unauthorized, unauthorized},
 	{"write flux-status by server-side apply, project with rights of its own", applyConfigMap(narrowProject, "flux-status"), allowed, allowed, unauthorized, unauthorized},
 	{"create flux-status by POST", post(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ownProject, Name: "flux-status"}}), unauthorized, unauthorized, unauthorized, allowed},
-	{"write flux-status in namespace garden", applyConfigMap("garden", "flux-status"), refused, unauthorized, unauthorized, unauthorized},
+	{"write flux-status of project garden", applyConfigMap("garden", "flux-status"), allowed, unauthorized, unauthorized, unauthorized},
 	{"write flux-status in kube-system", applyConfigMap("kube-system", "flux-status"), refused, unauthorized, unauthorized, unauthorized},
 	{"write another ConfigMap", applyConfigMap(ownProject, "another"), unauthorized, unauthorized, unauthorized, allowed},
 	{"delete flux-status", remove(configMap, ownProject, "flux-status"), unauthorized, unauthorized, unauthorized, allowed},
@@ -182,7 +184,9 @@ var requests = []struct {
 	{"create an event about a Shoot, project with rights of its own", post(event(narrowProject, "Shoot", reporter)), allowed, allowed, unauthorized, unauthorized},
 	{"create an event about something else", post(event(ownProject, "SecretBinding", reporter)), refused, unauthorized, unauthorized, unauthorized},
 	{"create an event in another name", post(event(ownProject, "Shoot", "gardenlet")), refused, unauthorized, unauthorized, unauthorized},
-	{"create an event in namespace garden", post(event("garden", "Shoot", reporter)), refused, unauthorized, unauthorized, unauthorized},
+	{"create an event of project garden", post(event("garden", "Shoot", reporter)), allowed, unauthorized, unauthorized, unauthorized},
+	{"create an event about something else of project garden", post(event("garden", "Seed", reporter)), refused, unauthorized, unauthorized, unauthorized},
+	{"create an event in kube-system", post(event("kube-system", "Shoot", reporter)), refused, unauthorized, unauthorized, unauthorized},
 	{"create an event of the old API", post(&corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: ownProject, Name: "one"},
 		InvolvedObject: corev1.ObjectReference{Kind: "Shoot", Namespace: ownProject, Name: "one"}}), unauthorized, unauthorized, unauthorized, unauthorized},
 	{"list events", list(&eventsv1.EventList{}), unauthorized, unauthorized, unauthorized, unauthorized},
@@ -225,7 +229,7 @@ func TestIdentities(t *testing.T) {
 func waitForPolicies(t *testing.T, seed, projectAdmin client.Client) {
 	t.Helper()
 	NewWithT(t).Eventually(func(g Gomega) {
-		g.Expect(answer(applySecret("garden", "flux-source", corev1.SecretTypeOpaque)(t.Context(), seed))).To(Equal(refused))
+		g.Expect(answer(applySecret("kube-system", "flux-source", corev1.SecretTypeOpaque)(t.Context(), seed))).To(Equal(refused))
 		g.Expect(answer(post(serviceAccount(ownProject, "extension-shoot--a--b", true))(t.Context(), projectAdmin))).To(Equal(refused))
 	}, patience).Should(Succeed())
 }
@@ -253,7 +257,9 @@ func TestPoliciesHoldWithAllRights(t *testing.T) {
 		"a Secret by POST":         {post(secret(ownProject, "cloudprovider", corev1.SecretTypeOpaque)), refused},
 		"a ConfigMap":              {post(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ownProject, Name: "flux-config"}}), refused},
 		"flux-status":              {applyConfigMap(ownProject, "flux-status"), allowed},
-		"flux-status in a garden":  {applyConfigMap("garden", "flux-status"), refused},
+		"flux-status in a system":  {applyConfigMap("kube-system", "flux-status"), refused},
+		"flux-status in a garden":  {applyConfigMap("garden", "flux-status"), allowed},
+		"a Secret in a garden":     {applySecret("garden", "internal-domain", corev1.SecretTypeOpaque), refused},
 		"the end of flux-status":   {remove(configMap, existing, "flux-status"), refused},
 		"an event":                 {post(event(ownProject, "Shoot", reporter)), allowed},
 		"an event about a Project": {post(event(ownProject, "Project", reporter)), refused},
@@ -262,7 +268,8 @@ func TestPoliciesHoldWithAllRights(t *testing.T) {
 		"a binding":               {post(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "more"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}}), refused},
 		"a token":                 {createToken, refused},
 		"the end of flux-source":  {remove(anySecret, existing, "flux-source"), refused},
-		"flux-source in a garden": {applySecret("garden", "flux-source", corev1.SecretTypeOpaque), refused},
+		"flux-source in a system": {applySecret("kube-system", "flux-source", corev1.SecretTypeOpaque), refused},
+		"flux-source in a garden": {applySecret("garden", "flux-source", corev1.SecretTypeOpaque), allowed},
 		"flux-source":             {applySecret(ownProject, "flux-source", corev1.SecretTypeOpaque), allowed},
 		"flux-source by POST":     {post(secret(ownProject, "flux-source", corev1.SecretTypeOpaque)), allowed},
 	} {

@@ -11,15 +11,14 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fluxssh "github.com/fluxcd/pkg/ssh"
 
@@ -35,23 +34,6 @@ func private(url string) *project.Repository {
 // noHost is for tests in which no Git server may be asked.
 func noHost(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("must not be asked")
-}
-
-// meetAndDial lets its callers wait for each other before they connect.
-func meetAndDial(callers int32) source.Dial {
-	var arrived atomic.Int32
-	complete := make(chan struct{})
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if arrived.Add(1) == callers {
-			close(complete)
-		}
-		select {
-		case <-complete:
-			return (&net.Dialer{}).DialContext(ctx, network, address)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 }
 
 // newPair is what an admin makes: RSA would do, but takes long.
@@ -79,11 +61,11 @@ func TestFirstAndSecondTime(t *testing.T) {
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 
 	keeper := source.NewKeeper(nil)
-	first, err := keeper.Ensure(t.Context(), extension, namespace, private(server.URL()))
+	first, err := ensure(t, keeper, extension, requests, namespace, private(server.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(keeper.Stats()).To(Equal(source.Stats{KeyPairs: 1, HostKeyScans: 1}))
 	g.Expect(requests.take()).To(Equal([]string{"GET", "PATCH"}), "no POST: it can't be allowed for one name only")
-	g.Expect(server.Connections()).To(Equal(1))
+	g.Expect(server.Connections()).To(Equal(2), "one for its key, and one that finds no more")
 	g.Expect(first.Created).To(BeTrue())
 	g.Expect(first.PublicKey()).To(HavePrefix("ssh-ed25519 "))
 	g.Expect(first.HostKeys).To(Equal([]source.HostKey{{Type: "ssh-ed25519", Fingerprint: server.Fingerprint, Origin: source.OriginScanned}}))
@@ -105,7 +87,7 @@ func TestFirstAndSecondTime(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(restarted.Stats()).To(Equal(source.Stats{}))
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
-	g.Expect(server.Connections()).To(Equal(1))
+	g.Expect(server.Connections()).To(Equal(2))
 	g.Expect(second.Created).To(BeFalse())
 	g.Expect(second.Identity).To(Equal(first.Identity))
 	g.Expect(second.IdentityPub).To(Equal(first.IdentityPub))
@@ -115,26 +97,26 @@ func TestFirstAndSecondTime(t *testing.T) {
 }
 
 // TestRace has writers that have nothing in common, as on several seeds. All of them must have found the
-// Secret missing before the first one writes, so they meet where they ask the host.
+// Secret missing before the first one writes, so they meet before that.
 func TestRace(t *testing.T) {
-	for _, writers := range []int32{2, 8} {
+	for _, writers := range []int{2, 8} {
 		t.Run(fmt.Sprintf("%d writers", writers), func(t *testing.T) {
 			g := NewWithT(t)
 			server := sshtest.Start(t)
 			namespace := newNamespace(t)
 			var done sync.WaitGroup
-			meet := meetAndDial(writers)
+			meeting := newMeeting(writers)
 			results := make([]*source.Credentials, writers)
 			errs := make([]error, writers)
 			for i := range writers {
-				var extension client.Client
+				var rules []rbacv1.PolicyRule
 				if i == 0 {
-					extension, _ = newExtension(t, namespace, leastPrivilege())
-				} else {
-					extension, _ = newExtension(t, namespace)
+					rules = append(rules, leastPrivilege())
 				}
+				extension, requests := newExtension(t, namespace, rules...)
+				extension = meeting.attend(t, extension)
 				done.Go(func() {
-					results[i], errs[i] = source.NewKeeper(meet).Ensure(t.Context(), extension, namespace, private(server.URL()))
+					results[i], errs[i] = ensure(t, source.NewKeeper(nil), extension, requests, namespace, private(server.URL()))
 				})
 			}
 			done.Wait()
@@ -161,15 +143,15 @@ func TestRaceToComplete(t *testing.T) {
 	const writers = 4
 	server := sshtest.Start(t)
 	namespace := newNamespace(t)
-	extension, _ := newExtension(t, namespace, leastPrivilege("get", "patch"))
+	extension, requests := newExtension(t, namespace, leastPrivilege("get", "patch"))
 	writeSecret(t, namespace, map[string][]byte{"password": []byte("x")})
 	var done sync.WaitGroup
-	meet := meetAndDial(writers)
+	meeting := newMeeting(writers)
 	results := make([]*source.Credentials, writers)
 	errs := make([]error, writers)
 	for i := range writers {
 		done.Go(func() {
-			results[i], errs[i] = source.NewKeeper(meet).Ensure(t.Context(), extension, namespace, private(server.URL()))
+			results[i], errs[i] = ensure(t, source.NewKeeper(nil), meeting.attend(t, extension), requests, namespace, private(server.URL()))
 		})
 	}
 	done.Wait()
@@ -201,12 +183,12 @@ func TestExistingSecretIsOnlyCompleted(t *testing.T) {
 		"only the private key": {
 			data:     map[string][]byte{"identity": pair.PrivateKey},
 			requests: []string{"GET", "PATCH"},
-			asked:    1,
+			asked:    2,
 		},
 		"known hosts of another host": {
 			data:     map[string][]byte{"identity": pair.PrivateKey, "identity.pub": pair.PublicKey, "known_hosts": []byte(strings.Replace(server.Line(), "127.0.0.1", "127.0.0.2", 1))},
 			requests: []string{"GET", "PATCH"},
-			asked:    1,
+			asked:    2,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -221,7 +203,7 @@ func TestExistingSecretIsOnlyCompleted(t *testing.T) {
 			})
 			before := server.Connections()
 
-			credentials, err := source.NewKeeper(nil).Ensure(t.Context(), extension, namespace, private(server.URL()))
+			credentials, err := ensure(t, source.NewKeeper(nil), extension, requests, namespace, private(server.URL()))
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(requests.take()).To(Equal(tc.requests))
 			g.Expect(server.Connections() - before).To(Equal(tc.asked))
@@ -253,12 +235,12 @@ func TestHostKeysFollowTheURL(t *testing.T) {
 	g := NewWithT(t)
 	old, current := sshtest.Start(t), sshtest.Start(t)
 	namespace := newNamespace(t)
-	extension, _ := newExtension(t, namespace, leastPrivilege())
+	extension, requests := newExtension(t, namespace, leastPrivilege())
 	keeper := source.NewKeeper(nil)
 
-	before, err := keeper.Ensure(t.Context(), extension, namespace, private(old.URL()))
+	before, err := ensure(t, keeper, extension, requests, namespace, private(old.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
-	after, err := keeper.Ensure(t.Context(), extension, namespace, private(current.URL()))
+	after, err := ensure(t, keeper, extension, requests, namespace, private(current.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(after.Identity).To(Equal(before.Identity))
 	g.Expect(after.KnownHosts).To(Equal([]byte(current.KnownHosts)), "the port tells the servers apart")
@@ -383,7 +365,7 @@ func TestHostDoesNotAnswer(t *testing.T) {
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 
-	_, err = source.NewKeeper(nil).Ensure(t.Context(), extension, namespace, private("ssh://git@"+hostPort+"/repo"))
+	_, err = ensure(t, source.NewKeeper(nil), extension, requests, namespace, private("ssh://git@"+hostPort+"/repo"))
 	g.Expect(err).To(MatchError("secret " + namespace + "/flux-source in the garden: could not ask " + hostPort + " for its SSH host key: " +
 		"dial tcp " + hostPort + ": connect: connection refused; check key repositoryUrl of ConfigMap flux-config and whether the seed reaches the host, " +
 		"or write the host's known_hosts lines into key knownHosts of the ConfigMap"))

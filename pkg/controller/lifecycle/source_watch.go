@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	crsource "sigs.k8s.io/controller-runtime/pkg/source"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	"github.com/gardener/gardener/pkg/extensions"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// sourceWatch reconciles the shoots of a project as soon as its Secret flux-source in the garden is another one than the
+// one that they have, or the Git server has told its host keys that they wait for.
+//
+// What a shoot has is told by a label of its ManagedResource, as with the project's configuration.
+type sourceWatch struct {
+	// seed caches, and has the index projectField.
+	seed client.Reader
+	log  logr.Logger
+}
+
+// requestQueue is the queue of a controller.
+type requestQueue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// watchSources adds the watch of the Secrets to a controller. What they hold is not asked for.
+func watchSources(mgr manager.Manager, access *garden.Access) func(controller.Controller) error {
+	w := newSourceWatch(mgr)
+	return func(c controller.Controller) error {
+		return c.Watch(crsource.Func(func(ctx context.Context, queue requestQueue) error {
+			watch := garden.SecretWatch{Access: access, Name: source.SecretName, Log: w.log, Seen: func(ctx context.Context, old, secret *metav1.PartialObjectMetadata) {
+				changed := old != nil && old.ResourceVersion != secret.ResourceVersion
+				w.enqueue(ctx, queue, secret.Namespace, "The Secret of the project has changed", func(ex *extensionsv1alpha1.Extension) (bool, error) {
+					return w.isOutdated(ctx, ex, source.VersionOf(secret.UID, secret.ResourceVersion), changed)
+				})
+			}}
+			go watch.Run(ctx)
+			return nil
+		}))
+	}
+}
+
+// watchAnswers makes a controller take note of Git servers that tell their host keys. All shoots of a project that waits for
+// one do: none of them knows its keys, or they would be in the project's Secret.
+func watchAnswers(mgr manager.Manager, sources *source.Keeper) func(controller.Controller) error {
+	w := newSourceWatch(mgr)
+	return func(c controller.Controller) error {
+		return c.Watch(crsource.Func(func(ctx context.Context, queue requestQueue) error {
+			sources.OnAnswer(func(namespace string) {
+				w.enqueue(ctx, queue, namespace, "The Git server of the project has told its host keys", func(*extensionsv1alpha1.Extension) (bool, error) { return true, nil })
+			})
+			return nil
+		}))
+	}
+}
+
+func newSourceWatch(mgr manager.Manager) *sourceWatch {
+	return &sourceWatch{seed: mgr.GetClient(), log: mgr.GetLogger().WithName("source-watch")}
+}
+
+// enqueue lets those Extensions of a project be reconciled that may be and are chosen.
+func (w *sourceWatch) enqueue(ctx context.Context, queue requestQueue, namespace, why string, choose func(*extensionsv1alpha1.Extension) (bool, error)) {
+	log := w.log.WithValues("namespace", namespace)
+	requests, err := w.requests(ctx, namespace, choose)
+	if err != nil {
+		log.Error(err, "Failed to find the shoots of a project")
+		return
+	}
+	for i, request := range requests {
+		queue.AddAfter(request, time.Duration(i)*pace)
+	}
+	if len(requests) > 0 {
+		log.Info(why, "shoots", len(requests))
+	}
+}
+
+func (w *sourceWatch) requests(ctx context.Context, namespace string, choose func(*extensionsv1alpha1.Extension) (bool, error)) ([]reconcile.Request, error) {
+	clusters := &extensionsv1alpha1.ClusterList{}
+	if err := w.seed.List(ctx, clusters, client.MatchingFields{projectField: namespace}); err != nil {
+		return nil, fmt.Errorf("failed to list the Clusters of the seed: %w", err)
+	}
+	var requests []reconcile.Request
+	for _, cluster := range clusters.Items {
+		ex := &extensionsv1alpha1.Extension{}
+		key := client.ObjectKey{Namespace: cluster.Name, Name: Type}
+		if err := w.seed.Get(ctx, key, ex); client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("failed to read Extension %s of the seed: %w", key, err)
+		} else if err != nil {
+			continue
+		}
+		shoot, err := extensions.ShootFromCluster(&cluster)
+		if err != nil || !mayReconcile(ex, shoot) {
+			continue
+		}
+		if chosen, err := choose(ex); err != nil {
+			return nil, err
+		} else if chosen {
+			requests = append(requests, reconcile.Request{NamespacedName: key})
+		}
+	}
+	return requests, nil
+}
+
+// isOutdated tells whether the shoot has credentials of an older version of the Secret, or is to be tried again: because it
+// fails, or because the Secret has changed and it is not known which version the shoot has. That is so for one that an earlier extension
+// gave its credentials to.
+//
+// A Secret that was made anew has a key that nobody may have registered yet: it does not go to all shoots at once, but to each when
+// Gardener reconciles it.
+func (w *sourceWatch) isOutdated(ctx context.Context, ex *extensionsv1alpha1.Extension, version string, changed bool) (bool, error) {
+	if ex.Status.LastOperation.State == gardencorev1beta1.LastOperationStateError {
+		return true, nil
+	}
+	configuration, err := managedresource.Get(ctx, w.seed, ex.Namespace, managedresource.Configuration)
+	if err != nil {
+		return false, err
+	}
+	if configuration != nil && configuration.Labels[managedresource.SourceVersionLabel] != "" {
+		return source.IsOlder(configuration.Labels[managedresource.SourceVersionLabel], version), nil
+	}
+	reconciled := ex.Status.LastOperation.State == gardencorev1beta1.LastOperationStateSucceeded
+	return changed && (!reconciled || fluxv1alpha1.StatusOf(ex).PublicKey != ""), nil
+}

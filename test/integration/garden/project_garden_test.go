@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package garden_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
+)
+
+// Project garden has the Shoots of managed seeds, in namespace garden: it is a project as any other.
+func TestProjectGarden(t *testing.T) {
+	g := NewWithT(t)
+	const namespace = "garden"
+	server := newProxy(t)
+	server.start(t)
+	seed, err := garden.KubeconfigFile(mount(t, server.URL, token(t, ownSeed, "shoot-flux-garden")).kubeconfig()).Client(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+
+	noHost := func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
+	var made *source.Credentials
+	g.Eventually(func() (err error) { // roles and policies act a moment after they were written
+		made, err = source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &project.Repository{URL: "ssh://git@github.com/owner/repo", Private: true})
+		return err
+	}, patience).Should(Succeed())
+	completed, err := source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &project.Repository{URL: "ssh://git@gitlab.com/owner/repo", Private: true})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(completed.Identity).To(Equal(made.Identity))
+
+	board, err := status.ReadBoard(t.Context(), seed, namespace, ownSeed)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(board.Write(t.Context(), seed, map[string]string{"managed-seed": "ready"})).To(BeTrue())
+	event := status.Event{Type: corev1.EventTypeNormal, Reason: "FluxReady", Note: "Flux follows the repository"}
+	g.Expect(event.Tell(t.Context(), seed, status.Shoot{Namespace: namespace, Name: "managed-seed", UID: "1"})).To(Succeed())
+}
+
+// Its admins are told of mistakes at once, too.
+func TestConfigurationOfProjectGarden(t *testing.T) {
+	NewWithT(t).Eventually(func() error {
+		return admin.Create(t.Context(), configuration("garden", map[string]string{"typo": "x"}), client.DryRunAll)
+	}, patience).Should(MatchError(ContainSubstring("typo: unknown key")))
+}
