@@ -38,7 +38,7 @@ type AddArgs struct {
 	Type string
 	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
 	ExtensionClasses []extensionsv1alpha1.ExtensionClass
-	// PresentedHostKey asks the Git server at a URL for its host key. It is asked once when Flux begins to refuse it.
+	// PresentedHostKey asks the Git server at a URL for its host key. It is asked now and then while Flux refuses it.
 	PresentedHostKey func(ctx context.Context, url string) (string, error)
 }
 
@@ -48,7 +48,6 @@ func AddToManager(mgr manager.Manager, args AddArgs) error {
 		seed:             mgr.GetClient(),
 		shoots:           shoot.NewClients(mgr.GetClient()),
 		presentedHostKey: args.PresentedHostKey,
-		unanswered:       map[string]int{},
 	}
 	predicates := predicateutils.AddTypeAndClassPredicates([]predicate.Predicate{operated()}, args.ExtensionClasses, args.Type)
 	err := builder.ControllerManagedBy(mgr).

@@ -7,8 +7,6 @@ package fluxready
 import (
 	"context"
 	"fmt"
-	"strings"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -42,6 +40,8 @@ const (
 	maxUnanswered = 3
 	// maxInterval is the time between two looks into a shoot that has given no answer for long.
 	maxInterval = 2 * time.Minute
+	// presentedInterval is how long what a Git server presented is taken for what it presents.
+	presentedInterval = 5 * time.Minute
 )
 
 type reconciler struct {
@@ -49,10 +49,7 @@ type reconciler struct {
 	seed             client.Client
 	shoots           *shoot.Clients
 	presentedHostKey func(ctx context.Context, url string) (string, error)
-
-	mutex sync.Mutex
-	// unanswered counts by namespace of the seed how often in a row a shoot gave no answer.
-	unanswered map[string]int
+	memory           memory
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -89,7 +86,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	} else if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: wait.Jitter(untilNextLook(now.Status, r.unansweredOf(ex.Namespace)), jitter)}, nil
+	return reconcile.Result{RequeueAfter: wait.Jitter(untilNextLook(now.Status, r.memory.unanswered(ex.Namespace)), jitter)}, nil
 }
 
 // untilNextLook grows for a shoot that does not answer, so that many dead shoots don't hold up the workers for the others.
@@ -104,13 +101,6 @@ func untilNextLook(status gardencorev1beta1.ConditionStatus, unanswered int) tim
 	}
 }
 
-// unansweredOf tells how often in a row the shoot has given no answer.
-func (r *reconciler) unansweredOf(namespace string) int {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	return r.unanswered[namespace]
-}
-
 // leaves tells whether the shoot is no longer the seed's to look into.
 func leaves(ex *extensionsv1alpha1.Extension) bool {
 	return ex.DeletionTimestamp != nil || ex.Annotations[v1beta1constants.GardenerOperation] == v1beta1constants.GardenerOperationMigrate ||
@@ -119,9 +109,7 @@ func leaves(ex *extensionsv1alpha1.Extension) bool {
 
 func (r *reconciler) forget(namespace string) {
 	r.shoots.Forget(namespace)
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	delete(r.unanswered, namespace)
+	r.memory.forget(namespace)
 }
 
 // look returns what condition FluxReady is to say.
@@ -130,27 +118,21 @@ func (r *reconciler) look(ctx context.Context, ex *extensionsv1alpha1.Extension,
 		r.forget(ex.Namespace)
 		return readiness.Sleeping(fluxv1alpha1.StatusOf(ex).Revision)
 	}
-	looking, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	now, err := r.observe(looking, ex, owner.Namespace)
+	now, err := r.observe(ctx, ex, owner.Namespace)
 	if err != nil {
 		return r.noAnswer(ex, err)
 	}
-	r.mutex.Lock()
-	delete(r.unanswered, ex.Namespace)
-	r.mutex.Unlock()
-	if now.Reason == readiness.HostKeyMismatch {
-		now.Message = r.withPresentedHostKey(ctx, ex, now.Message)
-	}
+	r.memory.with(ex.Namespace, func(known *shootMemory) { known.unanswered = 0 })
 	return now
 }
 
 // noAnswer lets what is known stand while a shoot gives no answer only now and then.
 func (r *reconciler) noAnswer(ex *extensionsv1alpha1.Extension, err error) readiness.Readiness {
-	r.mutex.Lock()
-	r.unanswered[ex.Namespace]++
-	count := r.unanswered[ex.Namespace]
-	r.mutex.Unlock()
+	count := 0
+	r.memory.with(ex.Namespace, func(known *shootMemory) {
+		known.unanswered++
+		count = known.unanswered
+	})
 	now := readiness.Unreachable(err)
 	now.Revision = fluxv1alpha1.StatusOf(ex).Revision
 	if before := conditionOf(ex); before != nil && count < maxUnanswered {
@@ -159,16 +141,22 @@ func (r *reconciler) noAnswer(ex *extensionsv1alpha1.Extension, err error) readi
 	return now
 }
 
-// withPresentedHostKey adds to a sentence which host key the Git server presents. It asks the server only if that has not been
-// said yet.
-func (r *reconciler) withPresentedHostKey(ctx context.Context, ex *extensionsv1alpha1.Extension, sentence string) string {
-	sentence += "; to the seed the server presents "
-	if before := conditionOf(ex); before != nil && strings.HasPrefix(before.Message, sentence) {
-		return before.Message
+// presented returns the host key that the Git server presents to the seed. The server is asked at most once in
+// presentedInterval.
+func (r *reconciler) presented(ctx context.Context, ex *extensionsv1alpha1.Extension) string {
+	url, known := fluxv1alpha1.StatusOf(ex).RepositoryURL, ""
+	r.memory.with(ex.Namespace, func(m *shootMemory) {
+		if m.url == url && time.Since(m.presentedAt) < presentedInterval {
+			known = m.presented
+		}
+	})
+	if known != "" {
+		return known
 	}
-	presented, err := r.presentedHostKey(ctx, fluxv1alpha1.StatusOf(ex).RepositoryURL)
+	presented, err := r.presentedHostKey(ctx, url)
 	if err != nil {
-		return sentence + "no key that could be read"
+		presented = readiness.NoHostKey
 	}
-	return sentence + presented
+	r.memory.with(ex.Namespace, func(m *shootMemory) { m.presented, m.url, m.presentedAt = presented, url, time.Now() })
+	return presented
 }
