@@ -5,6 +5,7 @@
 package status
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -61,8 +62,11 @@ func TestLine(t *testing.T) {
 
 func TestLinesAreBounded(t *testing.T) {
 	g := NewWithT(t)
-	line := LineOf(extension(&gardencorev1beta1.Condition{Status: "False", Reason: "X", Message: strings.Repeat("ä", 2000)}, ""))
-	g.Expect(len(line.String())).To(BeNumerically("<", 1000))
+	long := strings.Repeat("ä", 500_000)
+	ex := extension(&gardencorev1beta1.Condition{Status: gardencorev1beta1.ConditionStatus(long), Reason: long, Message: long}, "")
+	ex.Status.ProviderStatus.Raw = []byte(fmt.Sprintf(`{"kind":"FluxStatus","version":%q,"repositoryURL":%[1]q,"revision":%[1]q}`, long))
+	g.Expect(len(LineOf(ex).String())).To(BeNumerically("<", 2500))
+	g.Expect(len(LineOf(extension(nil, long)).String())).To(BeNumerically("<", 1300))
 	_, err := ParseLine("x")
 	g.Expect(err).To(MatchError(ContainSubstring("not a line of ConfigMap flux-status")))
 }
