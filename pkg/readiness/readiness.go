@@ -206,5 +206,5 @@ func NotThereYet(revision string) Readiness {
 
 // Unreachable is the readiness of a shoot whose API server does not answer.
 func Unreachable(err error) Readiness {
-	return Readiness{Status: gardencorev1beta1.ConditionUnknown, Reason: ShootUnreachable, Message: withWords("the shoot could not be asked", ": ", Normalise(err.Error()))}
+	return Readiness{Status: gardencorev1beta1.ConditionUnknown, Reason: ShootUnreachable, Message: withWords("the shoot could not be asked: ", "", Normalise(err.Error()))}
 }

@@ -12,6 +12,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
@@ -41,7 +43,7 @@ func (r *reconciler) controllersDue(ctx context.Context, ex *extensionsv1alpha1.
 	if isSuspicious(now.Reason) || before != nil && isSuspicious(before.Reason) || r.installationIsUnhealthy(ctx, ex.Namespace) {
 		pause = suspiciousInterval
 	}
-	due := before != nil && before.Reason == readiness.ControllersUnavailable
+	due := before != nil && (before.Reason == readiness.ControllersUnavailable || isSuspicious(now.Reason) && now.Reason != before.Reason)
 	r.memory.with(ex.Namespace, func(known *shootMemory) {
 		due = due || time.Since(known.controllersAt) >= pause
 		if due {
@@ -84,23 +86,42 @@ func (r *reconciler) readControllers(ctx context.Context, namespace string) ([]r
 	}
 	var controllers []readiness.Controller
 	for _, name := range readiness.ControllerNames {
-		deployment := &appsv1.Deployment{}
-		controller := readiness.Controller{Name: name}
-		key := client.ObjectKey{Namespace: render.Namespace, Name: name}
-		if err := shoot.Get(ctx, key, deployment); err == nil {
-			controller.Deployment = deployment
-		} else if !apierrors.IsNotFound(err) {
-			return nil, fmt.Errorf("failed to read Deployment %s of the shoot: %w", key, err)
-		}
-		if controller.NeedsPods(time.Now()) {
-			pods := &corev1.PodList{}
-			err := shoot.List(ctx, pods, client.InNamespace(render.Namespace), client.MatchingLabels{"app": name}, client.Limit(maxPods))
-			if err != nil {
-				return nil, fmt.Errorf("failed to list the pods of Deployment %s of the shoot: %w", key, err)
-			}
-			controller.Pods = pods.Items
+		controller, err := readController(ctx, shoot, name)
+		if err != nil {
+			return nil, err
 		}
 		controllers = append(controllers, controller)
 	}
 	return controllers, nil
+}
+
+// readController knows neither Deployments nor pods by the client's scheme, which has only what Gardener's library needs.
+func readController(ctx context.Context, shoot client.Client, name string) (readiness.Controller, error) {
+	controller := readiness.Controller{Name: name}
+	content := &unstructured.Unstructured{}
+	content.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))
+	key := client.ObjectKey{Namespace: render.Namespace, Name: name}
+	if err := shoot.Get(ctx, key, content); apierrors.IsNotFound(err) {
+		return controller, nil
+	} else if err != nil {
+		return controller, fmt.Errorf("failed to read Deployment %s of the shoot: %w", key, err)
+	}
+	controller.Deployment = &appsv1.Deployment{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, controller.Deployment); err != nil {
+		return controller, fmt.Errorf("the Deployment %s of the shoot has an unknown form: %w", key, err)
+	}
+	if !controller.NeedsPods(time.Now()) {
+		return controller, nil
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PodList"))
+	if err := shoot.List(ctx, list, client.InNamespace(render.Namespace), client.MatchingLabels{"app": name}, client.Limit(maxPods)); err != nil {
+		return controller, fmt.Errorf("failed to list the pods of Deployment %s of the shoot: %w", key, err)
+	}
+	pods := &corev1.PodList{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(list.UnstructuredContent(), pods); err != nil {
+		return controller, fmt.Errorf("the pods of Deployment %s of the shoot have an unknown form: %w", key, err)
+	}
+	controller.Pods = pods.Items
+	return controller, nil
 }

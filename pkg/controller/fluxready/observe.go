@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -59,7 +60,11 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 		return now, nil
 	}
 	if observation.Controllers, err = r.readControllers(ctx, ex.Namespace); err != nil {
-		return readiness.Readiness{}, err
+		if before := conditionOf(ex); before != nil && before.Reason == readiness.ControllersUnavailable {
+			return readiness.Readiness{}, err
+		}
+		log.FromContext(ctx).Error(err, "Nobody knows whether the controllers of Flux run in the shoot")
+		return now, nil
 	}
 	if seen := readiness.Assess(observation); seen.Reason == readiness.ControllersUnavailable {
 		return seen, nil
