@@ -71,8 +71,8 @@ func findStoppedController(o Observation) *Readiness {
 func (c Controller) problem(o Observation) string {
 	look := fmt.Sprintf("look at kubectl -n flux-system describe pods -l app=%s", c.Name)
 	switch {
-	case c.Deployment == nil && o.Told.Origin == originShoot:
-		return "" // its users may call it otherwise
+	case c.Deployment == nil && (o.Told.Origin == originShoot || !o.overdue(o.GitRepository.CreationTimestamp.Time, 0)):
+		return "" // its users may call it otherwise, or it comes in a moment
 	case c.Deployment == nil:
 		return "its Deployment does not exist: Gardener puts it back within an hour"
 	case c.Deployment.DeletionTimestamp != nil, c.Deployment.Status.ObservedGeneration < c.Deployment.Generation:

@@ -57,13 +57,16 @@ func TestControllersThatDoNotRun(t *testing.T) {
 		deployment *appsv1.Deployment
 		pods       []corev1.Pod
 		origin     string
-		words      []string
+		// age is that of the GitRepository, an hour if it is zero.
+		age   time.Duration
+		words []string
 	}{
 		"runs":                 {deployment: deployment(1, time.Hour)},
 		"has just started":     {deployment: deployment(0, time.Minute)},
 		"is being replaced":    {deployment: changed(deployment(0, time.Hour), func(d *appsv1.Deployment) { d.Generation = 3 })},
 		"is missing":           {words: []string{"its Deployment does not exist", "Gardener puts it back"}},
 		"is called otherwise":  {origin: "shoot"},
+		"is not there yet":     {age: time.Minute},
 		"somebody stopped it":  {deployment: changed(deployment(1, time.Hour), func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) }), words: []string{"scale deployment source-controller --replicas=1"}},
 		"gets no node":         {deployment: deployment(0, 30*time.Minute), pods: pod(unscheduled), words: []string{"none of its pods is ready", "Unschedulable: 0/3 nodes are available: 3 node(s) had untolerated taint(s)"}},
 		"gets no image":        {deployment: deployment(0, 30*time.Minute), pods: pod(noImage), words: []string{"container manager waits: ImagePullBackOff Back-off pulling image"}},
@@ -80,6 +83,10 @@ func TestControllersThatDoNotRun(t *testing.T) {
 			o := state{repository: fetched, root: applied}.observe()
 			o.Now = noon.Add(time.Hour)
 			o.Told.Origin = test.origin
+			o.GitRepository.CreationTimestamp = noon
+			if test.age != 0 {
+				o.GitRepository.CreationTimestamp = metav1.NewTime(o.Now.Add(-test.age))
+			}
 			o.Controllers = []Controller{{Name: "source-controller", Deployment: test.deployment, Pods: test.pods}, {Name: "kustomize-controller", Deployment: deployment(1, time.Hour)}}
 			if test.pods != nil {
 				g.Expect(o.Controllers[0].NeedsPods(o.Now)).To(BeTrue())
