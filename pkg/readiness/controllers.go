@@ -74,7 +74,7 @@ func (c Controller) problem(o Observation) string {
 	case c.Deployment == nil && (o.Told.Origin == originShoot || !o.overdue(o.GitRepository.CreationTimestamp.Time, 0)):
 		return "" // its users may call it otherwise, or it comes in a moment
 	case c.Deployment == nil:
-		return "its Deployment does not exist: Gardener puts it back within an hour"
+		return "its Deployment does not exist: if Gardener does not put it back within a minute, the Shoot's condition SystemComponentsHealthy says why"
 	case c.Deployment.DeletionTimestamp != nil, c.Deployment.Status.ObservedGeneration < c.Deployment.Generation:
 		return ""
 	case c.Deployment.Spec.Replicas != nil && *c.Deployment.Spec.Replicas == 0:

@@ -64,7 +64,7 @@ func TestControllersThatDoNotRun(t *testing.T) {
 		"runs":                 {deployment: deployment(1, time.Hour)},
 		"has just started":     {deployment: deployment(0, time.Minute)},
 		"is being replaced":    {deployment: changed(deployment(0, time.Hour), func(d *appsv1.Deployment) { d.Generation = 3 })},
-		"is missing":           {words: []string{"its Deployment does not exist", "Gardener puts it back"}},
+		"is missing":           {words: []string{"its Deployment does not exist", "SystemComponentsHealthy says why"}},
 		"is called otherwise":  {origin: "shoot"},
 		"is not there yet":     {age: time.Minute},
 		"somebody stopped it":  {deployment: changed(deployment(1, time.Hour), func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) }), words: []string{"scale deployment source-controller --replicas=1"}},

@@ -42,6 +42,8 @@ const (
 	maxInterval = 2 * time.Minute
 	// presentedInterval is how long what a Git server presented is taken for what it presents.
 	presentedInterval = 5 * time.Minute
+	// silentInterval is that time if it did not answer.
+	silentInterval = time.Minute
 )
 
 type reconciler struct {
@@ -146,7 +148,11 @@ func (r *reconciler) noAnswer(ex *extensionsv1alpha1.Extension, err error) readi
 func (r *reconciler) presented(ctx context.Context, ex *extensionsv1alpha1.Extension) string {
 	url, known := fluxv1alpha1.StatusOf(ex).RepositoryURL, ""
 	r.memory.with(ex.Namespace, func(m *shootMemory) {
-		if m.url == url && time.Since(m.presentedAt) < presentedInterval {
+		pause := presentedInterval
+		if m.presented == readiness.NoHostKey {
+			pause = silentInterval
+		}
+		if m.url == url && time.Since(m.presentedAt) < pause {
 			known = m.presented
 		}
 	})
