@@ -47,15 +47,15 @@ func Normalise(message string) string {
 
 // word makes one short line of a name or an address that somebody wrote in a shoot.
 func word(text string, limit int) string {
-	return Shorten(redact(strings.Map(printable, bound(text, maxWord))), limit)
+	return Shorten(redact(strings.TrimSpace(strings.Map(printable, bound(text, maxWord)))), limit)
 }
 
 // printable lets text and blanks pass, and nothing that steers a terminal or changes the direction of writing.
 func printable(r rune) rune {
 	switch {
-	case unicode.IsSpace(r):
+	case unicode.IsSpace(r), unicode.IsControl(r):
 		return ' '
-	case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
+	case unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
 		return -1
 	}
 	return r
