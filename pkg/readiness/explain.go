@@ -6,90 +6,58 @@ package readiness
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
-// pathNotFound is how kustomize-controller says that the repository has no such directory. It has the same reason as a
-// repository that can't be read.
+// pathNotFound is how kustomize-controller says that the repository has no such directory. It has the same reason as an artifact
+// that can't be downloaded.
 const pathNotFound = "kustomization path not found"
 
-// fault is a kind of error of reading a repository.
-type fault struct {
-	// words are those of Flux, go-git, golang.org/x/crypto/ssh, or common Git servers. One of them is enough.
-	words  []string
-	reason string
-	// advice is what it means, and what to do about it. It has no dot.
-	advice func(Observation) string
-}
+const (
+	// emptyGitRepository is a reason of source-controller, and accessDenied one of kustomize-controller, that their APIs don't name.
+	emptyGitRepository = "EmptyGitRepository"
+	accessDenied       = "AccessDenied"
+)
 
-// sourceFaultTable is in the order in which to look: over HTTPS, forges want credentials for a repository that does not exist.
-var sourceFaultTable = []fault{
-	{
-		words:  []string{"knownhosts: key mismatch", "knownhosts: key is unknown", "knownhosts: key is revoked", "hostkey could not be verified"},
-		reason: HostKeyMismatch,
-		advice: adviseHostKey,
-	},
-	{
-		words:  []string{"couldn't find remote ref", "reference not found", "reference 'refs/heads/"},
-		reason: BranchNotFound,
-		advice: adviseBranch,
-	},
-	{
-		words: []string{
-			"repository not found", "Repository not found", "does not exist, or the key is not registered", "could not be found or you don't have permission",
-			"does not appear to be a git repository", "Could not read from remote repository", "remote repository is empty",
-		},
-		reason: RepositoryNotFound,
-		advice: adviseRepository,
-	},
-	{
-		words:  []string{"unable to authenticate", "authentication required", "authorization failed"},
-		reason: AuthenticationFailed,
-		advice: adviseKey,
-	},
-	{
-		words:  []string{"no such host", "server misbehaving", "Temporary failure in name resolution"},
-		reason: HostNotFound,
-		advice: func(o Observation) string {
-			return fmt.Sprintf("the shoot's DNS does not know the Git server: correct %s, or make the name known there", keyOf(o, "repositoryUrl"))
-		},
-	},
-	{
-		words: []string{
-			"connection refused", "i/o timeout", "no route to host", "network is unreachable", "connection reset", "context deadline exceeded",
-			"connection timed out", "TLS handshake timeout", "x509:",
-		},
-		reason: HostUnreachable,
-		advice: func(o Observation) string {
-			return fmt.Sprintf("the shoot gets no good connection to the Git server: correct %s, or let the shoot's nodes reach it (firewall, proxy, certificate)", keyOf(o, "repositoryUrl"))
-		},
-	},
+// storageReasons are those of source-controller if it has read the repository, but not stored what it read. The last ones are
+// what remains if it names no fault (summarize.go of source-controller).
+var storageReasons = []string{
+	sourcev1.DirCreationFailedReason, sourcev1.StatOperationFailedReason, sourcev1.InvalidPathReason, sourcev1.ArchiveOperationFailedReason,
+	sourcev1.AcquireLockFailedReason, sourcev1.CacheOperationFailedReason, sourcev1.StorageOperationFailedCondition, "SourceIgnoreError", "IllegalPath", "CopyFailure",
+	"GarbageCollectionFailed", fluxmeta.FailedReason, fluxmeta.ProgressingReason, fluxmeta.ProgressingWithRetryReason,
 }
 
 // explainSource says why Flux can't read the repository.
-func explainSource(o Observation, message string) Readiness {
-	for _, fault := range sourceFaultTable {
-		for _, words := range fault.words {
-			if strings.Contains(message, words) {
-				return failed(fault.reason, fault.advice(o), message)
-			}
+func explainSource(o Observation, reason, message string) Readiness {
+	if slices.Contains(storageReasons, reason) {
+		return failed(ArtifactFailed, fmt.Sprintf("Flux can't store what it reads of the repository %s: look at its source-controller in the shoot, whose disk may be full", o.GitRepository.Spec.URL), message)
+	}
+	// Other reasons are about the GitRepository and its Secret in the shoot.
+	if reason == sourcev1.GitOperationFailedReason || reason == emptyGitRepository {
+		if fault := faultOf(o, message); fault != nil {
+			return failed(fault.reason, fault.advice(o), message)
 		}
 	}
-	return failed(FetchFailed, "Flux can't read the repository "+redact(o.GitRepository.Spec.URL), message)
+	return failed(FetchFailed, "Flux can't read the repository "+o.GitRepository.Spec.URL, message)
 }
 
 func adviseKey(o Observation) string {
-	url := redact(o.GitRepository.Spec.URL)
 	if !isPrivate(o) {
-		return fmt.Sprintf("the Git server wants credentials for %s: for a private repository, set repositoryType to private and write its SSH URL in %s", url, configMapOf(o))
+		return fmt.Sprintf("the Git server wants credentials for %s: for a private repository, set repositoryType to private and write its SSH URL in %s", o.GitRepository.Spec.URL, configMapOf(o))
 	}
-	return fmt.Sprintf("the Git server does not accept the project's key for %s: register this public key there as a read-only deploy key: %s", url, publicKeyOf(o))
+	return withKey(o, func(url, key string) string {
+		return fmt.Sprintf("the Git server does not accept the project's key for %s: register this public key there as a read-only deploy key: %s", url, key)
+	})
 }
 
 // isPrivate tells whether Flux has credentials for the repository.
@@ -97,56 +65,135 @@ func isPrivate(o Observation) bool {
 	return o.Told.PublicKey != "" || o.GitRepository.Spec.SecretRef != nil
 }
 
-// publicKeyOf says where the key is if the extension has not told it yet.
-func publicKeyOf(o Observation) string {
-	if o.Told.PublicKey != "" {
-		return o.Told.PublicKey
+// withKey makes a sentence with the repository's URL and the whole public key, for which a long URL is shortened. If even so
+// there is no room for the key, or if the extension has not told it yet, it says where the key is.
+func withKey(o Observation, sentence func(url, key string) string) string {
+	const shortURL = 80
+	url, key := o.GitRepository.Spec.URL, o.Told.PublicKey
+	for _, url := range []string{url, Shorten(url, shortURL)} {
+		if text := sentence(url, key); key != "" && len(text) <= MaxMessage {
+			return text
+		}
 	}
-	return fmt.Sprintf("key %s of Secret %s/%s of the garden", source.KeyIdentityPub, o.Project, source.SecretName)
+	return sentence(url, fmt.Sprintf("key %s of Secret %s/%s of the garden", source.KeyIdentityPub, o.Project, source.SecretName))
 }
 
 func adviseRepository(o Observation) string {
-	url := redact(o.GitRepository.Spec.URL)
 	if !isPrivate(o) {
-		return fmt.Sprintf("the Git server does not show %s without credentials: correct %s, or, if the repository is private, set repositoryType to private there", url, keyOf(o, "repositoryUrl"))
+		return fmt.Sprintf("the Git server does not show %s without credentials: correct %s, or, if the repository is private, set repositoryType to private there", o.GitRepository.Spec.URL, keyOf(o, "repositoryUrl"))
 	}
-	return fmt.Sprintf("the Git server does not show %s to the project's key: correct %s, or register this public key there as a read-only deploy key: %s",
-		url, keyOf(o, "repositoryUrl"), publicKeyOf(o))
+	return withKey(o, func(url, key string) string {
+		return fmt.Sprintf("the Git server does not show %s to the project's key: correct %s, or register this public key there as a read-only deploy key: %s", url, keyOf(o, "repositoryUrl"), key)
+	})
 }
 
 func adviseBranch(o Observation) string {
-	branch := ""
+	return fmt.Sprintf("the repository %s has no branch %q: push it, or correct %s", o.GitRepository.Spec.URL, branchOf(o), keyOf(o, "repositoryBranch"))
+}
+
+func adviseEmpty(o Observation) string {
+	return fmt.Sprintf("the repository %s is empty: push branch %q, or correct %s", o.GitRepository.Spec.URL, branchOf(o), keyOf(o, "repositoryUrl"))
+}
+
+func branchOf(o Observation) string {
 	if reference := o.GitRepository.Spec.Reference; reference != nil {
-		branch = reference.Branch
+		return reference.Branch
 	}
-	return fmt.Sprintf("the repository %s has no branch %q: push it, or correct %s", redact(o.GitRepository.Spec.URL), branch, keyOf(o, "repositoryBranch"))
+	return ""
+}
+
+func adviseSHA256(o Observation) string {
+	return fmt.Sprintf("the repository %s was made with SHA-256, which Flux can't read: put its content into one that was made with SHA-1, which is Git's default", o.GitRepository.Spec.URL)
 }
 
 func adviseHostKey(o Observation) string {
 	trusted := "none"
 	if len(o.Told.HostKeys) > 0 {
-		trusted = strings.Join(o.Told.HostKeys, ", ")
+		trusted = word(strings.Join(o.Told.HostKeys, ", "), maxURL)
 	}
-	return fmt.Sprintf("the Git server of %s does not present the host key that is trusted (%s): find out why, then correct %s, or remove the server's lines from key %s of Secret %s/%s",
-		redact(o.GitRepository.Spec.URL), trusted, keyOf(o, "knownHosts"), source.KeyKnownHosts, o.Project, source.SecretName)
+	presented := ""
+	switch key := word(o.PresentedHostKey, maxPath); {
+	case key == "":
+	case slices.Contains(o.Told.HostKeys, key):
+		presented = "; to the seed the server by now presents " + key + ", which is trusted: if the shoot still sees another one after a minute, something between the shoot and the server answers in its place"
+	default:
+		presented = "; to the seed the server presents " + key
+	}
+	return fmt.Sprintf("the Git server of %s does not present the host key that is trusted (%s): find out why, then correct %s, or remove the server's lines from key %s of Secret %s/%s%s",
+		o.GitRepository.Spec.URL, trusted, keyOf(o, "knownHosts"), source.KeyKnownHosts, o.Project, source.SecretName, presented)
+}
+
+func adviseHost(o Observation) string {
+	return fmt.Sprintf("the shoot's DNS does not know the Git server: correct %s, or make the name known there", keyOf(o, "repositoryUrl"))
+}
+
+func adviseTimeout(o Observation) string {
+	timeout := fetchTimeout
+	if o.GitRepository.Spec.Timeout != nil {
+		timeout = o.GitRepository.Spec.Timeout.Duration
+	}
+	return fmt.Sprintf("Flux could not read the repository %s within %s: it is too large for the connection, or the Git server is too slow: take large files out of branch %q, or use a smaller repository",
+		o.GitRepository.Spec.URL, timeout, branchOf(o))
+}
+
+func adviseConnection(o Observation) string {
+	return fmt.Sprintf("the shoot gets no good connection to the Git server: correct %s, or let the shoot's nodes reach it (firewall, proxy, certificate)", keyOf(o, "repositoryUrl"))
+}
+
+func adviseServer(o Observation) string {
+	return fmt.Sprintf("the Git server can't serve the repository %s now: ask who operates it", o.GitRepository.Spec.URL)
 }
 
 // explainKustomization says why the shoot does not get the repository's content.
-func explainKustomization(o Observation, reason, message string) Readiness {
-	path := o.Kustomization.Spec.Path
-	switch {
-	case strings.Contains(message, pathNotFound):
-		return failed(PathNotFound, fmt.Sprintf("the repository has no directory %q: add it, or correct %s", path, keyOf(o, "repositoryPath")), message)
-	case reason == fluxmeta.BuildFailedReason:
+func explainKustomization(o Observation, ready *metav1.Condition) Readiness {
+	path, message := o.Kustomization.Spec.Path, ready.Message
+	switch ready.Reason {
+	case fluxmeta.ArtifactFailedReason:
+		return explainArtifact(o, ready)
+	case fluxmeta.HealthCheckCanceledReason:
+		return o.underWay(Applying, "Flux is applying "+artifactOf(o.GitRepository), ready.LastTransitionTime.Time, o.Kustomization.GetTimeout())
+	case fluxmeta.BuildFailedReason:
 		return failed(BuildFailed, fmt.Sprintf("kustomize can't build directory %q of the repository: correct what it names there (kustomize build %s)", path, path), message)
-	case reason == fluxmeta.HealthCheckFailedReason:
+	case fluxmeta.HealthCheckFailedReason:
 		return failed(HealthCheckFailed, "the repository's content was applied, but does not become healthy in the shoot", message)
+	case fluxmeta.PruneFailedReason:
+		return failed(ApplyFailed, "the shoot does not let Flux delete what the repository no longer has: correct what keeps it", message)
+	case sourcev1.DirCreationFailedReason:
+		return failed(ArtifactFailed, "Flux has no place to unpack the repository: look at its kustomize-controller in the shoot, whose disk may be full", message)
+	case fluxmeta.DependencyNotReadyReason:
+		return failed(ApplyFailed, "the Kustomization flux-system of the shoot waits for what somebody wrote into its dependsOn: Gardener takes that back within an hour", message)
+	case fluxmeta.InvalidCELExpressionReason, fluxmeta.FeatureGateDisabledReason, accessDenied:
+		return failed(ApplyFailed, "somebody changed the Kustomization flux-system of the shoot to what Flux can't do: Gardener takes that back within an hour", message)
 	}
 	return failed(ApplyFailed, "the shoot does not take the repository's content: correct what it refuses", message)
 }
 
+// explainArtifact says why kustomize-controller has not got what source-controller read. It comes back for it every 30 seconds.
+func explainArtifact(o Observation, ready *metav1.Condition) Readiness {
+	path := o.Kustomization.Spec.Path
+	if strings.Contains(ready.Message, pathNotFound) {
+		return failed(PathNotFound, fmt.Sprintf("the repository has no directory %q: add it, or correct %s", path, keyOf(o, "repositoryPath")), ready.Message)
+	}
+	since := ready.LastTransitionTime
+	if fetched := o.GitRepository.Status.Artifact.LastUpdateTime; since.Before(&fetched) {
+		since = fetched
+	}
+	if isNotFetchedYet(ready.Message) && !o.overdue(since.Time, 0) {
+		return progressing(Applying, "Flux is applying "+artifactOf(o.GitRepository))
+	}
+	return failed(ArtifactFailed, "Flux has read the repository, but its kustomize-controller can't get that from its source-controller in the shoot: look at what is between them "+
+		"(NetworkPolicies in namespace flux-system, DNS, proxy)", ready.Message)
+}
+
+// isNotFetchedYet tells whether kustomize-controller speaks of a repository that had not been read, or of an artifact that was
+// being replaced, at that moment.
+func isNotFetchedYet(message string) bool {
+	message = strings.ToLower(message)
+	return strings.Contains(message, "artifact not found") || strings.Contains(message, "gitrepository") && strings.Contains(message, "not found")
+}
+
 func failed(reason, advice, message string) Readiness {
-	return Readiness{Status: gardencorev1beta1.ConditionFalse, Reason: reason, Message: advice + "; Flux says: " + message}
+	return Readiness{Status: gardencorev1beta1.ConditionFalse, Reason: reason, Message: withWords(advice, "; Flux says: ", message)}
 }
 
 func configMapOf(o Observation) string {

@@ -7,11 +7,8 @@ package readiness
 import (
 	"regexp"
 	"strings"
-	"unicode/utf8"
+	"unicode"
 )
-
-// maxWords is how many bytes of Flux's own words are repeated.
-const maxWords = 480
 
 var (
 	// temporaryDirectory is where kustomize-controller unpacks the repository. What follows is the path in the repository.
@@ -24,12 +21,11 @@ var (
 	passwords    = regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*://)[^/\s@'"]*:[^/\s@'"]*@`)
 	httpUsers    = regexp.MustCompile(`(?i)\b(https?://)[^/\s@'"]+@`)
 	privateKey   = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
-	blanks       = regexp.MustCompile(`\s+`)
 	substitution = []struct {
 		pattern *regexp.Regexp
 		with    string
 	}{
-		{temporaryDirectory, ""}, {ephemeralAddress, "$1 $2 "}, {duration, ""}, {blanks, " "},
+		{temporaryDirectory, ""}, {ephemeralAddress, "$1 $2 "}, {duration, ""},
 	}
 )
 
@@ -39,24 +35,28 @@ func redact(sentence string) string {
 	return httpUsers.ReplaceAllString(passwords.ReplaceAllString(sentence, "$1***@"), "$1***@")
 }
 
-// Normalise makes one line of an error without what differs from try to try.
+// Normalise makes one line of an error without what differs from try to try, and without what could be a secret or is no text.
+// It looks at the first 32 KiB only, which is as long as Flux's messages can be, and does not shorten them.
 func Normalise(message string) string {
-	message = redact(message)
+	message = redact(strings.Map(printable, bound(message, maxRead)))
 	for _, s := range substitution {
 		message = s.pattern.ReplaceAllString(message, s.with)
 	}
-	return Shorten(strings.TrimSpace(message), maxWords)
+	return strings.Join(strings.Fields(message), " ")
 }
 
-// Shorten cuts a sentence that has more than the given number of bytes, and shows that it did.
-func Shorten(sentence string, limit int) string {
-	const cut = "…"
-	if len(sentence) <= limit {
-		return sentence
+// word makes one short line of a name or an address that somebody wrote in a shoot.
+func word(text string, limit int) string {
+	return Shorten(redact(strings.TrimSpace(strings.Map(printable, bound(text, maxWord)))), limit)
+}
+
+// printable lets text and blanks pass, and nothing that steers a terminal or changes the direction of writing.
+func printable(r rune) rune {
+	switch {
+	case unicode.IsSpace(r), unicode.IsControl(r):
+		return ' '
+	case unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
+		return -1
 	}
-	end := limit - len(cut)
-	for end > 0 && !utf8.RuneStart(sentence[end]) {
-		end--
-	}
-	return sentence[:end] + cut
+	return r
 }

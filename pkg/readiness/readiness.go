@@ -12,6 +12,7 @@ package readiness
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,8 +21,6 @@ import (
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-
-	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
 // Readiness is what condition FluxReady says.
@@ -36,21 +35,12 @@ type Readiness struct {
 	Revision string
 }
 
-// Observation is what is known about the repository in a shoot.
-type Observation struct {
-	// Project is the namespace of the project in the garden.
-	Project string
-	// Told is what the extension says of the shoot: its public key and host keys.
-	Told fluxv1alpha1.FluxStatus
-	// GitRepository and Kustomization are Flux's objects in the shoot, or nil if they do not exist.
-	GitRepository *sourcev1.GitRepository
-	Kustomization *kustomizev1.Kustomization
-}
-
 // Assess judges what is known about the repository in a shoot. Faults of reading the repository come first: what Flux says of
-// the Kustomization follows from them.
+// the Kustomization follows from them. What it is given may be of any size; what it returns is not.
 func Assess(o Observation) Readiness {
+	o = o.bounded()
 	readiness := assess(o)
+	readiness.Message = Shorten(readiness.Message, MaxMessage)
 	if o.Kustomization != nil {
 		readiness.Revision = o.Kustomization.Status.LastAppliedRevision
 	}
@@ -72,43 +62,82 @@ func assess(o Observation) Readiness {
 	case o.Kustomization.Spec.Suspend:
 		return suspended("Kustomization", "kustomization")
 	}
-	if problem := assessSource(o); problem != nil {
-		return *problem
+	for _, find := range []func(Observation) *Readiness{findOtherRepository, findStoppedController, assessSource} {
+		if problem := find(o); problem != nil {
+			return *problem
+		}
 	}
 	return assessKustomization(o)
 }
 
-func assessSource(o Observation) *Readiness {
-	ready := currentCondition(o.GitRepository, o.GitRepository.Status.ObservedGeneration, o.GitRepository.Status.Conditions)
-	var readiness Readiness
-	switch {
-	case ready == nil:
-		readiness = progressing(NotObserved, "Flux has not looked at the repository "+o.GitRepository.Spec.URL+" yet")
-	case ready.Status == metav1.ConditionUnknown:
-		readiness = progressing(Fetching, "Flux is reading the repository "+o.GitRepository.Spec.URL)
-	case ready.Status == metav1.ConditionFalse:
-		readiness = explainSource(o, Normalise(ready.Message))
-	default:
+// findOtherRepository tells whether somebody let the shoot's Flux follow something else than the project's repository.
+func findOtherRepository(o Observation) *Readiness {
+	wanted, is := word(o.Told.RepositoryURL, maxURL), o.GitRepository.Spec.URL
+	if wanted == "" || is == wanted {
 		return nil
 	}
-	return &readiness
+	return new(progressing(NotApplied, fmt.Sprintf("the GitRepository flux-system of the shoot names %s in place of %s: if somebody changed it there, Gardener puts it back within an hour", is, wanted)))
+}
+
+func assessSource(o Observation) *Readiness {
+	ready := currentCondition(o.GitRepository, o.GitRepository.Status.ObservedGeneration, o.GitRepository.Status.Conditions)
+	timeout := fetchTimeout
+	if o.GitRepository.Spec.Timeout != nil {
+		timeout = o.GitRepository.Spec.Timeout.Duration
+	}
+	open := openRequest(o.GitRepository, o.GitRepository.Status.LastHandledReconcileAt)
+	switch url := o.GitRepository.Spec.URL; {
+	case ready == nil:
+		return new(progressing(NotObserved, "Flux has not looked at the repository "+url+" yet"))
+	case ready.Status == metav1.ConditionUnknown, ready.Status == metav1.ConditionTrue && o.GitRepository.Status.Artifact == nil:
+		return new(o.underWay(Fetching, "Flux is reading the repository "+url, ready.LastTransitionTime.Time, timeout))
+	case open != nil && o.overdue(open.since, timeout):
+		return new(noProgress("Flux was asked to look at the repository " + url + " again at " + open.since.UTC().Format(time.RFC3339)))
+	case ready.Status == metav1.ConditionFalse && open != nil && open.ours:
+		// What it says is about a key and host keys that have been replaced.
+		return new(progressing(NotObserved, "Flux has not looked at the repository "+url+" yet since the key or the trusted host keys have changed"))
+	case ready.Status == metav1.ConditionFalse:
+		return new(explainSource(o, ready.Reason, ready.Message))
+	}
+	return nil
 }
 
 func assessKustomization(o Observation) Readiness {
-	ready := currentCondition(o.Kustomization, o.Kustomization.Status.ObservedGeneration, o.Kustomization.Status.Conditions)
+	status := o.Kustomization.Status
+	ready := currentCondition(o.Kustomization, status.ObservedGeneration, status.Conditions)
+	applying, fetched := "Flux is applying "+artifactOf(o.GitRepository), o.GitRepository.Status.Artifact
+	open := openRequest(o.Kustomization, status.LastHandledReconcileAt)
 	switch {
 	case ready == nil:
 		return progressing(NotObserved, "Flux has not looked at the Kustomization flux-system yet")
-	case ready.Status == metav1.ConditionUnknown, waitsForSource(ready):
-		return progressing(Applying, "Flux is applying "+artifactOf(o.GitRepository))
+	case ready.Status == metav1.ConditionUnknown:
+		return o.underWay(Applying, applying, ready.LastTransitionTime.Time, o.Kustomization.GetTimeout())
+	case ready.Status == metav1.ConditionFalse && isOfEarlierArtifact(ready, status, fetched), ready.Status == metav1.ConditionTrue && status.LastAppliedRevision != fetched.Revision:
+		return o.underWay(Applying, applying, firstSet(fetched.LastUpdateTime, ready.LastTransitionTime), 0)
+	case open != nil && o.overdue(open.since, o.Kustomization.GetTimeout()):
+		return noProgress("Flux was asked to apply " + artifactOf(o.GitRepository) + " again at " + open.since.UTC().Format(time.RFC3339))
 	case ready.Status == metav1.ConditionFalse:
-		return explainKustomization(o, ready.Reason, Normalise(ready.Message))
+		return explainKustomization(o, ready)
 	}
 	return Readiness{
 		Status:  gardencorev1beta1.ConditionTrue,
 		Reason:  Applied,
-		Message: fmt.Sprintf("Flux has applied revision %s of %s", o.Kustomization.Status.LastAppliedRevision, redact(o.GitRepository.Spec.URL)),
+		Message: fmt.Sprintf("Flux has applied revision %s of %s", status.LastAppliedRevision, o.GitRepository.Spec.URL),
 	}
+}
+
+// isOfEarlierArtifact tells whether a fault of the Kustomization is about what the repository was before. kustomize-controller
+// sets condition Ready anew for each try; only for what is hopeless, which it calls stalled, it does not.
+func isOfEarlierArtifact(ready *metav1.Condition, status kustomizev1.KustomizationStatus, fetched *fluxmeta.Artifact) bool {
+	return status.LastAttemptedRevision != fetched.Revision && ready.LastTransitionTime.Before(&fetched.LastUpdateTime) &&
+		!apimeta.IsStatusConditionTrue(status.Conditions, fluxmeta.StalledCondition)
+}
+
+func firstSet(one, other metav1.Time) time.Time {
+	if one.IsZero() {
+		return other.Time
+	}
+	return one.Time
 }
 
 // currentCondition returns condition Ready, or nil if Flux has not said it of the object as it is now. Flux sets the object's
@@ -127,29 +156,15 @@ func currentCondition(object metav1.Object, observed int64, conditions []metav1.
 	return ready
 }
 
-// waitsForSource tells whether the Kustomization still speaks of a repository that could not be read, which it can by now.
-func waitsForSource(ready *metav1.Condition) bool {
-	if ready.Status != metav1.ConditionFalse {
-		return false
-	}
-	switch ready.Reason {
-	case fluxmeta.HealthCheckCanceledReason, fluxmeta.DependencyNotReadyReason:
-		return true
-	case fluxmeta.ArtifactFailedReason:
-		return !strings.Contains(ready.Message, pathNotFound)
-	}
-	return false
-}
-
 func artifactOf(gitRepository *sourcev1.GitRepository) string {
 	if gitRepository.Status.Artifact == nil {
-		return "the repository " + redact(gitRepository.Spec.URL)
+		return "the repository " + gitRepository.Spec.URL
 	}
-	return fmt.Sprintf("revision %s of %s", gitRepository.Status.Artifact.Revision, redact(gitRepository.Spec.URL))
+	return fmt.Sprintf("revision %s of %s", gitRepository.Status.Artifact.Revision, gitRepository.Spec.URL)
 }
 
 func progressing(reason, sentence string) Readiness {
-	return Readiness{Status: gardencorev1beta1.ConditionProgressing, Reason: reason, Message: redact(sentence)}
+	return Readiness{Status: gardencorev1beta1.ConditionProgressing, Reason: reason, Message: sentence}
 }
 
 func suspended(kind, command string) Readiness {
@@ -191,5 +206,5 @@ func NotThereYet(revision string) Readiness {
 
 // Unreachable is the readiness of a shoot whose API server does not answer.
 func Unreachable(err error) Readiness {
-	return Readiness{Status: gardencorev1beta1.ConditionUnknown, Reason: ShootUnreachable, Message: "the shoot could not be asked: " + Normalise(err.Error())}
+	return Readiness{Status: gardencorev1beta1.ConditionUnknown, Reason: ShootUnreachable, Message: withWords("the shoot could not be asked: ", "", Normalise(err.Error()))}
 }

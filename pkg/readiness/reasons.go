@@ -41,11 +41,16 @@ const (
 	// BeingDeleted means that somebody deletes Flux's objects, or their namespace.
 	BeingDeleted = "BeingDeleted"
 
+	// ControllersUnavailable means that a controller of Flux does not run in the shoot.
+	ControllersUnavailable = "ControllersUnavailable"
+	// NoProgress means that Flux does not get on with what it should do, though its controllers seem to run.
+	NoProgress = "NoProgress"
+
 	// AuthenticationFailed means that the Git server does not accept the project's key.
 	AuthenticationFailed = "AuthenticationFailed"
-	// HostKeyMismatch means that the Git server presents another host key than the trusted ones.
+	// HostKeyMismatch means that the Git server presents none of the trusted host keys.
 	HostKeyMismatch = "HostKeyMismatch"
-	// BranchNotFound means that the repository has no such branch.
+	// BranchNotFound means that the repository has no such branch, or is empty.
 	BranchNotFound = "BranchNotFound"
 	// RepositoryNotFound means that the Git server knows no such repository, or does not show it to this key.
 	RepositoryNotFound = "RepositoryNotFound"
@@ -53,9 +58,13 @@ const (
 	HostNotFound = "HostNotFound"
 	// HostUnreachable means that the shoot gets no connection to the Git server.
 	HostUnreachable = "HostUnreachable"
+	// FetchTimeout means that reading the repository takes longer than Flux may try.
+	FetchTimeout = "FetchTimeout"
 	// FetchFailed means that the repository can't be read for another reason.
 	FetchFailed = "FetchFailed"
 
+	// ArtifactFailed means that Flux can read the repository, but can't store what it read, or hand it to its other controller.
+	ArtifactFailed = "ArtifactFailed"
 	// PathNotFound means that the repository has no such directory.
 	PathNotFound = "PathNotFound"
 	// BuildFailed means that kustomize can't make manifests of the directory.
@@ -67,19 +76,20 @@ const (
 )
 
 var (
-	sourceFaults        = []string{AuthenticationFailed, HostKeyMismatch, BranchNotFound, RepositoryNotFound, HostNotFound, HostUnreachable, FetchFailed}
-	kustomizationFaults = []string{PathNotFound, BuildFailed, HealthCheckFailed, ApplyFailed}
+	sourceFaults        = []string{AuthenticationFailed, HostKeyMismatch, BranchNotFound, RepositoryNotFound, HostNotFound, HostUnreachable, FetchTimeout, FetchFailed}
+	kustomizationFaults = []string{ArtifactFailed, PathNotFound, BuildFailed, HealthCheckFailed, ApplyFailed}
 )
 
 // Settles tells whether a readiness replaces what was said before. It does not while Flux repeats what it does every minute
-// anyway: until it is known how that ends, what is known of the last time still holds.
+// anyway: until it is known how that ends, what is known of the last time still holds. If it does not end, it is no longer Fetching
+// or Applying, but NoProgress.
 func (r Readiness) Settles(before *gardencorev1beta1.Condition) bool {
 	if before == nil {
 		return true
 	}
 	switch r.Reason {
 	case Fetching:
-		return before.Reason != Applied && !slices.Contains(sourceFaults, before.Reason)
+		return before.Reason != Applied && before.Reason != ArtifactFailed && !slices.Contains(sourceFaults, before.Reason)
 	case Applying:
 		return before.Reason != Applied && !slices.Contains(kustomizationFaults, before.Reason)
 	}

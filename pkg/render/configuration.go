@@ -5,6 +5,8 @@
 package render
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -74,8 +76,20 @@ func newGitRepository(repository *project.Repository, credentials *source.Creden
 	}
 	if credentials != nil {
 		gitRepository.Spec.SecretRef = &meta.LocalObjectReference{Name: source.SecretName}
+		metav1.SetMetaDataAnnotation(&gitRepository.ObjectMeta, meta.ReconcileRequestAnnotation, requestFor(credentials))
 	}
 	return gitRepository
+}
+
+// requestFor differs whenever the Secret does: Flux looks at once with the new one, and then says in its status that it did. Flux
+// does not watch Secrets. (gardener-resource-manager applies Secrets before what it has no order for.)
+func requestFor(credentials *source.Credentials) string {
+	sum := sha256.New()
+	// The private key belongs to the public one, and its digest is nobody's business.
+	for _, part := range [][]byte{credentials.IdentityPub, credentials.KnownHosts} {
+		fmt.Fprintf(sum, "%d\n%s\n", len(part), part)
+	}
+	return fmt.Sprintf("credentials-%x", sum.Sum(nil)[:8])
 }
 
 func newKustomization(repository *project.Repository) *kustomizev1.Kustomization {

@@ -53,12 +53,12 @@ func TestStoredHostKeys(t *testing.T) {
 			secret := &corev1.Secret{Data: map[string][]byte{KeyIdentity: identity, KeyIdentityPub: identityPub, KeyKnownHosts: []byte(tc.knownHosts)}}
 			repository := &project.Repository{URL: "ssh://git@git.example.org/owner/repo", Private: true}
 			completion := completion{scanner: newScanner(noDial), repository: repository}
-			_, _, err := completion.of(t.Context(), secret)
+			_, _, err := completion.of(secret)
 			g.Expect(err).To(MatchError("key known_hosts: " + tc.want + orWrite))
 
 			// The way out that needs no right to the Secret, which stays as it is.
 			repository.KnownHosts = line + "\n"
-			credentials, missing, err := completion.of(t.Context(), secret)
+			credentials, missing, err := completion.of(secret)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(string(credentials.KnownHosts)).To(Equal(line + "\n"))
 			if name == "two keys of one type" {

@@ -26,6 +26,9 @@ const (
 	KeyPublicKey = "_identity.pub"
 
 	fieldManagerPrefix = "gardener-extension-shoot-flux-"
+
+	// minRoom is tried even if others left less.
+	minRoom = 10_000
 )
 
 // Board is ConfigMap flux-status of a project, as one seed sees it. Each seed has keys of its own there, those of the project's
@@ -58,6 +61,22 @@ func (b *Board) Line(shoot string) *Line {
 		return nil
 	}
 	return &line
+}
+
+// Room is how many bytes of lines this seed may write, for Fit: what others wrote stays, and so does what the seed writes besides
+// lines.
+func (b *Board) Room(besides map[string]string) int {
+	room := maxSize
+	owned := b.owned()
+	for key, value := range b.configMap.Data {
+		if _, again := besides[key]; !again && !slices.Contains(owned, key) {
+			room -= keySize(key, value)
+		}
+	}
+	for key, value := range besides {
+		room -= keySize(key, value)
+	}
+	return max(room, minRoom)
 }
 
 // Write makes these the keys of the seed, and removes others that the seed has written. It writes nothing if that is so already,

@@ -26,9 +26,6 @@ import (
 const (
 	// reportingController is what the policy of the garden lets the extension call itself in events.
 	reportingController = "gardener-extension-shoot-flux"
-
-	// maxNote is the limit of the API.
-	maxNote = 1024
 )
 
 // Shoot is a Shoot in the garden.
@@ -64,7 +61,7 @@ func Changes(before *Line, now Line) []Event {
 	case now.Reason == ReconcileFailed:
 	case now.Ready == gardencorev1beta1.ConditionTrue && changed:
 		events = append(events, Event{Type: corev1.EventTypeNormal, Reason: "FluxReady", Note: now.Message, Since: now.Since.Time})
-	case now.Ready == gardencorev1beta1.ConditionFalse && (changed || before.Message != now.Message):
+	case now.Ready == gardencorev1beta1.ConditionFalse && (changed || !sameMessage(before.Message, now.Message)):
 		events = append(events, Event{Type: corev1.EventTypeWarning, Reason: now.Reason, Note: now.Message, Since: now.Since.Time})
 	}
 	return events
@@ -77,7 +74,7 @@ func (e Event) Tell(ctx context.Context, garden client.Writer, shoot Shoot) erro
 	if err != nil || instance == "" {
 		instance = reportingController
 	}
-	note := readiness.Shorten(e.Note, maxNote)
+	note := readiness.Shorten(e.Note, readiness.MaxMessage)
 	event := &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: shoot.Namespace, Name: e.name(shoot, note)},
 		EventTime:  metav1.NowMicro(),

@@ -28,8 +28,8 @@ const (
 	// Pending is the reason of a line as long as nothing is known of the shoot.
 	Pending = "Pending"
 
-	// maxMessage is how many bytes of a message a line holds: 1,000 shoots fit into a ConfigMap.
-	maxMessage = 600
+	// How many bytes a line holds of what it repeats besides the message.
+	maxReason, maxVersion, maxSource, maxRevision = 64, 64, 500, 340
 )
 
 // Line is what ConfigMap flux-status says of one shoot, as JSON. Fields may be added, but none is renamed.
@@ -63,8 +63,18 @@ func LineOf(ex *extensionsv1alpha1.Extension) Line {
 	if failure := ex.Status.LastError; failure != nil {
 		line.Ready, line.Reason, line.Since, line.Message = gardencorev1beta1.ConditionFalse, ReconcileFailed, metav1.Time{}, readiness.Normalise(failure.Description)
 	}
-	line.Message = readiness.Shorten(line.Message, maxMessage)
-	return line
+	return line.bounded()
+}
+
+// bounded returns a line that is not too long for the others of the project, whoever wrote what it repeats.
+func (l Line) bounded() Line {
+	l.Ready = gardencorev1beta1.ConditionStatus(readiness.Shorten(string(l.Ready), maxReason))
+	l.Reason = readiness.Shorten(l.Reason, maxReason)
+	l.FluxVersion = readiness.Shorten(l.FluxVersion, maxVersion)
+	l.Source = readiness.Shorten(l.Source, maxSource)
+	l.Revision = readiness.Shorten(l.Revision, maxRevision)
+	l.Message = readiness.Shorten(l.Message, readiness.MaxMessage)
+	return l
 }
 
 // ParseLine reads a line of ConfigMap flux-status.

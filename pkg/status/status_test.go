@@ -5,20 +5,24 @@
 package status
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 )
 
 var noon = metav1.Date(2026, time.March, 4, 12, 0, 0, 0, time.UTC)
@@ -61,10 +65,28 @@ func TestLine(t *testing.T) {
 
 func TestLinesAreBounded(t *testing.T) {
 	g := NewWithT(t)
-	line := LineOf(extension(&gardencorev1beta1.Condition{Status: "False", Reason: "X", Message: strings.Repeat("ä", 2000)}, ""))
-	g.Expect(len(line.String())).To(BeNumerically("<", 1000))
+	long := strings.Repeat("ä", 500_000)
+	ex := extension(&gardencorev1beta1.Condition{Status: gardencorev1beta1.ConditionStatus(long), Reason: long, Message: long}, "")
+	ex.Status.ProviderStatus.Raw = []byte(fmt.Sprintf(`{"kind":"FluxStatus","version":%q,"repositoryURL":%[1]q,"revision":%[1]q}`, long))
+	g.Expect(len(LineOf(ex).String())).To(BeNumerically("<", 2500))
+	g.Expect(len(LineOf(extension(nil, long)).String())).To(BeNumerically("<", 1300))
 	_, err := ParseLine("x")
 	g.Expect(err).To(MatchError(ContainSubstring("not a line of ConfigMap flux-status")))
+}
+
+// Condition, line and event say the same: what was made short enough for one is for all.
+func TestAllSayTheSame(t *testing.T) {
+	g := NewWithT(t)
+	message := strings.Repeat("k", readiness.MaxMessage)
+	line := LineOf(extension(&gardencorev1beta1.Condition{Status: "False", Reason: "AuthenticationFailed", Message: message}, ""))
+	g.Expect(line.Message).To(Equal(message))
+	events := Changes(nil, line)
+	g.Expect(events).To(ConsistOf(HaveField("Note", message)))
+	garden := fake.NewClientBuilder().Build()
+	g.Expect(events[0].Tell(t.Context(), garden, Shoot{Namespace: "garden-shop", Name: "one", UID: "1"})).To(Succeed())
+	told := &eventsv1.EventList{}
+	g.Expect(garden.List(t.Context(), told)).To(Succeed())
+	g.Expect(told.Items).To(ConsistOf(HaveField("Note", message)))
 }
 
 func TestPublicKeyIsNoShoot(t *testing.T) {

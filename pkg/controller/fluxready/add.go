@@ -43,7 +43,7 @@ type AddArgs struct {
 	// SyncPeriod is the time between two looks into a shoot. Default: [DefaultSyncPeriod].
 	SyncPeriod time.Duration
 	// PresentedHostKey tells which host key the Git server at a URL presents. It does not wait for the server, and returns
-	// source.ErrPending as long as that is being asked. It is called when Flux begins to refuse the server.
+	// source.ErrPending as long as that is being asked. It is called now and then while Flux refuses the server.
 	PresentedHostKey func(ctx context.Context, url string) (string, error)
 }
 
@@ -54,7 +54,6 @@ func AddToManager(mgr manager.Manager, args AddArgs) error {
 		shoots:           shoot.NewClients(mgr.GetClient()),
 		presentedHostKey: args.PresentedHostKey,
 		syncPeriod:       cmp.Or(args.SyncPeriod, DefaultSyncPeriod),
-		unanswered:       map[string]int{},
 	}
 	predicates := predicateutils.AddTypeAndClassPredicates([]predicate.Predicate{operated()}, args.ExtensionClasses, args.Type)
 	err := builder.ControllerManagedBy(mgr).

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -28,8 +30,9 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
-// observe looks into the shoot. It asks gardener-resource-manager first whether the shoot has what is configured now: else Flux
-// may speak of a configuration that has been repaired already. The error says that the shoot gave no answer.
+// observe looks into the shoot, and says how ready it is. It asks gardener-resource-manager first whether the shoot has what is
+// configured now: else Flux may speak of a configuration that has been repaired already. The error says that the shoot gave no
+// answer.
 func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extension, project string) (readiness.Readiness, error) {
 	configuration := &resourcesv1alpha1.ManagedResource{}
 	key := client.ObjectKey{Namespace: ex.Namespace, Name: managedresource.Configuration}
@@ -44,20 +47,49 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 		return readiness.OnlyFlux(), nil
 	}
 
-	shoot, err := r.shoots.Get(ctx, ex.Namespace)
+	observation, err := r.readObjects(ctx, ex, project)
 	if err != nil {
 		return readiness.Readiness{}, err
+	}
+	now := readiness.Assess(observation)
+	if now.Reason == readiness.HostKeyMismatch {
+		observation.PresentedHostKey = r.presented(ctx, ex)
+		now = readiness.Assess(observation)
+	}
+	if now = now.Lasting(conditionOf(ex), observation.Now); !r.controllersDue(ctx, ex, now) {
+		return now, nil
+	}
+	if observation.Controllers, err = r.readControllers(ctx, ex.Namespace); err != nil {
+		if before := conditionOf(ex); before != nil && before.Reason == readiness.ControllersUnavailable {
+			return readiness.Readiness{}, err
+		}
+		log.FromContext(ctx).Error(err, "Nobody knows whether the controllers of Flux run in the shoot")
+		return now, nil
+	}
+	if seen := readiness.Assess(observation); seen.Reason == readiness.ControllersUnavailable {
+		return seen, nil
+	}
+	return now, nil
+}
+
+// readObjects reads what Flux says.
+func (r *reconciler) readObjects(ctx context.Context, ex *extensionsv1alpha1.Extension, project string) (readiness.Observation, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	observation := readiness.Observation{Now: time.Now(), Project: project, Told: fluxv1alpha1.StatusOf(ex)}
+	shoot, err := r.shoots.Get(ctx, ex.Namespace)
+	if err != nil {
+		return observation, err
 	}
 	gitRepository, kustomization := &sourcev1.GitRepository{}, &kustomizev1.Kustomization{}
 	sourceExists, err := read(ctx, shoot, sourcev1.GroupVersion.WithKind(sourcev1.GitRepositoryKind).GroupKind(), gitRepository)
 	if err != nil {
-		return readiness.Readiness{}, err
+		return observation, err
 	}
 	rootExists, err := read(ctx, shoot, kustomizev1.GroupVersion.WithKind(kustomizev1.KustomizationKind).GroupKind(), kustomization)
 	if err != nil {
-		return readiness.Readiness{}, err
+		return observation, err
 	}
-	observation := readiness.Observation{Project: project, Told: fluxv1alpha1.StatusOf(ex)}
 	if sourceExists {
 		observation.GitRepository = gitRepository
 	}
@@ -68,7 +100,7 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 		// The shoot may serve another API version than the one that was found out.
 		r.shoots.Forget(ex.Namespace)
 	}
-	return readiness.Assess(observation), nil
+	return observation, nil
 }
 
 func isGitRepository(reference resourcesv1alpha1.ObjectReference) bool {
@@ -92,6 +124,9 @@ func read(ctx context.Context, shoot client.Client, kind schema.GroupKind, objec
 	} else if err != nil {
 		return false, fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, render.Namespace, render.Name, err)
 	}
+	// A shoot's users may have as many as fit into an object. Nobody asks for them here.
+	unstructured.RemoveNestedField(content.Object, "status", "inventory")
+	unstructured.RemoveNestedField(content.Object, "status", "history")
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {
 		return false, fmt.Errorf("%s %s/%s of the shoot has an unknown form: %w", kind.Kind, render.Namespace, render.Name, err)
 	}

@@ -8,8 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,11 +42,12 @@ const (
 	maxUnanswered = 3
 	// maxPeriods is how many periods pass at most between two looks into a shoot that has given no answer for long.
 	maxPeriods = 4
+	// presentedInterval is how long what a Git server presented is taken for what it presents.
+	presentedInterval = 5 * time.Minute
+	// silentInterval is that time if it did not answer.
+	silentInterval = time.Minute
 	// hostKeyDelay is the time until the next look if a Git server is being asked which host key it presents.
 	hostKeyDelay = 2 * time.Second
-
-	// presents begins what is said about that.
-	presents = "; to the seed the server presents "
 )
 
 type reconciler struct {
@@ -57,10 +56,7 @@ type reconciler struct {
 	shoots           *shoot.Clients
 	presentedHostKey func(ctx context.Context, url string) (string, error)
 	syncPeriod       time.Duration
-
-	mutex sync.Mutex
-	// unanswered counts by namespace of the seed how often in a row a shoot gave no answer.
-	unanswered map[string]int
+	memory           memory
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -97,10 +93,10 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	} else if err != nil {
 		return reconcile.Result{}, err
 	}
-	if now.Reason == readiness.HostKeyMismatch && !strings.Contains(now.Message, presents) {
+	if now.Reason == readiness.HostKeyMismatch && r.memory.presented(ex.Namespace) == "" {
 		return reconcile.Result{RequeueAfter: hostKeyDelay}, nil
 	}
-	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, r.unansweredOf(ex.Namespace)), jitter)}, nil
+	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, r.memory.unanswered(ex.Namespace)), jitter)}, nil
 }
 
 // untilNextLook grows for a shoot that does not answer, so that many dead shoots don't hold up the workers for the others.
@@ -117,13 +113,6 @@ func (r *reconciler) untilNextLook(status gardencorev1beta1.ConditionStatus, una
 
 func (r *reconciler) soon() time.Duration { return r.syncPeriod / soonPart }
 
-// unansweredOf tells how often in a row the shoot has given no answer.
-func (r *reconciler) unansweredOf(namespace string) int {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	return r.unanswered[namespace]
-}
-
 // leaves tells whether the shoot is no longer the seed's to look into.
 func leaves(ex *extensionsv1alpha1.Extension) bool {
 	return ex.DeletionTimestamp != nil || ex.Annotations[v1beta1constants.GardenerOperation] == v1beta1constants.GardenerOperationMigrate ||
@@ -132,9 +121,7 @@ func leaves(ex *extensionsv1alpha1.Extension) bool {
 
 func (r *reconciler) forget(namespace string) {
 	r.shoots.Forget(namespace)
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	delete(r.unanswered, namespace)
+	r.memory.forget(namespace)
 }
 
 // look returns what condition FluxReady is to say.
@@ -143,27 +130,21 @@ func (r *reconciler) look(ctx context.Context, ex *extensionsv1alpha1.Extension,
 		r.forget(ex.Namespace)
 		return readiness.Sleeping(fluxv1alpha1.StatusOf(ex).Revision)
 	}
-	looking, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	now, err := r.observe(looking, ex, owner.Namespace)
+	now, err := r.observe(ctx, ex, owner.Namespace)
 	if err != nil {
 		return r.noAnswer(ex, err)
 	}
-	r.mutex.Lock()
-	delete(r.unanswered, ex.Namespace)
-	r.mutex.Unlock()
-	if now.Reason == readiness.HostKeyMismatch {
-		now.Message = r.withPresentedHostKey(ctx, ex, now.Message)
-	}
+	r.memory.with(ex.Namespace, func(known *shootMemory) { known.unanswered = 0 })
 	return now
 }
 
 // noAnswer lets what is known stand while a shoot gives no answer only now and then.
 func (r *reconciler) noAnswer(ex *extensionsv1alpha1.Extension, err error) readiness.Readiness {
-	r.mutex.Lock()
-	r.unanswered[ex.Namespace]++
-	count := r.unanswered[ex.Namespace]
-	r.mutex.Unlock()
+	count := 0
+	r.memory.with(ex.Namespace, func(known *shootMemory) {
+		known.unanswered++
+		count = known.unanswered
+	})
 	now := readiness.Unreachable(err)
 	now.Revision = fluxv1alpha1.StatusOf(ex).Revision
 	if before := conditionOf(ex); before != nil && count < maxUnanswered {
@@ -172,18 +153,30 @@ func (r *reconciler) noAnswer(ex *extensionsv1alpha1.Extension, err error) readi
 	return now
 }
 
-// withPresentedHostKey adds to a sentence which host key the Git server presents, unless it is still being asked. It asks the server
-// only if that has not been said yet.
-func (r *reconciler) withPresentedHostKey(ctx context.Context, ex *extensionsv1alpha1.Extension, sentence string) string {
-	if before := conditionOf(ex); before != nil && strings.HasPrefix(before.Message, sentence+presents) {
-		return before.Message
+// presented returns the host key that the Git server presents to the seed, or nothing as long as nobody knows it. The server is
+// asked at most once in presentedInterval.
+func (r *reconciler) presented(ctx context.Context, ex *extensionsv1alpha1.Extension) string {
+	url, known, fresh := fluxv1alpha1.StatusOf(ex).RepositoryURL, "", false
+	r.memory.with(ex.Namespace, func(m *shootMemory) {
+		if m.url != url {
+			m.presented, m.url = "", url
+		}
+		pause := presentedInterval
+		if m.presented == readiness.NoHostKey {
+			pause = silentInterval
+		}
+		known, fresh = m.presented, m.presented != "" && time.Since(m.presentedAt) < pause
+	})
+	if fresh {
+		return known
 	}
-	presented, err := r.presentedHostKey(ctx, fluxv1alpha1.StatusOf(ex).RepositoryURL)
+	presented, err := r.presentedHostKey(ctx, url)
 	switch {
 	case errors.Is(err, source.ErrPending):
-		return sentence
+		return known
 	case err != nil:
-		return sentence + presents + "no key that could be read"
+		presented = readiness.NoHostKey
 	}
-	return sentence + presents + presented
+	r.memory.with(ex.Namespace, func(m *shootMemory) { m.presented, m.presentedAt = presented, time.Now() })
+	return presented
 }

@@ -5,12 +5,25 @@
 package fluxready
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 func TestUntilNextLook(t *testing.T) {
@@ -30,6 +43,68 @@ func TestUntilNextLook(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			NewWithT(t).Expect((&reconciler{syncPeriod: DefaultSyncPeriod}).untilNextLook(c.status, c.unanswered)).To(Equal(c.wait))
+		})
+	}
+}
+
+// A Git server is not asked at each look for the host key that Flux refuses, and a fault of it is no fault of the shoot.
+func TestPresentedHostKeyIsRemembered(t *testing.T) {
+	g := NewWithT(t)
+	asked, answer := 0, error(nil)
+	r := &reconciler{presentedHostKey: func(context.Context, string) (string, error) {
+		asked++
+		return "ssh-ed25519 SHA256:x", answer
+	}}
+	ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--p--one"}}
+	told := func(url string) {
+		ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(`{"kind":"FluxStatus","repositoryURL":"` + url + `"}`)}
+	}
+	told("ssh://git@a/b")
+	g.Expect(r.presented(t.Context(), ex)).To(Equal("ssh-ed25519 SHA256:x"))
+	g.Expect(r.presented(t.Context(), ex)).To(Equal("ssh-ed25519 SHA256:x"))
+	g.Expect(asked).To(Equal(1))
+
+	told("ssh://git@c/d")
+	answer = fmt.Errorf("being asked: %w", source.ErrPending)
+	g.Expect(r.presented(t.Context(), ex)).To(BeEmpty())
+	g.Expect(r.memory.presented(ex.Namespace)).To(BeEmpty(), "so that it is looked again soon")
+	answer = errors.New("no answer")
+	g.Expect(r.presented(t.Context(), ex)).To(Equal(readiness.NoHostKey))
+	r.memory.with(ex.Namespace, func(known *shootMemory) { known.presentedAt = time.Now().Add(-presentedInterval) })
+	g.Expect(r.presented(t.Context(), ex)).To(Equal(readiness.NoHostKey))
+	g.Expect(asked).To(Equal(4))
+}
+
+// Two requests to the shoot every five minutes are cheap, and every 30 seconds are not.
+func TestWhenControllersAreLookedAt(t *testing.T) {
+	for name, test := range map[string]struct {
+		before, now string
+		// healthy is what gardener-resource-manager says of the installation.
+		healthy gardencorev1beta1.ConditionStatus
+		since   time.Duration
+		due     bool
+	}{
+		"all is well":                        {readiness.Applied, readiness.Applied, "True", time.Minute, false},
+		"all is well, and it is time":        {readiness.Applied, readiness.Applied, "True", 6 * time.Minute, true},
+		"Flux's objects say nothing":         {readiness.Applied, readiness.Applied, "False", time.Minute, true},
+		"they said so a moment ago":          {readiness.Applied, readiness.Applied, "False", time.Second, false},
+		"an artifact that can't be had":      {readiness.Applied, readiness.ArtifactFailed, "True", time.Second, true},
+		"still":                              {readiness.ArtifactFailed, readiness.ArtifactFailed, "True", time.Second, false},
+		"for some time":                      {readiness.ArtifactFailed, readiness.ArtifactFailed, "True", time.Minute, true},
+		"they did not run":                   {readiness.ControllersUnavailable, readiness.Applied, "True", time.Second, true},
+		"what the repository's admin can do": {readiness.BuildFailed, readiness.BuildFailed, "True", time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			scheme := runtime.NewScheme()
+			g.Expect(resourcesv1alpha1.AddToScheme(scheme)).To(Succeed())
+			installation := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--p--one", Name: managedresource.Installation}}
+			installation.Status.Conditions = []gardencorev1beta1.Condition{{Type: resourcesv1alpha1.ResourcesHealthy, Status: test.healthy}}
+			r := &reconciler{seed: fake.NewClientBuilder().WithScheme(scheme).WithObjects(installation).Build()}
+			ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--p--one"}}
+			ex.Status.Conditions = []gardencorev1beta1.Condition{{Type: fluxv1alpha1.FluxReady, Reason: test.before}}
+			r.memory.with(ex.Namespace, func(known *shootMemory) { known.controllersAt = time.Now().Add(-test.since) })
+			g.Expect(r.controllersDue(t.Context(), ex, readiness.Readiness{Reason: test.now})).To(Equal(test.due))
 		})
 	}
 }

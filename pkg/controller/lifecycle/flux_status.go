@@ -18,21 +18,34 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// How much status.providerStatus repeats of what a project's admin wrote. The longest RSA key that OpenSSH makes has 2.7 kB.
+const (
+	maxToldURL      = 2048
+	maxToldKey      = 4096
+	maxToldHostKey  = 200
+	maxToldHostKeys = 16
 )
 
 // describe says which repository the shoot follows, and how Flux gets in. credentials are nil for a public repository.
 func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, credentials *source.Credentials) {
 	status.RepositoryURL, status.PublicKey, status.HostKeys = "", "", nil
 	if repository != nil {
-		status.RepositoryURL = repository.URL
+		status.RepositoryURL = readiness.Shorten(repository.URL, maxToldURL)
 	}
 	if credentials == nil {
 		return
 	}
-	status.PublicKey = credentials.PublicKey()
-	for _, key := range credentials.HostKeys {
-		status.HostKeys = append(status.HostKeys, key.Type+" "+key.Fingerprint)
+	status.PublicKey = readiness.Shorten(credentials.PublicKey(), maxToldKey)
+	for i, key := range credentials.HostKeys {
+		if i == maxToldHostKeys {
+			status.HostKeys = append(status.HostKeys, fmt.Sprintf("and %d more", len(credentials.HostKeys)-i))
+			break
+		}
+		status.HostKeys = append(status.HostKeys, readiness.Shorten(key.Type+" "+key.Fingerprint, maxToldHostKey))
 	}
 }
 

@@ -5,6 +5,8 @@
 package lifecycle
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -35,6 +37,22 @@ func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "https://git.example.com/fleet"}))
 	describe(&status, nil, nil)
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{}))
+}
+
+// A project's admin can write known_hosts and a URL of any size.
+func TestStatusIsBounded(t *testing.T) {
+	g := NewWithT(t)
+	long := strings.Repeat("x", 1_000_000)
+	credentials := &source.Credentials{IdentityPub: []byte(long)}
+	for range 10_000 {
+		credentials.HostKeys = append(credentials.HostKeys, source.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
+	}
+	status := fluxv1alpha1.FluxStatus{}
+	describe(&status, &project.Repository{URL: long}, credentials)
+	raw, err := json.Marshal(status)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(len(raw)).To(BeNumerically("<", 10_000))
+	g.Expect(status.HostKeys).To(And(HaveLen(17), ContainElement("and 9984 more")))
 }
 
 // The revision is found out by another controller. It is of one repository.

@@ -135,20 +135,21 @@ func (t *Teller) tellGarden(ctx context.Context, gardenClient client.Client, pro
 		return err
 	}
 	data := map[string]string{}
-	for _, e := range entries {
-		before := lineBefore(board, last, e.shoot.Name)
-		now := dated(e.line, before)
-		for _, event := range status.Changes(before, now) {
-			t.tellEvent(ctx, gardenClient, e.shoot, event)
+	if board != nil {
+		err = addPublicKey(ctx, gardenClient, project, entries, data)
+		if refused := t.refusals.report(t.log, err); err != nil && !refused {
+			return err
 		}
-		data[e.shoot.Name] = now.String()
 	}
+	lines := t.tellEvents(ctx, gardenClient, board, entries, data, last)
 	if board == nil {
 		return nil
 	}
-	err = addPublicKey(ctx, gardenClient, project, entries, data)
-	if refused := t.refusals.report(t.log, err); err != nil && !refused {
-		return err
+	if left := len(entries) - len(lines); left > 0 {
+		t.log.Info("The project has too many shoots for ConfigMap flux-status, some are left out", "namespace", project, "shoots", left)
+	}
+	for shoot, line := range lines {
+		data[shoot] = line.String()
 	}
 	written, err := board.Write(ctx, gardenClient, data)
 	if refused := t.refusals.report(t.log, err); err != nil && !refused {
@@ -160,10 +161,31 @@ func (t *Teller) tellGarden(ctx context.Context, gardenClient client.Client, pro
 	return nil
 }
 
-// lineBefore is what the garden says of a shoot, or, if it does not let us see that, what we would have written.
+// tellEvents makes the events of what has changed, and returns the lines: those say the same, as far as there is room for it.
+func (t *Teller) tellEvents(ctx context.Context, gardenClient client.Client, board *status.Board, entries []entry, besides map[string]string, last told) map[string]status.Line {
+	before, now := map[string]*status.Line{}, map[string]status.Line{}
+	for _, e := range entries {
+		before[e.shoot.Name] = lineBefore(board, last, e.shoot.Name)
+		now[e.shoot.Name] = dated(e.line, before[e.shoot.Name])
+	}
+	for _, e := range entries {
+		for _, event := range status.Changes(before[e.shoot.Name], now[e.shoot.Name]) {
+			t.tellEvent(ctx, gardenClient, e.shoot, event)
+		}
+	}
+	if board == nil {
+		return now
+	}
+	return status.Fit(now, board.Room(besides))
+}
+
+// lineBefore is what the garden says of a shoot, or, if it does not let us see that or has no room for it, what we would have
+// written.
 func lineBefore(board *status.Board, last told, shoot string) *status.Line {
 	if board != nil {
-		return board.Line(shoot)
+		if line := board.Line(shoot); line != nil {
+			return line
+		}
 	}
 	if line, ok := last.entries[shoot]; ok {
 		return &line

@@ -7,6 +7,7 @@ package status_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -82,7 +83,7 @@ func (s *shoot) flux(kind string, status map[string]any, ready metav1.ConditionS
 	}
 	s.Expect(s.seed.client.Get(s.t.Context(), client.ObjectKeyFromObject(object), object)).To(Succeed())
 	status["conditions"] = []any{map[string]any{
-		"type": "Ready", "status": string(ready), "reason": reason, "message": message, "observedGeneration": object.GetGeneration(), "lastTransitionTime": "2026-03-04T12:00:00Z",
+		"type": "Ready", "status": string(ready), "reason": reason, "message": message, "observedGeneration": object.GetGeneration(), "lastTransitionTime": time.Now().UTC().Format(time.RFC3339),
 	}}
 	object.Object["status"] = status
 	s.Expect(s.seed.client.Status().Update(s.t.Context(), object)).To(Succeed())
@@ -99,6 +100,7 @@ func TestFluxReady(t *testing.T) {
 	s.bring()
 	s.say(toldOfPrivate + `,"hostKeys":["ssh-ed25519 SHA256:trusted"]`)
 	s.expectCondition("True", "NoRepository", "only Flux is installed")
+	s.installControllers()
 
 	s.bring(reference("source.toolkit.fluxcd.io/v1", "GitRepository"), reference("kustomize.toolkit.fluxcd.io/v1", "Kustomization"))
 	s.looked()

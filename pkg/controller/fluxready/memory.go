@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package fluxready
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// memory is what is known of the shoots besides what their Extensions say. It is small, may be lost, and is safe for concurrent use.
+type memory struct {
+	mutex  sync.Mutex
+	shoots map[string]*shootMemory
+}
+
+// shootMemory is what is known of a shoot.
+type shootMemory struct {
+	// unanswered counts how often in a row the shoot gave no answer.
+	unanswered int
+	// controllersAt is when somebody last looked at Flux's controllers.
+	controllersAt time.Time
+	// presented is the host key that the Git server presents, of the address url, at the time presentedAt.
+	presented, url string
+	presentedAt    time.Time
+}
+
+// with lets do read and change what is known of the shoot with the given namespace in the seed.
+func (m *memory) with(namespace string, do func(*shootMemory)) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.shoots == nil {
+		m.shoots = map[string]*shootMemory{}
+	}
+	known, ok := m.shoots[namespace]
+	if !ok {
+		// After a start, not all shoots have their turn at the same time.
+		known = &shootMemory{controllersAt: time.Now().Add(-rand.N(controllersInterval))}
+		m.shoots[namespace] = known
+	}
+	do(known)
+}
+
+func (m *memory) forget(namespace string) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	delete(m.shoots, namespace)
+}
+
+// unanswered tells how often in a row the shoot has given no answer.
+func (m *memory) unanswered(namespace string) int {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if known := m.shoots[namespace]; known != nil {
+		return known.unanswered
+	}
+	return 0
+}
+
+// presented is the host key that the shoot's Git server presents, or nothing if nobody has asked or the server is being asked.
+func (m *memory) presented(namespace string) string {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if known := m.shoots[namespace]; known != nil {
+		return known.presented
+	}
+	return ""
+}
