@@ -10,8 +10,6 @@ import (
 	"context"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -103,19 +101,16 @@ func Release(ctx context.Context, seed client.Client, namespace, name string) er
 	return Delete(ctx, seed, namespace, name)
 }
 
-// CheckDeleted returns nil if the ManagedResource of the given name is gone, and else an error that says what it is
-// waiting for.
-func CheckDeleted(ctx context.Context, seed client.Reader, namespace, name string) error {
-	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	if err := seed.Get(ctx, client.ObjectKeyFromObject(managedResource), managedResource); apierrors.IsNotFound(err) {
+// CheckDeleted returns nil if the ManagedResource, which was asked to be deleted, is nil, because it is gone, and else an error that says
+// what it is waiting for.
+func CheckDeleted(managedResource *resourcesv1alpha1.ManagedResource) error {
+	if managedResource == nil {
 		return nil
-	} else if err != nil {
-		return fmt.Errorf("failed to read ManagedResource %s/%s in the seed: %w", namespace, name, err)
 	}
-
+	where := client.ObjectKeyFromObject(managedResource)
 	condition := v1beta1helper.GetCondition(managedResource.Status.Conditions, resourcesv1alpha1.ResourcesApplied)
 	if condition != nil && condition.Status != gardencorev1beta1.ConditionTrue && condition.Message != "" {
-		return fmt.Errorf("ManagedResource %s/%s is still being deleted: %s", namespace, name, condition.Message)
+		return fmt.Errorf("ManagedResource %s is still being deleted: %s", where, condition.Message)
 	}
-	return fmt.Errorf("ManagedResource %s/%s is still being deleted: gardener-resource-manager removes its objects from the shoot", namespace, name)
+	return fmt.Errorf("ManagedResource %s is still being deleted: gardener-resource-manager removes its objects from the shoot", where)
 }

@@ -13,8 +13,9 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 // named is how many objects an error names.
@@ -22,29 +23,29 @@ const named = 3
 
 // CheckLoss returns an error that names objects of the shoot that would go with their CustomResourceDefinition, because it is
 // among the installed ones (by name) but not among the wanted ones.
-func CheckLoss(ctx context.Context, shoot client.Reader, installed []string, wanted []*apiextensionsv1.CustomResourceDefinition) error {
+func CheckLoss(ctx context.Context, reader client.Reader, installed []string, wanted []*apiextensionsv1.CustomResourceDefinition) error {
 	for _, name := range installed {
 		if slices.ContainsFunc(wanted, func(definition *apiextensionsv1.CustomResourceDefinition) bool { return definition.Name == name }) {
 			continue
 		}
 		definition := &apiextensionsv1.CustomResourceDefinition{}
-		if err := shoot.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
+		if err := reader.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
 			continue
 		} else if err != nil {
 			return fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", name, err)
 		}
-		if err := checkEmpty(ctx, shoot, definition); err != nil {
+		if err := checkEmpty(ctx, reader, definition); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkEmpty(ctx context.Context, shoot client.Reader, definition *apiextensionsv1.CustomResourceDefinition) error {
-	gvk := schema.GroupVersionKind{Group: definition.Spec.Group, Version: storageVersion(definition), Kind: definition.Spec.Names.Kind}
+func checkEmpty(ctx context.Context, reader client.Reader, definition *apiextensionsv1.CustomResourceDefinition) error {
+	gvk := shoot.KindOf(definition).GroupVersionKind
 	objects := &metav1.PartialObjectMetadataList{}
 	objects.SetGroupVersionKind(gvk)
-	if err := shoot.List(ctx, objects, client.Limit(named)); err != nil {
+	if err := reader.List(ctx, objects, client.Limit(named)); err != nil {
 		return fmt.Errorf("failed to list the objects of kind %s of the shoot: %w", gvk.Kind, err)
 	}
 	if len(objects.Items) == 0 {

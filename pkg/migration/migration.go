@@ -18,37 +18,35 @@ import (
 	"slices"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 // Prepare stores all objects of the shoot anew that are stored in a version that the wanted CustomResourceDefinitions don't
-// have. It can be repeated at any time, and continues where an earlier call was interrupted.
+// have. It can be repeated at any time, and continues where an earlier call was interrupted, on whatever seed. It holds a worker
+// for some seconds: the error is a *shoot.Unfinished if there are more objects than can be stored anew in that time.
 //
 // Where the shoot must first learn the version in which objects are to be stored, nothing is stored anew yet. Then the
 // bridges are what to give to the shoot in place of the wanted CustomResourceDefinitions of the same names, before the next
 // call. Without bridges, the wanted ones are accepted.
 //
 // The client must not cache. The error says which object of the shoot could not be read or written.
-func Prepare(ctx context.Context, shoot client.Client, wanted []*apiextensionsv1.CustomResourceDefinition) (bridges []*apiextensionsv1.CustomResourceDefinition, err error) {
-	existing, err := existingDefinitions(ctx, shoot)
-	if err != nil {
-		return nil, err
-	}
+func Prepare(ctx context.Context, c client.Client, wanted []*apiextensionsv1.CustomResourceDefinition) (bridges []*apiextensionsv1.CustomResourceDefinition, err error) {
+	slice := shoot.NewSlice()
 	for _, definition := range wanted {
-		if !existing.Has(definition.Name) {
-			continue
-		}
 		live := &apiextensionsv1.CustomResourceDefinition{}
-		if err := shoot.Get(ctx, client.ObjectKeyFromObject(definition), live); err != nil {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(definition), live); apierrors.IsNotFound(err) {
+			continue
+		} else if err != nil {
 			return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", definition.Name, err)
 		}
 
 		switch dropped := droppedVersions(live, definition); {
 		case len(dropped) == 0:
-		case hasVersion(definition, storageVersion(live)):
-			if err := storeAnew(ctx, shoot, live); err != nil {
+		case hasVersion(definition, shoot.KindOf(live).Version):
+			if err := storeAnew(ctx, c, slice, live); err != nil {
 				return nil, err
 			}
 		default:
@@ -56,20 +54,6 @@ func Prepare(ctx context.Context, shoot client.Client, wanted []*apiextensionsv1
 		}
 	}
 	return bridges, nil
-}
-
-// existingDefinitions returns the names of all CustomResourceDefinitions, by one request for a shoot that has none of Flux yet.
-func existingDefinitions(ctx context.Context, shoot client.Reader) (sets.Set[string], error) {
-	definitions := &metav1.PartialObjectMetadataList{}
-	definitions.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinitionList"))
-	if err := shoot.List(ctx, definitions); err != nil {
-		return nil, fmt.Errorf("failed to list the CustomResourceDefinitions of the shoot: %w", err)
-	}
-	names := sets.New[string]()
-	for _, definition := range definitions.Items {
-		names.Insert(definition.Name)
-	}
-	return names, nil
 }
 
 // droppedVersions are those in which objects may be stored, and which the wanted definition does not have.
@@ -87,15 +71,6 @@ func hasVersion(definition *apiextensionsv1.CustomResourceDefinition, name strin
 	return slices.ContainsFunc(definition.Spec.Versions, func(version apiextensionsv1.CustomResourceDefinitionVersion) bool {
 		return version.Name == name
 	})
-}
-
-func storageVersion(definition *apiextensionsv1.CustomResourceDefinition) string {
-	for _, version := range definition.Spec.Versions {
-		if version.Storage {
-			return version.Name
-		}
-	}
-	return "" // the API server accepts no such definition
 }
 
 // bridge is the wanted definition with the versions that it drops, as the shoot has them.

@@ -6,33 +6,55 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
+// progressAnnotation is on a CustomResourceDefinition of the shoot while its objects are being stored anew.
+const progressAnnotation = "flux.extensions.gardener.cloud/storage-migration"
+
 // storeAnew makes the API server write each object of a definition once more, which it does in the version that is the
-// storage version now, and then forget the other versions.
-func storeAnew(ctx context.Context, c client.Client, definition *apiextensionsv1.CustomResourceDefinition) error {
-	gvk := schema.GroupVersionKind{Group: definition.Spec.Group, Version: storageVersion(definition), Kind: definition.Spec.Names.Kind}
-	if err := shoot.ForEachObject(ctx, c, gvk, func(ctx context.Context, object *metav1.PartialObjectMetadata) error {
+// storage version now, and then forget the other versions. An object that is made meanwhile is stored in this version anyway.
+func storeAnew(ctx context.Context, c client.Client, slice shoot.Slice, definition *apiextensionsv1.CustomResourceDefinition) error {
+	kind := shoot.KindOf(definition)
+	sweep := &shoot.Sweep{Annotation: progressAnnotation, Visit: func(ctx context.Context, object *metav1.PartialObjectMetadata) error {
 		return rewrite(ctx, c, object)
-	}); err != nil {
+	}}
+	err := sweep.Run(ctx, c, slice, kind)
+	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {
+		return fmt.Errorf("the objects of the shoot are being stored in version %s, before Flux can be upgraded: %w", kind.Version, unfinished)
+	} else if err != nil {
 		return err
 	}
 
-	base := definition.DeepCopy()
-	definition.Status.StoredVersions = []string{gvk.Version}
-	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
-	if err := c.Status().Patch(ctx, definition, patch); err != nil {
-		return fmt.Errorf("failed to note in CustomResourceDefinition %s of the shoot that all its objects are stored in version %s: %w", definition.Name, gvk.Version, err)
+	return forgetOtherVersions(ctx, c, definition, kind.Version)
+}
+
+// forgetOtherVersions notes in a definition that its objects are stored in one version only, if it is still the definition that it
+// was when that began.
+func forgetOtherVersions(ctx context.Context, c client.Client, definition *apiextensionsv1.CustomResourceDefinition, version string) error {
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		live := &apiextensionsv1.CustomResourceDefinition{}
+		if err := c.Get(ctx, client.ObjectKeyFromObject(definition), live); err != nil {
+			return err
+		}
+		if live.UID != definition.UID || live.Generation != definition.Generation {
+			return errors.New("somebody has changed the definition meanwhile")
+		}
+		base := live.DeepCopy()
+		live.Status.StoredVersions = []string{version}
+		return c.Status().Patch(ctx, live, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+	})
+	if err != nil {
+		return fmt.Errorf("failed to note in CustomResourceDefinition %s of the shoot that all its objects are stored in version %s: %w", definition.Name, version, err)
 	}
 	return nil
 }

@@ -6,15 +6,17 @@ package removal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,22 +32,30 @@ var finalizers = []string{
 	"source.extensions.fluxcd.io/finalizer", // source-watcher (api/v1beta1/artifactgenerator_types.go)
 }
 
+const (
+	// finalizersAnnotation is on a CustomResourceDefinition of the shoot while Flux's finalizers are being removed from its objects.
+	finalizersAnnotation = "flux.extensions.gardener.cloud/finalizers-removal"
+	// terminatingAnnotation is on a CustomResourceDefinition of the shoot while its objects are being looked through.
+	terminatingAnnotation = "flux.extensions.gardener.cloud/terminating"
+)
+
 // DropFinalizers removes Flux's finalizers from all objects of Flux, so that deleting them deletes nothing else, and needs
-// nobody. Flux's kinds are those of the CustomResourceDefinitions with the labels of an installation, and of those named. The
-// error says which object could not be read or written.
+// nobody. Flux's kinds are those of the CustomResourceDefinitions of an installation, and of those named. The error says which object
+// could not be read or written; it is a *shoot.Unfinished if there are more objects than can be written in a moment: then the
+// next call goes on.
 func DropFinalizers(ctx context.Context, c client.Client, definitions []string) error {
 	kinds, err := kindsOf(ctx, c, definitions)
 	if err != nil {
 		return err
 	}
-	for _, kind := range kinds {
-		if err := shoot.ForEachObject(ctx, c, kind, func(ctx context.Context, object *metav1.PartialObjectMetadata) error {
-			return dropFinalizers(ctx, c, object)
-		}); err != nil {
-			return err
-		}
+	sweep := &shoot.Sweep{Annotation: finalizersAnnotation, Visit: func(ctx context.Context, object *metav1.PartialObjectMetadata) error {
+		return dropFinalizers(ctx, c, object)
+	}}
+	err = sweep.Run(ctx, c, shoot.NewSlice(), kinds...)
+	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {
+		return fmt.Errorf("the finalizers of Flux are being removed from its objects in the shoot: %w", unfinished)
 	}
-	return nil
+	return err
 }
 
 func dropFinalizers(ctx context.Context, c client.Client, object *metav1.PartialObjectMetadata) error {
@@ -73,8 +83,12 @@ func isFinalizer(name string) bool {
 	return slices.Contains(finalizers, name)
 }
 
-// Terminating returns the objects of Flux that are being deleted and wait for a controller of Flux.
-func Terminating(ctx context.Context, c client.Reader) (Left, error) {
+// errEnough stops a search.
+var errEnough = errors.New("found enough")
+
+// Terminating returns objects of Flux that are being deleted and wait for a controller of Flux. The error is a *shoot.Unfinished if there
+// are more objects than can be looked through in a moment: then the next call goes on.
+func Terminating(ctx context.Context, c client.Client) (Left, error) {
 	kinds, err := kindsOf(ctx, c, nil)
 	if err != nil {
 		return nil, err
@@ -83,20 +97,27 @@ func Terminating(ctx context.Context, c client.Reader) (Left, error) {
 		left  Left
 		mutex sync.Mutex
 	)
-	for _, kind := range kinds {
-		if err := shoot.ForEachObject(ctx, c, kind, func(_ context.Context, object *metav1.PartialObjectMetadata) error {
-			if object.DeletionTimestamp != nil && slices.ContainsFunc(object.Finalizers, isFinalizer) {
-				mutex.Lock()
-				defer mutex.Unlock()
-				left = append(left, describe(object))
-			}
+	sweep := &shoot.Sweep{Annotation: terminatingAnnotation, Visit: func(_ context.Context, object *metav1.PartialObjectMetadata) error {
+		if object.DeletionTimestamp == nil || !slices.ContainsFunc(object.Finalizers, isFinalizer) {
 			return nil
-		}); err != nil {
-			return nil, err
 		}
+		mutex.Lock()
+		defer mutex.Unlock()
+		if !left.add(object) {
+			return errEnough
+		}
+		return nil
+	}}
+	err = sweep.Run(ctx, c, shoot.NewSlice(), kinds...)
+	if len(left) > 0 {
+		slices.SortFunc(left, func(a, b Waiting) int { return strings.Compare(a.Object, b.Object) })
+		// When these are gone, others may be being deleted, also among those that have been looked at.
+		return left, sweep.Reset(ctx, c, kinds...)
 	}
-	slices.Sort(left)
-	return left, nil
+	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {
+		return nil, fmt.Errorf("the objects of Flux in the shoot are being looked through for those that it still deletes: %w", unfinished)
+	}
+	return nil, err
 }
 
 // PruneOnDeletion lets the deletion of the root Kustomization delete what it deployed. A release that does not know
@@ -109,7 +130,7 @@ func PruneOnDeletion(ctx context.Context, c client.Client) error {
 		return fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", definition.Name, err)
 	}
 	root := &unstructured.Unstructured{}
-	root.SetGroupVersionKind(kindOf(definition))
+	root.SetGroupVersionKind(shoot.KindOf(definition).GroupVersionKind)
 	key := client.ObjectKey{Namespace: render.Namespace, Name: render.Name}
 	if err := c.Get(ctx, key, root); apierrors.IsNotFound(err) {
 		return nil
@@ -127,37 +148,24 @@ func PruneOnDeletion(ctx context.Context, c client.Client) error {
 	return nil
 }
 
-// kindsOf returns the kinds of Flux that the shoot has.
-func kindsOf(ctx context.Context, c client.Reader, definitions []string) ([]schema.GroupVersionKind, error) {
-	labelled := &apiextensionsv1.CustomResourceDefinitionList{}
-	if err := c.List(ctx, labelled, installed); err != nil {
-		return nil, fmt.Errorf("failed to list the CustomResourceDefinitions of Flux of the shoot: %w", err)
+// kindsOf returns the kinds of Flux that the shoot has, in the order of their CustomResourceDefinitions' names.
+func kindsOf(ctx context.Context, c client.Reader, definitions []string) ([]shoot.Kind, error) {
+	names := sets.New(definitions...)
+	if err := listLabelled(ctx, c, definitionKind, func(definition *metav1.PartialObjectMetadata) error {
+		names.Insert(definition.Name)
+		return nil
+	}); err != nil {
+		return nil, err
 	}
-	var kinds []schema.GroupVersionKind
-	for i := range labelled.Items {
-		definition := &labelled.Items[i]
-		kinds = append(kinds, kindOf(definition))
-		definitions = slices.DeleteFunc(slices.Clone(definitions), func(name string) bool { return name == definition.Name })
-	}
-	for _, name := range definitions {
+	var kinds []shoot.Kind
+	for _, name := range sets.List(names) {
 		definition := &apiextensionsv1.CustomResourceDefinition{}
 		if err := c.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
 			continue
 		} else if err != nil {
 			return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", name, err)
 		}
-		kinds = append(kinds, kindOf(definition))
+		kinds = append(kinds, shoot.KindOf(definition))
 	}
 	return kinds, nil
-}
-
-// kindOf returns the kind of a definition in its storage version, which all releases of Flux serve.
-func kindOf(definition *apiextensionsv1.CustomResourceDefinition) schema.GroupVersionKind {
-	gvk := schema.GroupVersionKind{Group: definition.Spec.Group, Kind: definition.Spec.Names.Kind}
-	for _, version := range definition.Spec.Versions {
-		if version.Storage {
-			gvk.Version = version.Name
-		}
-	}
-	return gvk
 }

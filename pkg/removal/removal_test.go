@@ -55,6 +55,7 @@ func newShoot(g Gomega, objects ...client.Object) client.WithWatch {
 		definition("kustomize.toolkit.fluxcd.io", "kustomizations", "Kustomization", flux),
 		definition("source.extensions.fluxcd.io", "artifactgenerators", "ArtifactGenerator", flux),
 		definition("example.org", "others", "Other", nil),
+		definition("example.org", "borrowers", "Borrower", flux),
 	)...).Build()
 }
 
@@ -63,7 +64,8 @@ func TestDropFinalizers(t *testing.T) {
 	apps := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", foreign, toolkit)
 	parts := object("source.extensions.fluxcd.io/v1", "ArtifactGenerator", "parts", watcher)
 	other := object("example.org/v1", "Other", "other", toolkit, foreign)
-	shoot := newShoot(g, apps, parts, other)
+	borrower := object("example.org/v1", "Borrower", "borrower", toolkit)
+	shoot := newShoot(g, apps, parts, other, borrower)
 	finalizers := func(object client.Object) []string {
 		g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(object), object)).To(Succeed())
 		return object.GetFinalizers()
@@ -73,6 +75,7 @@ func TestDropFinalizers(t *testing.T) {
 	g.Expect(finalizers(apps)).To(ConsistOf(foreign))
 	g.Expect(finalizers(parts)).To(BeEmpty())
 	g.Expect(finalizers(other)).To(ConsistOf(toolkit, foreign), "not a kind of Flux")
+	g.Expect(finalizers(borrower)).To(ConsistOf(toolkit), "nor one, although somebody gave its definition the labels")
 
 	g.Expect(removal.DropFinalizers(t.Context(), shoot, []string{"others.example.org", "gone.example.org", "kustomizations.kustomize.toolkit.fluxcd.io"})).To(Succeed())
 	g.Expect(finalizers(other)).To(ConsistOf(foreign), "named")

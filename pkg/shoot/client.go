@@ -3,6 +3,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package shoot gives access to the API servers of shoots.
+//
+// What a shoot holds is its users' choice, in number and in size. So answers are bounded in bytes, lists are read in pages, and
+// work on all objects of a kind is done in slices (Sweep).
 package shoot
 
 import (
@@ -14,10 +17,10 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	extensionsconfigv1alpha1 "github.com/gardener/gardener/extensions/pkg/apis/config/v1alpha1"
-	"github.com/gardener/gardener/extensions/pkg/util"
+	"github.com/gardener/gardener/pkg/client/kubernetes"
 )
 
 // requestTimeout bounds a single request, so that a shoot that does not answer holds up a worker for a short time only.
@@ -25,13 +28,46 @@ const requestTimeout = 10 * time.Second
 
 // NewClient returns a client of the shoot with the given namespace in the seed. It doesn't cache, and has the rights that
 // gardenlet has in the shoot. The error says where credentials were looked for.
-func NewClient(ctx context.Context, seed client.Client, namespace string) (client.Client, error) {
-	timeout := requestTimeout
-	_, shoot, err := util.NewClientForShoot(ctx, seed, namespace, client.Options{Scheme: scheme}, extensionsconfigv1alpha1.RESTOptions{Timeout: &timeout})
+func NewClient(ctx context.Context, seed client.Reader, namespace string) (client.Client, error) {
+	config, err := newConfig(ctx, seed, namespace)
 	if err != nil {
-		return nil, fmt.Errorf("no access to the shoot by Secret gardener-internal or gardener in namespace %s of the seed: %w", namespace, err)
+		return nil, err
+	}
+	return clientOf(config, namespace)
+}
+
+func clientOf(config *rest.Config, namespace string) (client.Client, error) {
+	shoot, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, noAccessError(namespace, err)
 	}
 	return shoot, nil
+}
+
+func newConfig(ctx context.Context, seed client.Reader, namespace string) (*rest.Config, error) {
+	kubeconfig, err := readKubeconfig(ctx, seed, namespace)
+	if err != nil {
+		return nil, err
+	}
+	return configOf(kubeconfig, namespace)
+}
+
+// configOf does not limit the rate of requests: an API server of Gardener has priority and fairness, and what is asked of it is
+// bounded by whoever asks.
+func configOf(kubeconfig []byte, namespace string) (*rest.Config, error) {
+	// What gardenlet writes has these fields (util.NewClientForShoot of Gardener allows them too).
+	config, err := kubernetes.RESTConfigFromKubeconfig(kubeconfig, kubernetes.AuthTokenFile, kubernetes.AuthClientKey, kubernetes.AuthClientCertificate)
+	if err != nil {
+		return nil, noAccessError(namespace, err)
+	}
+	config.QPS = -1
+	config.Timeout = requestTimeout
+	config.Wrap(limitResponses)
+	return config, nil
+}
+
+func noAccessError(namespace string, cause error) error {
+	return fmt.Errorf("no access to the shoot by Secret gardener-internal or gardener in namespace %s of the seed: %w", namespace, cause)
 }
 
 // scheme has the kinds that are read as typed objects.

@@ -7,7 +7,6 @@ package shoot
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"os"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,7 +41,7 @@ func NewClients(seed client.Client) *Clients {
 
 // Get returns a client as NewClient does: the same one as long as the shoot's kubeconfig in the seed is the same.
 func (c *Clients) Get(ctx context.Context, namespace string) (client.Client, error) {
-	kubeconfig, err := c.kubeconfig(ctx, namespace)
+	kubeconfig, err := readKubeconfig(ctx, c.seed, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +49,11 @@ func (c *Clients) Get(ctx context.Context, namespace string) (client.Client, err
 	if known, ok := c.known.Get(namespace); ok && known.(*knownClient).kubeconfig == digest {
 		return known.(*knownClient).Client, nil
 	}
-	created, err := NewClient(ctx, c.seed, namespace)
+	config, err := configOf(kubeconfig, namespace)
+	if err != nil {
+		return nil, err
+	}
+	created, err := clientOf(config, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +66,8 @@ func (c *Clients) Forget(namespace string) {
 	c.known.Remove(namespace)
 }
 
-// kubeconfig reads what Gardener's util.NewClientForShoot reads.
-func (c *Clients) kubeconfig(ctx context.Context, namespace string) ([]byte, error) {
+// readKubeconfig reads what Gardener's util.NewClientForShoot reads.
+func readKubeconfig(ctx context.Context, seed client.Reader, namespace string) ([]byte, error) {
 	names := []string{v1beta1constants.SecretNameGardenerInternal, v1beta1constants.SecretNameGardener}
 	if os.Getenv("GARDENER_SHOOT_CLIENT") == "external" {
 		names = names[1:]
@@ -72,11 +75,11 @@ func (c *Clients) kubeconfig(ctx context.Context, namespace string) ([]byte, err
 	var err error
 	for _, name := range names {
 		secret := &corev1.Secret{}
-		if err = c.seed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err == nil {
+		if err = seed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err == nil {
 			return secret.Data[kubernetes.KubeConfig], nil
 		} else if !apierrors.IsNotFound(err) {
 			break
 		}
 	}
-	return nil, fmt.Errorf("no access to the shoot by Secret gardener-internal or gardener in namespace %s of the seed: %w", namespace, err)
+	return nil, noAccessError(namespace, err)
 }

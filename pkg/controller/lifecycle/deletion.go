@@ -18,11 +18,14 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 const (
-	// checkInterval is how soon the controller looks again whether others have done what it waits for.
-	checkInterval = 2 * time.Second
+	// checkInterval is how soon the controller looks again whether others have done what it waits for. If they take long, it
+	// looks less and less often, down to maxCheckInterval.
+	checkInterval    = 2 * time.Second
+	maxCheckInterval = time.Minute
 	// sleepingCheckInterval is how soon the controller looks again whether a shoot has woken up. It hardly matters: gardenlet
 	// touches a stale Extension whenever it reconciles the Shoot.
 	sleepingCheckInterval = 5 * time.Minute
@@ -68,7 +71,7 @@ func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1
 			return err
 		}
 	}
-	return a.removeFlux(ctx, ex.Namespace, has)
+	return a.removeFlux(ctx, ex, has)
 }
 
 // ForceDelete forgets the shoot without waiting for anything.
@@ -123,16 +126,38 @@ func (a *Actuator) remove(ctx context.Context, namespace, name string) error {
 }
 
 func (a *Actuator) checkDeleted(ctx context.Context, namespace, name string) error {
-	return soon(managedresource.CheckDeleted(ctx, a.Seed, namespace, name))
+	managedResource, err := managedresource.Get(ctx, a.Seed, namespace, name)
+	if err != nil || managedResource == nil {
+		return err
+	}
+	since := time.Now()
+	if managedResource.DeletionTimestamp != nil {
+		since = managedResource.DeletionTimestamp.Time
+	}
+	return soon(since, managedresource.CheckDeleted(managedResource))
 }
 
-// soon makes the controller come back soon, instead of waiting in its worker. (Gardener's library understands it when something is
-// deleted, but not when it is reconciled.)
-func soon(err error) error {
+// soon makes the controller come back soon, instead of waiting in its worker: the sooner, the shorter the time since something last
+// happened. That is read from what it waits for, so that a restart changes nothing. (Gardener's library understands it when
+// something is deleted, but not when it is reconciled.)
+func soon(since time.Time, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &reconcilerutils.RequeueAfterError{RequeueAfter: checkInterval, Cause: err}
+	return &reconcilerutils.RequeueAfterError{RequeueAfter: untilNextCheck(time.Since(since)), Cause: err}
+}
+
+// untilNextCheck is a tenth of the time that has been waited, within limits.
+func untilNextCheck(waited time.Duration) time.Duration {
+	return min(max(waited/10, checkInterval), maxCheckInterval)
+}
+
+// ifUnfinished makes the controller come back soon if an error says that there is more to do.
+func ifUnfinished(err error) error {
+	if _, unfinished := errors.AsType[*shoot.Unfinished](err); unfinished {
+		return soon(time.Now(), err)
+	}
+	return err
 }
 
 // installed is what the seed knows about what is to be removed from a shoot.

@@ -9,9 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
@@ -22,26 +25,55 @@ import (
 )
 
 // removeFlux removes Flux, and leaves what it deployed. The ManagedResource Installation goes last: while it is there, there may be
-// something to do.
-func (a *Actuator) removeFlux(ctx context.Context, namespace string, has *installed) error {
+// something to do. By then its objects are gone, except for the namespace if that stays.
+func (a *Actuator) removeFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
+	namespace := ex.Namespace
 	if err := a.disarm(ctx, namespace, has.installation); err != nil {
 		return err
 	}
 	if err := a.remove(ctx, namespace, managedresource.Configuration); err != nil {
 		return err
 	}
-	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	if err := a.deleteInstallation(ctx, ex, has.installation); err != nil {
+		return err
+	}
+	if err := managedresource.Release(ctx, a.Seed, namespace, managedresource.Installation); err != nil {
+		return err
+	}
+	return a.checkDeleted(ctx, namespace, managedresource.Installation)
+}
+
+// deleteInstallation deletes what Flux was installed with from the shoot, and tells people if its namespace stays.
+func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha1.Extension, installation *resourcesv1alpha1.ManagedResource) error {
+	applied, err := managedresource.Objects(ctx, a.Seed, installation)
 	if err != nil {
 		return err
 	}
-	left, err := removal.DeleteInstallation(ctx, shootClient)
+	shootClient, err := shoot.NewClient(ctx, a.Seed, ex.Namespace)
+	if err != nil {
+		return err
+	}
+	left, err := removal.DeleteInstallation(ctx, shootClient, applied)
 	if err != nil {
 		return explain(err)
 	}
-	if len(left) > 0 {
-		return soon(fmt.Errorf("what Flux was installed with is still being deleted from the shoot: %s", left))
+	kept := ""
+	if len(left) == 0 {
+		contents, err := shoot.NewContents(ctx, a.Seed, ex.Namespace)
+		if err != nil {
+			return err
+		}
+		if kept, left, err = removal.DeleteNamespace(ctx, shootClient, contents); err != nil {
+			return explain(err)
+		}
 	}
-	return a.remove(ctx, namespace, managedresource.Installation)
+	if len(left) > 0 {
+		return soon(left.Since(), fmt.Errorf("what Flux was installed with is still being deleted from the shoot: %s", left))
+	}
+	if kept != "" && (installation == nil || installation.DeletionTimestamp == nil) { // else it has been said
+		a.Events.Eventf(ex, nil, corev1.EventTypeNormal, "NamespaceKept", "Delete", "%s", removal.DescribeKept(kept))
+	}
+	return nil
 }
 
 // prepareForDeletion stops Flux in a shoot whose deletion has begun, while it still has nodes: Flux would bring back what
@@ -63,15 +95,18 @@ func (a *Actuator) disarm(ctx context.Context, namespace string, installation *r
 	if err != nil {
 		return err
 	}
-	left, err := removal.StopControllers(ctx, shootClient)
+	applied, err := managedresource.Objects(ctx, a.Seed, installation)
+	if err != nil {
+		return err
+	}
+	left, err := removal.StopControllers(ctx, shootClient, applied)
 	if err != nil {
 		return explain(err)
 	}
 	if len(left) > 0 {
-		return soon(fmt.Errorf("the controllers of Flux are still being stopped in the shoot: %s", left))
+		return soon(left.Since(), fmt.Errorf("the controllers of Flux are still being stopped in the shoot: %s", left))
 	}
-	has := &present{installation: installation}
-	return explain(removal.DropFinalizers(ctx, shootClient, has.definitions()))
+	return ifUnfinished(explain(removal.DropFinalizers(ctx, shootClient, definitionsAmong(applied))))
 }
 
 // deleteWorkloads lets Flux delete what it deployed from the project's repository. It is done as soon as no object of Flux
@@ -110,10 +145,10 @@ func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, co
 	deleted := a.checkDeleted(ctx, namespace, managedresource.Configuration)
 	left, err := removal.Terminating(ctx, shootClient)
 	if err != nil {
-		return explain(err)
+		return ifUnfinished(explain(err))
 	}
 	if len(left) > 0 {
-		return soon(fmt.Errorf("Flux is still deleting what it deployed (removalPolicy: %s): %s; if it can't, remove the finalizers of these objects in the shoot, "+
+		return soon(left.Since(), fmt.Errorf("Flux is still deleting what it deployed (removalPolicy: %s): %s; if it can't, remove the finalizers of these objects in the shoot, "+
 			"and what they deployed stays", fluxv1alpha1.RemovalDeleteWorkloads, left))
 	}
 	return deleted
@@ -127,7 +162,29 @@ func (a *Actuator) quiet(ctx context.Context, managedResource *resourcesv1alpha1
 	if err := managedresource.Ignore(ctx, a.Seed, managedResource); err != nil {
 		return err
 	}
-	return soon(managedresource.CheckIgnored(managedResource))
+	return soon(lastWritten(managedResource), managedresource.CheckIgnored(managedResource))
+}
+
+// lastWritten is when somebody last changed an object, other than its status.
+func lastWritten(object client.Object) time.Time {
+	last := object.GetCreationTimestamp().Time
+	for _, entry := range object.GetManagedFields() {
+		if entry.Subresource == "" && entry.Time != nil && entry.Time.After(last) {
+			last = entry.Time.Time
+		}
+	}
+	return last
+}
+
+// definitionsAmong are the names of the CustomResourceDefinitions among objects.
+func definitionsAmong(objects []corev1.ObjectReference) []string {
+	var names []string
+	for _, object := range objects {
+		if object.Kind == "CustomResourceDefinition" {
+			names = append(names, object.Name)
+		}
+	}
+	return names
 }
 
 // explain adds to an error of a request to the shoot what it means if there was no answer.

@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+func TestUntilNextCheck(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		waited, wait time.Duration
+	}{
+		{"the clock of the shoot goes fast", -time.Minute, 2 * time.Second},
+		{"just begun", 0, 2 * time.Second},
+		{"a quick removal", 20 * time.Second, 2 * time.Second},
+		{"some minutes", 3 * time.Minute, 18 * time.Second},
+		{"ten minutes", 10 * time.Minute, time.Minute},
+		{"a year", 365 * 24 * time.Hour, time.Minute},
+		{"nobody knows since when", time.Since(time.Time{}), time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			NewWithT(t).Expect(untilNextCheck(c.waited)).To(Equal(c.wait))
+		})
+	}
+}
+
+func TestSoonIsLaterForWhatIsStuck(t *testing.T) {
+	g := NewWithT(t)
+	after := func(err error) time.Duration {
+		requeue, ok := errors.AsType[*reconcilerutils.RequeueAfterError](err)
+		g.Expect(ok).To(BeTrue(), "%v", err)
+		return requeue.RequeueAfter
+	}
+	stuck := errors.New("somebody holds it")
+	g.Expect(soon(time.Now(), nil)).To(Succeed())
+	g.Expect(after(soon(time.Now(), stuck))).To(Equal(2 * time.Second))
+	g.Expect(after(soon(time.Now().Add(-time.Hour), stuck))).To(Equal(time.Minute))
+	g.Expect(after(ifUnfinished(fmt.Errorf("much to do: %w", &shoot.Unfinished{Kind: "Kustomization", Visited: 1})))).To(Equal(2 * time.Second))
+	g.Expect(ifUnfinished(stuck)).To(BeIdenticalTo(stuck))
+}
+
+func TestLastWritten(t *testing.T) {
+	at := func(minute int) metav1.Time { return metav1.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC) }
+	object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: at(1)}}
+	g := NewWithT(t)
+	g.Expect(lastWritten(object)).To(Equal(at(1).Time))
+	object.ManagedFields = []metav1.ManagedFieldsEntry{{}, {Time: new(at(5)), Subresource: "status"}, {Time: new(at(3))}, {Time: new(at(2))}}
+	g.Expect(lastWritten(object)).To(Equal(at(3).Time))
+}
