@@ -72,6 +72,9 @@ func assess(o Observation) Readiness {
 	case o.Kustomization.Spec.Suspend:
 		return suspended("Kustomization", "kustomization")
 	}
+	if problem := assessOwners(o); problem != nil {
+		return *problem
+	}
 	if problem := assessSource(o); problem != nil {
 		return *problem
 	}

@@ -40,6 +40,8 @@ const (
 	Suspended = "Suspended"
 	// BeingDeleted means that somebody deletes Flux's objects, or their namespace.
 	BeingDeleted = "BeingDeleted"
+	// TwoOwners means that the repository holds Flux's objects too, so that Flux writes them in turn with the extension.
+	TwoOwners = "TwoOwners"
 
 	// AuthenticationFailed means that the Git server does not accept the project's key.
 	AuthenticationFailed = "AuthenticationFailed"

@@ -7,6 +7,7 @@ package render
 import (
 	"maps"
 
+	"github.com/Masterminds/semver/v3"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -60,4 +61,14 @@ func IsProtected(annotations map[string]string) bool {
 		}
 	}
 	return true
+}
+
+// heeding is the first release of Flux that applies no protected object.
+var heeding = semver.New(0, 21, 0, "", "")
+
+// HeedsProtection tells whether a release of Flux, such as v2.9.4, leaves the objects alone that are protected. Older ones don't prune them,
+// but write them if a repository holds them. Of a version that can't be read it is taken to be true.
+func HeedsProtection(fluxVersion string) bool {
+	version, err := semver.NewVersion(fluxVersion)
+	return err != nil || !version.LessThan(heeding)
 }

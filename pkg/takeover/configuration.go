@@ -181,7 +181,7 @@ func normalForm(field string, value any) any {
 func list(fields []string) string {
 	var names []string
 	for _, field := range fields[:min(len(fields), maxFields)] {
-		names = append(names, "spec."+field[:min(len(field), maxFieldLength)])
+		names = append(names, "spec."+strings.ToValidUTF8(field[:min(len(field), maxFieldLength)], ""))
 	}
 	if len(fields) > maxFields {
 		names = append(names, "…")
