@@ -46,6 +46,10 @@ func (i *inspection) checkSource(ctx context.Context, key client.ObjectKey, want
 		return err
 	}
 	if found != nil {
+		if program := programOf(found.GetLabels()); program != "" {
+			i.conflict.add(fmt.Sprintf("GitRepository %s belongs to %s", key, program))
+			return nil
+		}
 		fields, err := lostFields(found, wanted, harmlessOfSource)
 		if err != nil || len(fields) == 0 {
 			return err
@@ -65,9 +69,11 @@ func (i *inspection) checkRoot(ctx context.Context, key client.ObjectKey, wanted
 	}
 	if found != nil && !i.isOurs(found) {
 		fields, err := lostFields(found, wanted, harmlessOfRoot)
-		switch deployed := len(inventory(found)); {
+		switch deployed, program := len(inventory(found)), programOf(found.GetLabels()); {
 		case err != nil:
 			return err
+		case program != "":
+			i.conflict.add(fmt.Sprintf("Kustomization %s belongs to %s", key, program))
 		case found.GetDeletionTimestamp() != nil: // what it is changed to now decides what goes with it
 			i.conflict.add(fmt.Sprintf("Kustomization %s is still being deleted", key))
 		case len(fields) > 0:

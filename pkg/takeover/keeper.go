@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Labels that tell who takes care of a Deployment of Flux.
+// Labels that tell who takes care of an object.
 const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	// operatorLabel is of flux-operator, on all that a FluxInstance installs.
@@ -32,10 +32,8 @@ func (i *inspection) checkDeployment(ctx context.Context, key client.ObjectKey) 
 	}
 	i.takesOver = true
 	switch labels := found.Labels; {
-	case labels[operatorLabel] != "":
-		i.addKeeper(key, "flux-operator")
-	case labels[managedByLabel] == "Helm":
-		i.addKeeper(key, "Helm")
+	case programOf(labels) != "":
+		i.addKeeper(key, programOf(labels))
 	case labels[kustomizationKind.Group+"/name"] != "":
 		kustomization := client.ObjectKey{Namespace: labels[kustomizationKind.Group+"/namespace"], Name: labels[kustomizationKind.Group+"/name"]}
 		keeper, err := i.read(ctx, kustomizationKind, kustomization)
@@ -45,6 +43,17 @@ func (i *inspection) checkDeployment(ctx context.Context, key client.ObjectKey) 
 		i.addKeeper(key, "Kustomization "+kustomization.String(), forget(kustomization))
 	}
 	return nil
+}
+
+// programOf tells which program that knows nothing of protection takes care of an object with these labels. It is empty if none does.
+func programOf(labels map[string]string) string {
+	switch {
+	case labels[operatorLabel] != "":
+		return "flux-operator"
+	case labels[managedByLabel] == "Helm":
+		return "Helm"
+	}
+	return ""
 }
 
 // addKeeper says once who takes care of Flux.

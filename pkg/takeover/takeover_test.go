@@ -110,6 +110,11 @@ func protected[T client.Object](object T) T {
 	return object
 }
 
+func labelled(object *unstructured.Unstructured, key, value string) *unstructured.Unstructured {
+	object.SetLabels(map[string]string{key: value})
+	return object
+}
+
 func terminating(object *unstructured.Unstructured) *unstructured.Unstructured {
 	object.SetDeletionTimestamp(&metav1.Time{Time: time.Now()})
 	object.SetFinalizers([]string{"finalizers.fluxcd.io"})
@@ -255,6 +260,11 @@ func TestCheck(t *testing.T) {
 		"Flux of Helm": {
 			shoot:    []client.Object{deployment(map[string]string{"app.kubernetes.io/managed-by": "Helm"})},
 			conflict: []string{"belongs to Helm"},
+		},
+		"a source of flux-operator": {
+			shoot: []client.Object{labelled(gitRepository(source), "fluxcd.controlplane.io/name", "flux"), labelled(kustomization("flux-system", root), "app.kubernetes.io/managed-by", "Helm")},
+			conflict: []string{"it is left alone: GitRepository flux-system/flux-system belongs to flux-operator; Kustomization flux-system/flux-system belongs to Helm. " +
+				"To keep it, remove extension shoot-flux from the Shoot. To remove all"},
 		},
 		"Flux of somebody": {shoot: []client.Object{deployment(nil)}, takesOver: true},
 	} {

@@ -59,6 +59,9 @@ func (a *Actuator) unprotect(ctx context.Context, namespace, name string) error 
 	if err != nil || managedResource == nil || managedResource.DeletionTimestamp != nil || managedresource.IsIgnored(managedResource) {
 		return err
 	}
+	if len(managedResource.Status.Resources) == 0 { // nothing is in the shoot yet, and nobody waits for what may never come
+		return nil
+	}
 	data, err := managedresource.DataOf(ctx, a.Seed, managedResource)
 	if err != nil {
 		return err
