@@ -56,10 +56,13 @@ func withProtection(data managedresource.Data, change func(client.Object) bool) 
 // says what it waits for until that is in the shoot.
 func (a *Actuator) unprotect(ctx context.Context, namespace, name string) error {
 	managedResource, err := managedresource.Get(ctx, a.Seed, namespace, name)
-	if err != nil || managedResource == nil || managedResource.DeletionTimestamp != nil || managedresource.IsIgnored(managedResource) {
+	if err != nil || managedResource == nil || managedresource.IsIgnored(managedResource) {
 		return err
 	}
-	if len(managedResource.Status.Resources) == 0 { // nothing is in the shoot yet, and nobody waits for what may never come
+	switch keeps := managedResource.Spec.KeepObjects; {
+	case keeps != nil && *keeps: // this has been done, and its release has begun: its Secret may be gone
+		return nil
+	case len(managedResource.Status.Resources) == 0: // nothing is in the shoot yet, and nobody waits for what may never come
 		return nil
 	}
 	data, err := managedresource.DataOf(ctx, a.Seed, managedResource)

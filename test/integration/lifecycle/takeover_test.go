@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
@@ -267,5 +268,22 @@ func TestDeletionOfThePredecessor(t *testing.T) {
 			l.Eventually(l.expectNothingOfPredecessor, patience).Should(Succeed())
 			l.expectUnchanged(root)
 		})
+	}
+}
+
+// TestKeepFluxWithInterruptions kills the controller at each of its writes.
+func TestKeepFluxWithInterruptions(t *testing.T) {
+	l := newLiving(t)
+	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots", "removalPolicy": "keep-flux"})
+	l.expectVersion(newest)
+	faults := &faults{}
+	actuator := l.interrupted(t, faults)
+	l.Expect(shared.seedClient.Get(l.ctx, client.ObjectKeyFromObject(l.extension), l.extension)).To(Succeed())
+	l.Eventually(func() error { return actuator.Delete(l.ctx, log.Log, l.extension) }, 2*patience).Should(Succeed())
+	l.Expect(len(faults.seen)).To(BeNumerically(">=", 6), "two Secrets are made, and two ManagedResources changed, kept and deleted")
+	l.expectNothingInSeed()
+	for _, object := range []client.Object{l.deployment("source-controller"), fluxObject("GitRepository", "flux-system", nil), fluxObject("Kustomization", "flux-system", nil)} {
+		l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+		l.Expect(render.IsProtected(object.GetAnnotations())).To(BeFalse(), object.GetName())
 	}
 }
