@@ -39,12 +39,22 @@ const (
 	// MigratingLabel is "true" on ManagedResource Installation while it holds CustomResourceDefinitions that have the API
 	// versions of the release before, because objects of the shoot are still stored in them, and else "false".
 	MigratingLabel = "flux.extensions.gardener.cloud/migrating"
+	// ProtectedLabel is "true" on ManagedResource Installation if its objects are protected from Flux itself (render.Protect), and else
+	// "false": then their users' repository may upgrade Flux.
+	ProtectedLabel = "flux.extensions.gardener.cloud/protected"
 	// RemovalPolicyLabel is the label of ManagedResource Installation that tells what is to happen when the extension is
 	// switched off. It is what remains of the choice when the project's configuration can't be read any more.
 	RemovalPolicyLabel = "flux.extensions.gardener.cloud/removal-policy"
 
 	origin = "gardener-extension-shoot-flux"
 )
+
+// OfPredecessor are the ManagedResources of the archived first version of the extension (pkg/constants/constants.go of it), which nobody
+// else would ever delete. Gardener deletes no Shoot that has one. The second one goes first: its objects are of kinds that the first one
+// brought.
+var OfPredecessor = []string{predecessorConfiguration, "extension-shoot-flux-flux-install"}
+
+const predecessorConfiguration = "extension-shoot-flux-flux-config"
 
 // Data is what the Secret of a ManagedResource holds: objects, serialized and compressed.
 type Data map[string][]byte

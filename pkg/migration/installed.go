@@ -18,14 +18,20 @@ import (
 // versionLabel is on everything that `flux install` creates (pkg/manifestgen/install/templates.go of Flux).
 const versionLabel = "app.kubernetes.io/version"
 
-// InstalledVersion returns the Flux release that the shoot has by the label of its CustomResourceDefinition of kind
-// GitRepository, such as v2.9.4. It is empty if there is no Flux, or one that does not tell.
-func InstalledVersion(ctx context.Context, shoot client.Reader) (string, error) {
+// InstalledDefinition returns the metadata of the CustomResourceDefinition of kind GitRepository, which the shoot has if it has Flux. It is
+// empty if there is none.
+func InstalledDefinition(ctx context.Context, shoot client.Reader) (*metav1.PartialObjectMetadata, error) {
 	definition := &metav1.PartialObjectMetadata{}
 	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 	key := client.ObjectKey{Name: "gitrepositories." + sourcev1.GroupVersion.Group}
 	if err := shoot.Get(ctx, key, definition); client.IgnoreNotFound(err) != nil {
-		return "", fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", key.Name, err)
+		return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", key.Name, err)
 	}
-	return definition.Labels[versionLabel], nil
+	return definition, nil
+}
+
+// VersionOf returns the Flux release that an installed definition is of, such as v2.9.4. It is empty if there is no Flux, or one that does
+// not tell.
+func VersionOf(definition *metav1.PartialObjectMetadata) string {
+	return definition.Labels[versionLabel]
 }

@@ -62,7 +62,7 @@ func assess(o Observation) Readiness {
 	case o.Kustomization.Spec.Suspend:
 		return suspended("Kustomization", "kustomization")
 	}
-	for _, find := range []func(Observation) *Readiness{findOtherRepository, findStoppedController, assessSource} {
+	for _, find := range []func(Observation) *Readiness{assessOwners, findOtherRepository, findStoppedController, assessSource} {
 		if problem := find(o); problem != nil {
 			return *problem
 		}

@@ -40,6 +40,8 @@ const (
 	Suspended = "Suspended"
 	// BeingDeleted means that somebody deletes Flux's objects, or their namespace.
 	BeingDeleted = "BeingDeleted"
+	// TwoOwners means that the repository holds Flux's objects too, so that Flux writes them in turn with the extension.
+	TwoOwners = "TwoOwners"
 
 	// ControllersUnavailable means that a controller of Flux does not run in the shoot.
 	ControllersUnavailable = "ControllersUnavailable"

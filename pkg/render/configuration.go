@@ -30,7 +30,7 @@ const (
 
 // Configuration renders what makes Flux follow the repository: a GitRepository and a Kustomization in the versions that
 // the installation serves, and Secret flux-source if there are credentials (nil for a public repository). Without a
-// repository there is nothing to follow, and no object.
+// repository there is nothing to follow, and no object. The objects are protected from what the repository says of them (Protect).
 func (i *Installation) Configuration(repository *project.Repository, credentials *source.Credentials) ([]client.Object, error) {
 	if repository == nil {
 		return nil, nil
@@ -48,6 +48,9 @@ func (i *Installation) Configuration(repository *project.Repository, credentials
 	objects := []client.Object{gitRepository, kustomization}
 	if credentials != nil {
 		objects = append(objects, newSecret(credentials))
+	}
+	for _, object := range objects {
+		Protect(object)
 	}
 	return objects, nil
 }

@@ -44,8 +44,8 @@ type Installation struct {
 }
 
 // NewInstallation reads the manifests of a Flux release (multi-document YAML as `flux install --export` prints it), and lets
-// its pods take their images from where images says. The error says which document cannot be used, which
-// CustomResourceDefinition is missing, or what is wrong with images.
+// its pods take their images from where images says. The objects are protected from Flux itself (Protect). The error says which
+// document cannot be used, which CustomResourceDefinition is missing, or what is wrong with images.
 func NewInstallation(manifests []byte, images Images) (*Installation, error) {
 	if err := images.Validate(); err != nil {
 		return nil, err
@@ -76,6 +76,9 @@ func NewInstallation(manifests []byte, images Images) (*Installation, error) {
 	}
 	if err := installation.boundRetryDelay(); err != nil {
 		return nil, err
+	}
+	for _, object := range installation.Objects {
+		Protect(object)
 	}
 	return installation, nil
 }

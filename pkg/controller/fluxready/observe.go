@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -103,6 +104,9 @@ func (r *reconciler) readObjects(ctx context.Context, ex *extensionsv1alpha1.Ext
 	return observation, nil
 }
 
+// maxOwn is more than there are kinds of objects that the extension gives its name to.
+const maxOwn = 10
+
 func isGitRepository(reference resourcesv1alpha1.ObjectReference) bool {
 	return reference.GroupVersionKind().GroupKind() == (schema.GroupKind{Group: sourcev1.GroupVersion.Group, Kind: sourcev1.GitRepositoryKind}) &&
 		reference.Namespace == render.Namespace && reference.Name == render.Name
@@ -124,11 +128,26 @@ func read(ctx context.Context, shoot client.Client, kind schema.GroupKind, objec
 	} else if err != nil {
 		return false, fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, render.Namespace, render.Name, err)
 	}
-	// A shoot's users may have as many as fit into an object. Nobody asks for them here.
-	unstructured.RemoveNestedField(content.Object, "status", "inventory")
-	unstructured.RemoveNestedField(content.Object, "status", "history")
+	dropLists(content)
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {
 		return false, fmt.Errorf("%s %s/%s of the shoot has an unknown form: %w", kind.Kind, render.Namespace, render.Name, err)
 	}
 	return true, nil
+}
+
+// dropLists drops what a shoot's users may have as many of as fit into an object. Of the inventory, which names what the repository holds, the
+// extension's own objects are left.
+func dropLists(content *unstructured.Unstructured) {
+	unstructured.RemoveNestedField(content.Object, "status", "history")
+	entries, _, _ := unstructured.NestedFieldNoCopy(content.Object, "status", "inventory", "entries")
+	unstructured.RemoveNestedField(content.Object, "status", "inventory")
+	list, _ := entries.([]any)
+	own := slices.DeleteFunc(list, func(entry any) bool {
+		reference, _ := entry.(map[string]any)
+		id, _ := reference["id"].(string)
+		return !strings.HasPrefix(id, render.Namespace+"_"+render.Name+"_")
+	})
+	if len(own) > 0 && len(own) <= maxOwn {
+		_ = unstructured.SetNestedSlice(content.Object, own, "status", "inventory", "entries") // fails only where status is no object
+	}
 }

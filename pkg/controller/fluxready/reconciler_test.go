@@ -13,6 +13,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -106,5 +107,29 @@ func TestWhenControllersAreLookedAt(t *testing.T) {
 			r.memory.with(ex.Namespace, func(known *shootMemory) { known.controllersAt = time.Now().Add(-test.since) })
 			g.Expect(r.controllersDue(t.Context(), ex, readiness.Readiness{Reason: test.now})).To(Equal(test.due))
 		})
+	}
+}
+
+// Of a list that may have any length, what names the extension's own objects is kept: it tells who else writes them.
+func TestListsAreDropped(t *testing.T) {
+	g := NewWithT(t)
+	entry := func(id string) any { return map[string]any{"id": id, "v": "v1"} }
+	content := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{
+		"history":   []any{map[string]any{"digest": "sha256:1"}},
+		"inventory": map[string]any{"entries": []any{entry("default_shop__ConfigMap"), entry("flux-system_flux-system_source.toolkit.fluxcd.io_GitRepository")}},
+	}}}
+	dropLists(content)
+	g.Expect(content.Object).To(Equal(map[string]any{"status": map[string]any{
+		"inventory": map[string]any{"entries": []any{entry("flux-system_flux-system_source.toolkit.fluxcd.io_GitRepository")}},
+	}}))
+
+	var many []any
+	for range 1000 {
+		many = append(many, entry("flux-system_flux-system_x"))
+	}
+	for _, entries := range []any{many, "no list", []any{"no entry"}, nil} {
+		content.Object["status"] = map[string]any{"inventory": map[string]any{"entries": entries}}
+		dropLists(content)
+		g.Expect(content.Object).To(Equal(map[string]any{"status": map[string]any{}}))
 	}
 }

@@ -69,6 +69,9 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 		log.Info("The shoot sleeps, and gets what has changed when it wakes up")
 		return nil
 	}
+	if err := a.releasePredecessor(ctx, ex.Namespace); err != nil {
+		return err
+	}
 	gardenClient, err := a.Garden.Client(ctx)
 	if err != nil {
 		return err
@@ -86,8 +89,11 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	credentials, err := a.ensureSource(ctx, gardenClient, shoot.Namespace, configuration)
+	credentials, objects, err := a.follow(ctx, gardenClient, shoot.Namespace, configuration, flux)
 	if err != nil {
+		return err
+	}
+	if err := a.checkExisting(ctx, ex, has, flux, objects); err != nil {
 		return err
 	}
 	a.announce(ex, shoot.Namespace, flux.warning, credentials)
@@ -101,7 +107,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err := writeStatus(ctx, a.Seed, ex, flux.status); err != nil {
 		return err
 	}
-	if err := a.configure(ctx, ex.Namespace, flux, configuration, credentials); err != nil {
+	if err := a.configure(ctx, ex.Namespace, configuration, credentials, objects); err != nil {
 		return err
 	}
 	if err := a.checkResourceManager(ctx, ex.Namespace, shoot); err != nil {
@@ -110,19 +116,20 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	return a.handOver(ctx, ex.Namespace, configuration)
 }
 
-// ensureSource keeps the credentials of a project for its repository.
-func (a *Actuator) ensureSource(ctx context.Context, gardenClient client.Client, project string, configuration *wanted) (_ *source.Credentials, err error) {
+// follow keeps the credentials of a project for its repository, and renders what makes Flux follow it.
+func (a *Actuator) follow(ctx context.Context, gardenClient client.Client, project string, configuration *wanted, flux *chosen) (_ *source.Credentials, _ []client.Object, err error) {
 	defer metrics.ObservePhase(metrics.PhaseSource, time.Now(), &err)
-	return a.Sources.Ensure(ctx, gardenClient, project, configuration.Repository)
+	credentials, err := a.Sources.Ensure(ctx, gardenClient, project, configuration.Repository)
+	if err != nil {
+		return nil, nil, err
+	}
+	objects, err := flux.Configuration(configuration.Repository, credentials)
+	return credentials, objects, err
 }
 
 // configure makes Flux follow the project's repository.
-func (a *Actuator) configure(ctx context.Context, namespace string, flux *chosen, configuration *wanted, credentials *source.Credentials) (err error) {
+func (a *Actuator) configure(ctx context.Context, namespace string, configuration *wanted, credentials *source.Credentials, objects []client.Object) (err error) {
 	defer metrics.ObservePhase(metrics.PhaseConfigure, time.Now(), &err)
-	objects, err := flux.Configuration(configuration.Repository, credentials)
-	if err != nil {
-		return err
-	}
 	data, err := managedresource.Serialize(objects)
 	if err != nil {
 		return err

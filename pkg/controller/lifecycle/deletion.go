@@ -7,6 +7,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -48,6 +49,9 @@ func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1
 	if shoot.DeletionTimestamp != nil {
 		return a.release(ctx, ex.Namespace)
 	}
+	if err := a.releasePredecessor(ctx, ex.Namespace); err != nil {
+		return err
+	}
 
 	has, err := a.findInstalled(ctx, ex.Namespace)
 	switch {
@@ -76,12 +80,7 @@ func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1
 
 // ForceDelete forgets the shoot without waiting for anything.
 func (a *Actuator) ForceDelete(ctx context.Context, _ logr.Logger, ex *extensionsv1alpha1.Extension) error {
-	for _, name := range inOrderOfDeletion {
-		if err := managedresource.Release(ctx, a.Seed, ex.Namespace, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.releaseAll(ctx, ex.Namespace)
 }
 
 // Migrate leaves everything in the shoot as it is for the seed that takes over.
@@ -89,14 +88,12 @@ func (a *Actuator) Migrate(ctx context.Context, _ logr.Logger, ex *extensionsv1a
 	return a.release(ctx, ex.Namespace)
 }
 
-// release deletes both ManagedResources at once but leaves their objects in the shoot.
+// release deletes all ManagedResources at once but leaves their objects in the shoot.
 func (a *Actuator) release(ctx context.Context, namespace string) error {
-	for _, name := range inOrderOfDeletion {
-		if err := managedresource.Release(ctx, a.Seed, namespace, name); err != nil {
-			return err
-		}
+	if err := a.releaseAll(ctx, namespace); err != nil {
+		return err
 	}
-	for _, name := range inOrderOfDeletion {
+	for _, name := range append(slices.Clone(managedresource.OfPredecessor), inOrderOfDeletion...) {
 		if err := a.checkDeleted(ctx, namespace, name); err != nil {
 			return err
 		}
@@ -104,9 +101,24 @@ func (a *Actuator) release(ctx context.Context, namespace string) error {
 	return nil
 }
 
-// letGo does the same one after the other: the installation, which knows the removal policy, goes last.
+func (a *Actuator) releaseAll(ctx context.Context, namespace string) error {
+	if err := a.releasePredecessor(ctx, namespace); err != nil {
+		return err
+	}
+	for _, name := range inOrderOfDeletion {
+		if err := managedresource.Release(ctx, a.Seed, namespace, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// letGo does the same one after the other: the installation, which knows the removal policy, goes last. What stays is the shoot's users'.
 func (a *Actuator) letGo(ctx context.Context, namespace string) error {
 	for _, name := range inOrderOfDeletion {
+		if err := a.unprotect(ctx, namespace, name); err != nil {
+			return err
+		}
 		if err := managedresource.Release(ctx, a.Seed, namespace, name); err != nil {
 			return err
 		}

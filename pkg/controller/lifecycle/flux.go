@@ -66,5 +66,5 @@ func (a *Actuator) adopt(ctx context.Context, has *present) (*installation, erro
 	if err != nil {
 		return nil, err
 	}
-	return &installation{Installation: adopted, data: data}, nil
+	return (&installation{Installation: adopted, data: data}).protected()
 }

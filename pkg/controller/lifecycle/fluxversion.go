@@ -23,19 +23,14 @@ func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 	if belongsToUsers(configuration, has) {
 		return a.usersFlux(ctx, ex.Namespace, configuration, has)
 	}
-	choice, err := a.Releases.Choose(ctx, release.Request{
-		Version:        configuration.FluxVersion,
-		Installed:      has.fluxVersion,
-		Kubernetes:     shoot.Spec.Kubernetes.Version,
-		AllowDowngrade: configuration.AllowDowngrade,
-		Keep:           keepsFlux(ex, configuration, has),
-	})
+	flux, err := a.fluxToManage(ctx, ex, shoot, configuration, has)
 	if err != nil {
 		return nil, err
 	}
-	flux, err := a.fetch(ctx, choice, tolerationsFor(shoot), has)
-	if err != nil {
-		return nil, err
+	if configuration.Installation == fluxv1alpha1.InstallationOnce {
+		if flux.installation, err = flux.unprotected(); err != nil {
+			return nil, err
+		}
 	}
 	if flux.status.Digest == "" { // what was said when it was installed still holds
 		flux.status = fluxv1alpha1.StatusOf(ex)
@@ -48,11 +43,30 @@ func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 	return flux, nil
 }
 
+// fluxToManage is the release that the project's admin wants, or the one that is there if the shoot's users are to have it.
+func (a *Actuator) fluxToManage(ctx context.Context, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot, configuration *wanted, has *present) (*chosen, error) {
+	if goesToUsers(configuration, has) {
+		installed, err := a.adopt(ctx, has)
+		return &chosen{installation: installed, version: has.fluxVersion}, err
+	}
+	choice, err := a.Releases.Choose(ctx, release.Request{
+		Version:        configuration.FluxVersion,
+		Installed:      has.fluxVersion,
+		Kubernetes:     shoot.Spec.Kubernetes.Version,
+		AllowDowngrade: configuration.AllowDowngrade,
+		Keep:           keepsFlux(ex, configuration, has),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.fetch(ctx, choice, tolerationsFor(shoot), has)
+}
+
 // keepsFlux tells whether a floating version must not move now. It moves only when Gardener asks for a reconciliation, which
 // is in the maintenance window or because the shoot's owner wants it, and not because the configuration was edited or the shoot came from
 // another seed.
 func keepsFlux(ex *extensionsv1alpha1.Extension, configuration *wanted, has *present) bool {
-	if last := ex.Status.LastOperation; last != nil && last.Type == gardencorev1beta1.LastOperationTypeRestore && last.State != gardencorev1beta1.LastOperationStateSucceeded {
+	if isRestoring(ex) {
 		return true
 	}
 	if resolvedFor := fluxv1alpha1.StatusOf(ex).ResolvedFor; resolvedFor != "" {
@@ -60,4 +74,10 @@ func keepsFlux(ex *extensionsv1alpha1.Extension, configuration *wanted, has *pre
 	}
 	// It did not float before.
 	return has.configurationDigest != "" && has.configurationDigest != configuration.projectDigest
+}
+
+// isRestoring tells whether the shoot has just come from another seed.
+func isRestoring(ex *extensionsv1alpha1.Extension) bool {
+	last := ex.Status.LastOperation
+	return last != nil && last.Type == gardencorev1beta1.LastOperationTypeRestore && last.State != gardencorev1beta1.LastOperationStateSucceeded
 }

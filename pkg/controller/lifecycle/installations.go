@@ -7,14 +7,17 @@ package lifecycle
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
 // maxInstallations bounds the memory for releases, of which anybody can ask for any. One takes about 40 KiB.
@@ -24,6 +27,8 @@ const maxInstallations = 64
 type installation struct {
 	*render.Installation
 	data managedresource.Data
+	// notable are those of the objects that are looked for in the shoot before the others are written.
+	notable []client.Object
 }
 
 // installations renders each release once, for any number of shoots, and again when the images of the landscape have
@@ -71,7 +76,8 @@ func newInstallation(flux *release.Release, images render.Images, tolerations []
 	if err != nil {
 		return nil, err
 	}
-	// From here on only the data is needed, and it is a tenth of the size.
+	notable := slices.DeleteFunc(rendered.Objects, func(object client.Object) bool { return !takeover.IsNotable(object) })
+	// From here on the others are needed as data only, which is a tenth of the size.
 	rendered.Objects = nil
-	return &installation{Installation: rendered, data: data}, nil
+	return &installation{Installation: rendered, data: data, notable: slices.Clip(notable)}, nil
 }

@@ -32,12 +32,17 @@ func belongsToUsers(configuration *wanted, has *present) bool {
 	}
 	switch {
 	case has.installation == nil: // they have it from another seed, or from themselves
-		return has.fluxVersion != ""
+		return has.fluxVersion != "" && !has.protected
 	case managedresource.IsIgnored(has.installation):
 		return true
 	default:
-		return !has.migrating && managedresource.CheckApplied(has.installation) == nil
+		return !has.migrating && !has.protected && managedresource.CheckApplied(has.installation) == nil
 	}
+}
+
+// goesToUsers tells whether the shoot has a Flux that the extension has managed, and that its users are to have as it is.
+func goesToUsers(configuration *wanted, has *present) bool {
+	return configuration.Installation == fluxv1alpha1.InstallationOnce && has.installation != nil && !has.migrating && len(has.installation.Status.Resources) > 0
 }
 
 // usersFlux takes the Flux of the shoot's users as it is. What makes it follow the project's repository is rendered for the
@@ -85,7 +90,7 @@ func (a *Actuator) leaveToUsers(ctx context.Context, namespace string, has *pres
 	return managedresource.Apply(ctx, a.Seed, namespace, managedresource.Installation, labels, nothing)
 }
 
-// handOver leaves the installation to the shoot's users as soon as it is in the shoot, if it is to be made only once. From
+// handOver leaves the installation to the shoot's users as soon as it is in the shoot, unprotected, if it is to be made only once. From
 // then on gardener-resource-manager does nothing about it: the annotation on the whole ManagedResource, other than that on its objects, also
 // lets users delete some of them.
 func (a *Actuator) handOver(ctx context.Context, namespace string, configuration *wanted) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -24,8 +25,10 @@ type present struct {
 	migrating bool
 	// configurationDigest is of the configuration that was last applied, or empty.
 	configurationDigest string
-	// installation is what the extension has installed, or nil.
-	installation *resourcesv1alpha1.ManagedResource
+	// protected tells that the release is protected from what the users' repository holds of it, as it is while the extension manages it.
+	protected bool
+	// installation and configuration are what the extension has written, or nil.
+	installation, configuration *resourcesv1alpha1.ManagedResource
 }
 
 // findPresent asks the seed what the shoot has. It asks the shoot only if the seed doesn't know: when the shoot is new, has come
@@ -41,13 +44,14 @@ func (a *Actuator) findPresent(ctx context.Context, namespace string) (_ *presen
 		return nil, err
 	}
 
-	found := &present{installation: installation}
+	found := &present{installation: installation, configuration: configuration}
 	if configuration != nil {
 		found.configurationDigest = configuration.Labels[managedresource.ConfigurationDigestLabel]
 	}
 	if installation != nil {
 		found.fluxVersion = installation.Labels[managedresource.FluxVersionLabel]
 		found.migrating = installation.Labels[managedresource.MigratingLabel] == "true"
+		found.protected = installation.Labels[managedresource.ProtectedLabel] == "true"
 	}
 	if found.fluxVersion != "" && !managedresource.IsIgnored(installation) {
 		return found, nil
@@ -56,8 +60,13 @@ func (a *Actuator) findPresent(ctx context.Context, namespace string) (_ *presen
 	if err != nil {
 		return nil, err
 	}
-	found.fluxVersion, err = migration.InstalledVersion(ctx, client)
-	return found, err
+	definition, err := migration.InstalledDefinition(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	found.fluxVersion = migration.VersionOf(definition)
+	found.protected = managedresource.CameFrom(definition, namespace) && render.IsProtected(definition.Annotations)
+	return found, nil
 }
 
 // definitions are the names of the CustomResourceDefinitions that gardener-resource-manager manages for the extension.

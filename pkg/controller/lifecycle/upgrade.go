@@ -17,6 +17,7 @@ import (
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
@@ -31,6 +32,7 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 	labels := map[string]string{
 		managedresource.FluxVersionLabel:   flux.version,
 		managedresource.MigratingLabel:     strconv.FormatBool(false),
+		managedresource.ProtectedLabel:     strconv.FormatBool(configuration.Installation != fluxv1alpha1.InstallationOnce),
 		managedresource.RemovalPolicyLabel: string(configuration.RemovalPolicy),
 	}
 	if flux.ofUsers {

@@ -129,14 +129,12 @@ func TestInstallationOnceOfAManagedShoot(t *testing.T) {
 	s.configure(map[string]string{"fluxVersion": "v2.9.2"})
 	s.operate("reconcile")
 	s.expectSuccess()
-	before, _ := s.managedResource(managedresource.Installation)
-
 	s.setProviderConfig("installation", "once")
 	s.operate("reconcile")
 	s.expectFailure("the shoot gets Flux, which then belongs to its users (installation: once): gardener-resource-manager has not yet applied ManagedResource " +
 		s.control + "/extension-shoot-flux-installation to the shoot")
 	after, _ := s.managedResource(managedresource.Installation)
-	s.Expect(after.Generation).To(Equal(before.Generation))
+	s.Expect(after.Labels).To(HaveKeyWithValue(managedresource.ProtectedLabel, "false"))
 
 	// gardener-resource-manager applies it.
 	after.Status.ObservedGeneration = after.Generation

@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+)
+
+// assessOwners tells that Flux writes the extension's objects from the repository, in turn with gardener-resource-manager. Only old releases
+// do. What the repository holds is in the inventory, as namespace_name_group_kind.
+func assessOwners(o Observation) *Readiness {
+	if o.Kustomization.Status.Inventory == nil || render.HeedsProtection(o.Told.Version) {
+		return nil
+	}
+	for _, kind := range []string{sourcev1.GroupVersion.Group + "_" + sourcev1.GitRepositoryKind, kustomizev1.GroupVersion.Group + "_" + kustomizev1.KustomizationKind} {
+		id := render.Namespace + "_" + render.Name + "_" + kind
+		if slices.ContainsFunc(o.Kustomization.Status.Inventory.Entries, func(entry kustomizev1.ResourceRef) bool { return entry.ID == id }) {
+			return &Readiness{
+				Status: gardencorev1beta1.ConditionFalse,
+				Reason: TwoOwners,
+				Message: fmt.Sprintf("the repository holds Flux's own objects of the name flux-system too, and Flux %s writes them in turn with the extension: remove the directory "+
+					"that flux bootstrap has made from the repository (%s), or set %s to v0.21.0 or newer, which leaves them alone",
+					o.Told.Version, path.Join(o.Kustomization.Spec.Path, "flux-system", "gotk-sync.yaml"), keyOf(o, "fluxVersion")),
+			}
+		}
+	}
+	return nil
+}

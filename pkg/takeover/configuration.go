@@ -1,0 +1,202 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package takeover
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+)
+
+const (
+	// maxFields bounds how many fields are named.
+	maxFields = 12
+	// maxFieldLength bounds the name of a field. The longest one of Flux is shorter.
+	maxFieldLength = 32
+	// predecessorsRoot is what the archived first version of the extension called its Kustomization.
+	predecessorsRoot = "main-ks"
+)
+
+// Fields that can be replaced without that what Flux deploys is another. (What is pruned from then on is what the repository no longer
+// has.)
+var (
+	harmlessOfSource = []string{"gitImplementation", "interval", "secretRef", "timeout"}
+	harmlessOfRoot   = []string{"deletionPolicy", "interval", "prune", "retryInterval", "timeout"}
+)
+
+// checkSource looks at the GitRepository, and at who follows it.
+func (i *inspection) checkSource(ctx context.Context, key client.ObjectKey, wanted client.Object) error {
+	found, err := i.read(ctx, gitRepositoryKind, key)
+	if err != nil || found != nil && i.isOurs(found) {
+		return err
+	}
+	if found != nil {
+		if program := programOf(found.GetLabels()); program != "" {
+			i.conflict.add(fmt.Sprintf("GitRepository %s belongs to %s", key, program))
+			return nil
+		}
+		fields, err := lostFields(found, wanted, harmlessOfSource)
+		if err != nil || len(fields) == 0 {
+			return err
+		}
+		i.conflict.add(fmt.Sprintf("GitRepository %s is another one, and %s of it would go or change", key, list(fields)),
+			fmt.Sprintf("kubectl -n %s delete gitrepositories.%s %s", key.Namespace, gitRepositoryKind.Group, key.Name))
+	}
+	i.changesSource = true
+	return i.checkFollowers(ctx, key)
+}
+
+// checkRoot looks at the Kustomization, which has the name of its source.
+func (i *inspection) checkRoot(ctx context.Context, key client.ObjectKey, wanted client.Object) error {
+	found, err := i.read(ctx, kustomizationKind, key)
+	if err != nil {
+		return err
+	}
+	if found != nil && !i.isOurs(found) {
+		fields, err := lostFields(found, wanted, harmlessOfRoot)
+		switch deployed, program := len(inventory(found)), programOf(found.GetLabels()); {
+		case err != nil:
+			return err
+		case program != "":
+			i.conflict.add(fmt.Sprintf("Kustomization %s belongs to %s", key, program))
+		case found.GetDeletionTimestamp() != nil: // what it is changed to now decides what goes with it
+			i.conflict.add(fmt.Sprintf("Kustomization %s is still being deleted", key))
+		case len(fields) > 0:
+			i.conflict.add(fmt.Sprintf("Kustomization %s is another one, %s of it would go or change, and Flux would delete what it has deployed by it (objects: %d)",
+				key, list(fields), deployed), forget(key))
+		case i.changesSource && deployed > 0:
+			i.conflict.add(fmt.Sprintf("Kustomization %s would follow another repository, and Flux would delete what it has deployed by it (objects: %d)", key, deployed), forget(key))
+		}
+	}
+	return i.checkPredecessorsRoot(ctx, wanted)
+}
+
+// checkPredecessorsRoot looks at the Kustomization of the archived first version of the extension, which deploys the same.
+func (i *inspection) checkPredecessorsRoot(ctx context.Context, wanted client.Object) error {
+	predecessors := client.ObjectKey{Namespace: render.Namespace, Name: predecessorsRoot}
+	found, err := i.read(ctx, kustomizationKind, predecessors)
+	if err != nil || found == nil || !managedresource.CameFromPredecessor(found, i.request.Namespace) {
+		return err
+	}
+	fields, err := lostFields(found, wanted, append([]string{"sourceRef"}, harmlessOfRoot...))
+	if err != nil {
+		return err
+	}
+	i.conflict.add(fmt.Sprintf("Kustomization %s of the extension's first version deploys the repository too, with %s that would go", predecessors, list(fields)), forget(predecessors))
+	return nil
+}
+
+// checkSecret looks at a Secret. What the archived first version of the extension has made is the project's, as is what replaces it.
+func (i *inspection) checkSecret(ctx context.Context, key client.ObjectKey, wanted client.Object) error {
+	found := &corev1.Secret{}
+	if err := i.shoot.Get(ctx, key, found); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("failed to read Secret %s of the shoot: %w", key, err)
+	} else if err != nil || i.isOurs(found) || managedresource.CameFromPredecessor(found, i.request.Namespace) {
+		return nil
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(wanted)
+	if err != nil {
+		return err
+	}
+	ours := &corev1.Secret{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, ours); err != nil {
+		return fmt.Errorf("failed to read Secret %s that is to be written: %w", key, err)
+	}
+	if found.Type == ours.Type && apiequality.Semantic.DeepEqual(found.Data, ours.Data) {
+		return nil
+	}
+	i.conflict.add(fmt.Sprintf("Secret %s has another content", key),
+		fmt.Sprintf("kubectl -n %[1]s get secret %[2]s -o yaml > %[2]s.yaml && kubectl -n %[1]s delete secret %[2]s", key.Namespace, key.Name))
+	return nil
+}
+
+// lostFields returns the fields of a specification that would go or get another value, but for those that do no harm.
+func lostFields(found *unstructured.Unstructured, wanted client.Object, harmless []string) ([]string, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(wanted)
+	if err != nil {
+		return nil, err
+	}
+	theirs, _, err := unstructured.NestedMap(found.Object, "spec")
+	if err != nil {
+		return nil, fmt.Errorf("%s %s of the shoot has an unknown form: %w", found.GetKind(), client.ObjectKeyFromObject(found), err)
+	}
+	ours, _, err := unstructured.NestedMap(content, "spec")
+	if err != nil {
+		return nil, err
+	}
+	all := maps.Clone(theirs)
+	if all == nil {
+		all = map[string]any{}
+	}
+	maps.Copy(all, ours)
+	var fields []string
+	for _, field := range slices.Sorted(maps.Keys(all)) {
+		if !slices.Contains(harmless, field) && !reflect.DeepEqual(normalForm(field, theirs[field]), normalForm(field, ours[field])) {
+			fields = append(fields, field)
+		}
+	}
+	return fields, nil
+}
+
+// normalForm makes values equal that mean the same to Flux.
+func normalForm(field string, value any) any {
+	switch v := value.(type) {
+	case string:
+		value = strings.TrimSuffix(v, "/")
+	case map[string]any:
+		if field == "sourceRef" {
+			reference := map[string]any{"namespace": render.Namespace}
+			maps.Copy(reference, v)
+			delete(reference, "apiVersion")
+			return reference
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case []any:
+		if len(v) == 0 {
+			return nil
+		}
+	}
+	switch {
+	case field == "path": // none is the root directory
+		directory, _ := value.(string)
+		return path.Clean("/" + directory)
+	case value == nil || reflect.ValueOf(value).IsZero():
+		return nil
+	}
+	return value
+}
+
+// list names fields in a bounded length. Their names are those of the shoot's CustomResourceDefinition, which its owner may have changed.
+func list(fields []string) string {
+	var names []string
+	for _, field := range fields[:min(len(fields), maxFields)] {
+		names = append(names, "spec."+strings.ToValidUTF8(field[:min(len(field), maxFieldLength)], ""))
+	}
+	if len(fields) > maxFields {
+		names = append(names, "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+// inventory is what Flux has deployed by a Kustomization.
+func inventory(kustomization *unstructured.Unstructured) []any {
+	entries, _, _ := unstructured.NestedSlice(kustomization.Object, "status", "inventory", "entries")
+	return entries
+}

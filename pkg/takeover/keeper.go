@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package takeover
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Labels that tell who takes care of an object.
+const (
+	managedByLabel = "app.kubernetes.io/managed-by"
+	// operatorLabel is of flux-operator, on all that a FluxInstance installs.
+	operatorLabel = "fluxcd.controlplane.io/name"
+)
+
+// checkDeployment looks at a Deployment of Flux. What somebody has installed once can be taken over. What a repository, Helm or
+// flux-operator takes care of would be written by two in turn.
+func (i *inspection) checkDeployment(ctx context.Context, key client.ObjectKey) error {
+	found := &metav1.PartialObjectMetadata{}
+	found.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))
+	if err := i.shoot.Get(ctx, key, found); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("failed to read Deployment %s of the shoot: %w", key, err)
+	} else if err != nil || i.isOurs(found) {
+		return nil
+	}
+	i.takesOver = true
+	switch labels := found.Labels; {
+	case programOf(labels) != "":
+		i.addKeeper(key, programOf(labels))
+	case labels[kustomizationKind.Group+"/name"] != "":
+		kustomization := client.ObjectKey{Namespace: labels[kustomizationKind.Group+"/namespace"], Name: labels[kustomizationKind.Group+"/name"]}
+		keeper, err := i.read(ctx, kustomizationKind, kustomization)
+		if err != nil || keeper == nil || i.isOurs(keeper) {
+			return err
+		}
+		i.addKeeper(key, "Kustomization "+kustomization.String(), forget(kustomization))
+	}
+	return nil
+}
+
+// programOf tells which program that knows nothing of protection takes care of an object with these labels. It is empty if none does.
+func programOf(labels map[string]string) string {
+	switch {
+	case labels[operatorLabel] != "":
+		return "flux-operator"
+	case labels[managedByLabel] == "Helm":
+		return "Helm"
+	}
+	return ""
+}
+
+// addKeeper says once who takes care of Flux.
+func (i *inspection) addKeeper(deployment client.ObjectKey, keeper string, commands ...string) {
+	if !i.conflict.ofFlux {
+		i.conflict.add(fmt.Sprintf("Flux itself (Deployment %s) belongs to %s", deployment, keeper), commands...)
+	}
+	i.conflict.ofFlux = true
+}

@@ -1,0 +1,289 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle_test
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+	"github.com/gardener/gardener/pkg/utils/managedresources"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+)
+
+const anotherOne = "Kustomization flux-system/flux-system is another one"
+
+// fluxObject is an object of the users' Flux in flux-system.
+func fluxObject(kind, name string, spec map[string]any) *unstructured.Unstructured {
+	group := map[string]string{"GitRepository": "source.toolkit.fluxcd.io", "Kustomization": "kustomize.toolkit.fluxcd.io"}[kind]
+	object := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+	object.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: "v1", Kind: kind})
+	object.SetNamespace("flux-system")
+	object.SetName(name)
+	return object
+}
+
+// bootstrap makes the objects that `flux bootstrap` makes for another repository, as if Flux had deployed something by them.
+func (l *living) bootstrap() (gitRepository, root *unstructured.Unstructured) {
+	gitRepository = fluxObject("GitRepository", "flux-system", map[string]any{"interval": "1m0s", "url": "https://git.example.com/theirs", "ref": map[string]any{"branch": "main"}})
+	root = fluxObject("Kustomization", "flux-system", map[string]any{
+		"interval": "10m0s", "path": "./clusters/theirs", "prune": true, "sourceRef": map[string]any{"kind": "GitRepository", "name": "flux-system"},
+		"decryption": map[string]any{"provider": "sops"},
+	})
+	l.Eventually(func() error { return l.client.Create(l.ctx, gitRepository) }, patience).Should(Succeed())
+	l.Eventually(func() error { return l.client.Create(l.ctx, root) }, patience).Should(Succeed())
+	root.Object["status"] = map[string]any{"inventory": map[string]any{"entries": []any{map[string]any{"id": "default_theirs__ConfigMap", "v": "v1"}}}}
+	l.Expect(l.client.Status().Update(l.ctx, root)).To(Succeed())
+	return gitRepository, root
+}
+
+// handOver does what the conflict tells the shoot's owner, and what kustomize-controller does then.
+func (l *living) handOver(objects ...*unstructured.Unstructured) {
+	for _, object := range objects {
+		l.Expect(l.client.Delete(l.ctx, object)).To(Succeed())
+	}
+}
+
+func (l *living) expectUnchanged(objects ...client.Object) {
+	for _, object := range objects {
+		before := object.GetResourceVersion()
+		l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+		l.Expect(object.GetResourceVersion()).To(Equal(before), object.GetName())
+	}
+}
+
+// expectFollowed checks that the extension's Kustomization is in the shoot, with nothing of what was there before.
+func (l *living) expectFollowed() {
+	l.Eventually(func(g Gomega) {
+		root := fluxObject("Kustomization", "flux-system", nil)
+		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
+		g.Expect(render.IsProtected(root.GetAnnotations())).To(BeTrue())
+		g.Expect(root.Object["status"]).NotTo(HaveKey("inventory"))
+		g.Expect(root.Object["spec"]).To(And(HaveKeyWithValue("path", "./"), Not(HaveKey("decryption"))))
+	}, patience).Should(Succeed())
+}
+
+func TestTakeover(t *testing.T) {
+	for _, installation := range []string{"managed", "once"} {
+		t.Run(installation, func(t *testing.T) {
+			l := newLiving(t)
+			l.upgradeByUsers("v2.6.4")
+			gitRepository, root := l.bootstrap()
+			apps := fluxObject("Kustomization", "apps", map[string]any{"interval": "10m0s", "prune": true, "sourceRef": map[string]any{"kind": "GitRepository", "name": "flux-system"}})
+			l.Expect(l.client.Create(l.ctx, apps)).To(Succeed())
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "flux-source"}, StringData: map[string]string{"identity": "theirs"}}
+			l.Expect(l.client.Create(l.ctx, secret)).To(Succeed())
+			deployment := l.deployment("source-controller")
+			l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
+
+			l.configure(with(privateRepository, "fluxVersion", newest, "installation", installation))
+			l.operate("reconcile")
+			l.expectFailure("Secret flux-system/flux-source has another content")
+			l.expectFailure(anotherOne + ", spec.decryption, spec.path of it would go or change, and Flux would delete what it has deployed by it (objects: 1)")
+			l.expectNothingInSeed()
+			l.expectUnchanged(gitRepository, root, secret, apps, deployment)
+
+			l.handOver(root, gitRepository)
+			l.Expect(l.client.Delete(l.ctx, secret)).To(Succeed())
+			l.expectSuccess()
+			l.expectFollowed()
+			l.expectUnchanged(apps)
+			l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
+			if installation == "once" {
+				l.Expect(deployment.Annotations).NotTo(HaveKey(resourcesv1alpha1.OriginAnnotation))
+				return
+			}
+			l.expectVersion(newest)
+			l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
+			l.Expect(render.IsProtected(deployment.Annotations)).To(BeTrue())
+		})
+	}
+}
+
+// TestTakeoverOfWhatCameBetween installs only Flux, whose users then make it follow their repository, before the project has one.
+func TestTakeoverOfWhatCameBetween(t *testing.T) {
+	l := newLiving(t)
+	l.configure(map[string]string{"fluxVersion": newest})
+	l.operate("reconcile")
+	l.expectVersion(newest)
+	gitRepository, root := l.bootstrap()
+
+	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
+	l.expectFailure(anotherOne)
+	l.expectUnchanged(gitRepository, root)
+	l.handOver(root, gitRepository)
+	l.expectSuccess()
+	l.expectFollowed()
+
+	// What is the extension's may change from then on.
+	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/others"})
+	l.expectConfigured(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/others"})
+}
+
+// reconcileWith changes the project's configuration, and asks for a reconciliation as gardenlet does.
+func (l *living) reconcileWith(data map[string]string) {
+	l.configure(data)
+	l.operate("reconcile")
+}
+
+// TestTakeoverAfterMigration changes the configuration while a shoot is between two seeds.
+func TestTakeoverAfterMigration(t *testing.T) {
+	l := newLiving(t)
+	l.get(newest, false)
+	l.operate("migrate")
+	l.expectSuccess()
+	l.Expect(client.IgnoreNotFound(shared.seedClient.Delete(l.ctx, l.extension))).To(Succeed())
+	l.Eventually(l.isGone(l.extension), patience).Should(BeTrue())
+	l.expectNothingInSeed()
+
+	changed := map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/others", "repositoryPath": "clusters/two"}
+	l.configure(changed)
+	l.operate("restore")
+	l.expectConfigured(changed)
+}
+
+// TestKeepFluxGivesItAway switches the extension off and on again.
+func TestKeepFluxGivesItAway(t *testing.T) {
+	l := newLiving(t)
+	data := map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots", "removalPolicy": "keep-flux"}
+	l.reconcileWith(data)
+	l.expectVersion(newest)
+	deployment, root := l.deployment("source-controller"), fluxObject("Kustomization", "flux-system", nil)
+	l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
+	l.Expect(render.IsProtected(deployment.Annotations)).To(BeTrue())
+
+	l.switchOff()
+	l.expectSwitchedOff()
+	l.expectNothingInSeed()
+	for _, object := range []client.Object{deployment, root, l.definition("gitrepositories.source.toolkit.fluxcd.io")} {
+		l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+		l.Expect(object.GetAnnotations()).NotTo(Or(HaveKey("kustomize.toolkit.fluxcd.io/ssa"), HaveKey("kustomize.toolkit.fluxcd.io/reconcile"), HaveKey("kustomize.toolkit.fluxcd.io/prune")),
+			object.GetName())
+	}
+
+	l.reconcileWith(with(data, "repositoryPath", "clusters/two"))
+	l.expectFailure(anotherOne)
+	l.reconcileWith(data)
+	l.expectSuccess()
+	l.expectFollowed()
+}
+
+// TestProtectionFollowsOwnership lets users have a Flux that was managed, and takes it back.
+func TestProtectionFollowsOwnership(t *testing.T) {
+	l := newLiving(t)
+	protected := func(g Gomega, object client.Object) bool {
+		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+		return render.IsProtected(object.GetAnnotations())
+	}
+	l.get("v2.6.4", false)
+	l.Expect(protected(l, l.deployment("source-controller"))).To(BeTrue())
+
+	// Another version is not followed any more.
+	l.reconcileWith(with(ownedByUsers, "fluxVersion", newest))
+	l.expectSuccess()
+	l.Expect(l.versionOfFlux()).To(Equal("v2.6.4"))
+	l.Expect(protected(l, l.deployment("source-controller"))).To(BeFalse())
+	l.Expect(protected(l, fluxObject("Kustomization", "flux-system", nil))).To(BeTrue(), "the configuration is still the extension's")
+	l.Expect(l.installation().Annotations).To(HaveKeyWithValue(resourcesv1alpha1.Ignore, "true"))
+
+	l.get("v2.6.4", false)
+	l.Eventually(func(g Gomega) { g.Expect(protected(g, l.deployment("source-controller"))).To(BeTrue()) }, patience).Should(Succeed())
+}
+
+// predecessor makes what the archived first version of the extension has left, in the seed and in the shoot.
+func (l *living) predecessor() *unstructured.Unstructured {
+	l.upgradeByUsers("v2.6.4")
+	root := fluxObject("Kustomization", "main-ks", map[string]any{
+		"interval": "5m0s", "path": "./", "prune": true, "targetNamespace": "default", "sourceRef": map[string]any{"kind": "GitRepository", "name": "main-gitrepo"},
+	})
+	data, err := managedresource.Serialize([]client.Object{root})
+	l.Expect(err).NotTo(HaveOccurred())
+	for name, data := range map[string]managedresource.Data{"extension-shoot-flux-flux-config": data, "extension-shoot-flux-flux-install": {"flux-install-yaml": nil}} {
+		l.Expect(managedresources.CreateForShoot(l.ctx, shared.seedClient, l.control, name, "", true, data)).To(Succeed())
+	}
+	l.Eventually(func() error { return l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root) }, patience).Should(Succeed())
+	install := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: l.control, Name: "extension-shoot-flux-flux-install"}}
+	l.Expect(shared.seedClient.Patch(l.ctx, install, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"resources.gardener.cloud/ignore":"true"}}}`)))).To(Succeed())
+	return root
+}
+
+func TestTakeoverOfThePredecessor(t *testing.T) {
+	l := newLiving(t)
+	root := l.predecessor()
+	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
+	l.expectFailure("Kustomization flux-system/main-ks of the extension's first version deploys the repository too, with spec.targetNamespace that would go")
+	l.Eventually(l.expectNothingOfPredecessor, patience).Should(Succeed())
+	l.expectUnchanged(root)
+
+	l.handOver(root)
+	l.expectSuccess()
+	l.expectFollowed()
+	l.expectVersion(newest)
+}
+
+func (l *living) expectNothingOfPredecessor(g Gomega) {
+	for _, name := range managedresource.OfPredecessor {
+		g.Expect(managedresource.Get(l.ctx, shared.seedClient, l.control, name)).To(BeNil(), name)
+	}
+}
+
+// TestDeletionOfThePredecessor shows that what the first version left in the seed does not stop Gardener from deleting a Shoot.
+func TestDeletionOfThePredecessor(t *testing.T) {
+	for name, leave := range map[string]func(*living){
+		"deletion of the shoot": func(l *living) {
+			l.object.DeletionTimestamp = new(metav1.Now())
+			l.syncCluster()
+			l.switchOff()
+		},
+		"switched off": func(l *living) { l.switchOff() },
+		"migration": func(l *living) {
+			l.operate("migrate")
+			l.expectSuccess()
+			l.Expect(client.IgnoreNotFound(shared.seedClient.Delete(l.ctx, l.extension))).To(Succeed())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLiving(t)
+			l.object.Spec.Hibernation = &gardencorev1beta1.Hibernation{Enabled: new(true)}
+			l.syncCluster()
+			l.operate("reconcile") // does nothing in a shoot that sleeps
+			l.expectSuccess()
+			l.object.Spec.Hibernation = nil
+			l.syncCluster()
+			root := l.predecessor()
+			leave(l)
+			l.expectSwitchedOff()
+			l.Eventually(l.expectNothingOfPredecessor, patience).Should(Succeed())
+			l.expectUnchanged(root)
+		})
+	}
+}
+
+// TestKeepFluxWithInterruptions kills the controller at each of its writes.
+func TestKeepFluxWithInterruptions(t *testing.T) {
+	l := newLiving(t)
+	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots", "removalPolicy": "keep-flux"})
+	l.expectVersion(newest)
+	faults := &faults{}
+	actuator := l.interrupted(t, faults)
+	l.Expect(shared.seedClient.Get(l.ctx, client.ObjectKeyFromObject(l.extension), l.extension)).To(Succeed())
+	l.Eventually(func() error { return actuator.Delete(l.ctx, log.Log, l.extension) }, 2*patience).Should(Succeed())
+	l.Expect(len(faults.seen)).To(BeNumerically(">=", 6), "two Secrets are made, and two ManagedResources changed, kept and deleted")
+	l.expectNothingInSeed()
+	for _, object := range []client.Object{l.deployment("source-controller"), fluxObject("GitRepository", "flux-system", nil), fluxObject("Kustomization", "flux-system", nil)} {
+		l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+		l.Expect(render.IsProtected(object.GetAnnotations())).To(BeFalse(), object.GetName())
+	}
+}
