@@ -130,6 +130,9 @@ func (r *reconciler) look(ctx context.Context, ex *extensionsv1alpha1.Extension,
 		r.forget(ex.Namespace)
 		return readiness.Sleeping(fluxv1alpha1.StatusOf(ex).Revision)
 	}
+	if said := fluxv1alpha1.StatusOf(ex); said.Problem != nil {
+		return readiness.OfProblem(*said.Problem, said.Revision)
+	}
 	looking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	now, err := r.observe(looking, ex, owner.Namespace)

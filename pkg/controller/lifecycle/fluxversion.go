@@ -52,7 +52,7 @@ func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 // is in the maintenance window or because the shoot's owner wants it, and not because the configuration was edited or the shoot came from
 // another seed.
 func keepsFlux(ex *extensionsv1alpha1.Extension, configuration *wanted, has *present) bool {
-	if last := ex.Status.LastOperation; last != nil && last.Type == gardencorev1beta1.LastOperationTypeRestore && last.State != gardencorev1beta1.LastOperationStateSucceeded {
+	if isRestored(ex) {
 		return true
 	}
 	if resolvedFor := fluxv1alpha1.StatusOf(ex).ResolvedFor; resolvedFor != "" {
