@@ -191,8 +191,8 @@ func TestRegistration(t *testing.T) {
 	g.Expect(resource.Kind).To(Equal(extensionsv1alpha1.ExtensionResource))
 	g.Expect(resource.Type).To(Equal(extensionType))
 	g.Expect(resource.AutoEnable).To(BeEmpty(), "shoot owners decide")
-	// Before there is a worker: the extension does not wait for what it installs. Flux can't run in a shoot without workers.
-	g.Expect(resource.Lifecycle.Reconcile).To(HaveValue(Equal(gardencorev1beta1.AfterKubeAPIServer)))
+	// A mistake of the project's admin keeps no worker pool from being reconciled. Flux can't run in a shoot without workers.
+	g.Expect(resource.Lifecycle.Reconcile).To(HaveValue(Equal(gardencorev1beta1.AfterWorker)))
 	g.Expect(resource.Lifecycle.Delete).To(HaveValue(Equal(gardencorev1beta1.BeforeKubeAPIServer)))
 	g.Expect(resource.WorkerlessSupported).To(BeNil())
 	g.Expect(resource.ReconcileTimeout).To(HaveValue(Equal(metav1.Duration{Duration: 3 * time.Minute})))

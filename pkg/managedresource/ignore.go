@@ -85,3 +85,10 @@ func CheckApplied(managedResource *resourcesv1alpha1.ManagedResource) error {
 	}
 	return fmt.Errorf("gardener-resource-manager has not yet applied ManagedResource %s to the shoot", where)
 }
+
+// IsPending tells whether gardener-resource-manager tries to put the objects into the shoot, and could not do it so far. While it
+// tries again, its condition does not say that it failed before.
+func IsPending(managedResource *resourcesv1alpha1.ManagedResource) bool {
+	condition := v1beta1helper.GetCondition(managedResource.Status.Conditions, resourcesv1alpha1.ResourcesApplied)
+	return condition != nil && condition.Status != gardencorev1beta1.ConditionTrue
+}

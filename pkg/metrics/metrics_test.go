@@ -77,7 +77,7 @@ func TestAllSeriesExistFromTheStart(t *testing.T) {
 	g.Expect(testutil.CollectAndCount(operationDuration)).To(Equal(5 * 3))
 	g.Expect(testutil.CollectAndCount(phaseDuration)).To(Equal(6 * 3))
 	g.Expect(testutil.CollectAndCount(newShootsCollector(), Namespace+"_shoots_by_readiness")).To(Equal(4))
-	g.Expect(testutil.CollectAndCount(newShootsCollector(), Namespace+"_shoots_by_operation_state")).To(Equal(7))
+	g.Expect(testutil.CollectAndCount(newShootsCollector(), Namespace+"_shoots_by_operation_state")).To(Equal(8))
 }
 
 type failingActuator struct {
@@ -243,6 +243,12 @@ func withState(state gardencorev1beta1.LastOperationState) change {
 	}
 }
 
+func withProblem(reason string) change {
+	return func(ex *extensionsv1alpha1.Extension) {
+		ex.Status.ProviderStatus = &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"version": "v2.9.4", "problem": {"reason": %q}}`, reason)}
+	}
+}
+
 func newShootsCollector(extensions ...client.Object) *shootsCollector {
 	return &shootsCollector{
 		reader: fake.NewClientBuilder().WithScheme(kubernetes.SeedScheme).WithObjects(extensions...).Build(),
@@ -255,7 +261,7 @@ func TestShoots(t *testing.T) {
 	g := NewWithT(t)
 	collector := newShootsCollector(
 		newExtension(1, withVersion("v2.9.4"), withReadiness("True"), withState("Succeeded")),
-		newExtension(2, withVersion("v2.9.4"), withReadiness("False"), withState("Succeeded")),
+		newExtension(2, withProblem("NotAsConfigured"), withReadiness("False"), withState("Succeeded")),
 		newExtension(3, withVersion("v2.8.0-rc.1"), withReadiness("Progressing"), withState("Error")),
 		newExtension(4, withVersion("v1.2.3-of-the-secret-project"), withReadiness("Strange"), withState("Strange")),
 		newExtension(5),
@@ -271,7 +277,8 @@ shoots_by_version{version="v2.9.4"} 2
 shoots_by_version{version="v2.8.0-rc.1"} 1
 shoots_by_version{version="other"} 1
 shoots_by_version{version="none"} 1
-shoots_by_operation_state{state="Succeeded"} 2
+shoots_by_operation_state{state="Succeeded"} 1
+shoots_by_operation_state{state="NotAsConfigured"} 1
 shoots_by_operation_state{state="Processing"} 0
 shoots_by_operation_state{state="Error"} 1
 shoots_by_operation_state{state="Failed"} 0

@@ -52,7 +52,7 @@ var (
 	operationStates = []string{
 		string(gardencorev1beta1.LastOperationStateSucceeded), string(gardencorev1beta1.LastOperationStateProcessing),
 		string(gardencorev1beta1.LastOperationStateError), string(gardencorev1beta1.LastOperationStateFailed),
-		string(gardencorev1beta1.LastOperationStatePending), string(gardencorev1beta1.LastOperationStateAborted), noOperation,
+		string(gardencorev1beta1.LastOperationStatePending), string(gardencorev1beta1.LastOperationStateAborted), noOperation, fluxv1alpha1.NotAsConfigured,
 	}
 
 	readinessDescription = newDescription("shoots_by_readiness",
@@ -107,6 +107,11 @@ func readinessOf(ex *extensionsv1alpha1.Extension) string {
 func stateOf(ex *extensionsv1alpha1.Extension) string {
 	if ex.Status.LastOperation == nil {
 		return noOperation
+	}
+	// gardenlet is told that all is well, and operators are not.
+	if problem := fluxv1alpha1.StatusOf(ex).Problem; problem != nil && problem.Reason == fluxv1alpha1.NotAsConfigured &&
+		ex.Status.LastOperation.State == gardencorev1beta1.LastOperationStateSucceeded {
+		return problem.Reason
 	}
 	return string(ex.Status.LastOperation.State)
 }

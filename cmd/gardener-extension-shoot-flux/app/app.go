@@ -149,6 +149,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 		ControllerOptions:         options.lifecycle.Completed().Options(),
 		IgnoreOperationAnnotation: options.reconciler.Completed().IgnoreOperationAnnotation,
 		ExtensionClasses:          classes,
+		Garden:                    actuator.Garden,
 		Sources:                   actuator.Sources,
 	}
 	if options.reconcileOnConfigurationChange {

@@ -130,6 +130,9 @@ func (r *reconciler) look(ctx context.Context, ex *extensionsv1alpha1.Extension,
 		r.forget(ex.Namespace)
 		return readiness.Sleeping(fluxv1alpha1.StatusOf(ex).Revision)
 	}
+	if said := fluxv1alpha1.StatusOf(ex); said.Problem != nil {
+		return readiness.OfProblem(*said.Problem, said.Revision)
+	}
 	now, err := r.observe(ctx, ex, owner.Namespace)
 	if err != nil {
 		return r.noAnswer(ex, err)

@@ -22,6 +22,7 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
@@ -60,9 +61,13 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
+	if shoot.DeletionTimestamp != nil {
+		return a.prepareForDeletion(ctx, ex)
+	}
+	state, err := a.readState(ctx, ex)
 	switch {
-	case shoot.DeletionTimestamp != nil:
-		return a.prepareForDeletion(ctx, ex.Namespace)
+	case err != nil:
+		return err
 	case v1beta1helper.IsWorkerless(shoot):
 		return fmt.Errorf("the Shoot %s has no workers, and Flux can't run without: remove extension %s from the Shoot", client.ObjectKeyFromObject(shoot), Type)
 	case v1beta1helper.HibernationIsEnabled(shoot):
@@ -72,6 +77,12 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err := a.releasePredecessor(ctx, ex.Namespace); err != nil {
 		return err
 	}
+	return a.settle(ctx, log, ex, state, a.bringFlux(ctx, log, ex, shoot, state))
+}
+
+// bringFlux is the way from the project's configuration to the ManagedResources. What can go wrong until the first write is somebody's
+// mistake, or that of a server that others run; after that, it is the seed's.
+func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot, state fluxv1alpha1.FluxState) error {
 	gardenClient, err := a.Garden.Client(ctx)
 	if err != nil {
 		return err
@@ -81,7 +92,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	has, err := a.findPresent(ctx, ex.Namespace)
+	has, err := a.findPresent(ctx, ex.Namespace, state)
 	if err != nil {
 		return err
 	}
@@ -100,20 +111,21 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	describe(&flux.status, configuration.Repository, credentials)
 
 	log.Info("Applying Flux", "version", flux.version, "origin", flux.status.Origin, "digest", flux.status.Digest)
-	if err := a.install(ctx, shoot, ex.Namespace, configuration, has, flux); err != nil {
+	if err := a.install(ctx, shoot, ex, configuration, has, flux); err != nil {
 		return err
 	}
 	// Before the configuration, whose digest tells whether a floating version may move.
 	if err := writeStatus(ctx, a.Seed, ex, flux.status); err != nil {
-		return err
+		return mustFail(err)
 	}
 	if err := a.configure(ctx, ex.Namespace, configuration, credentials, objects); err != nil {
 		return err
 	}
+	// gardenlet gives its gardener-resource-manager the right argument when it tries again.
 	if err := a.checkResourceManager(ctx, ex.Namespace, shoot); err != nil {
-		return err
+		return mustFail(err)
 	}
-	return a.handOver(ctx, ex.Namespace, configuration)
+	return a.handOver(ctx, ex, configuration)
 }
 
 // follow keeps the credentials of a project for its repository, and renders what makes Flux follow it.
@@ -138,7 +150,7 @@ func (a *Actuator) configure(ctx context.Context, namespace string, configuratio
 	if credentials != nil {
 		labels[managedresource.SourceVersionLabel] = credentials.Version
 	}
-	return managedresource.Apply(ctx, a.Seed, namespace, managedresource.Configuration, labels, data)
+	return mustFail(managedresource.Apply(ctx, a.Seed, namespace, managedresource.Configuration, labels, data))
 }
 
 // Restore continues on the seed that has taken over.

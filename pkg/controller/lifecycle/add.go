@@ -6,16 +6,22 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	"github.com/gardener/gardener/extensions/pkg/controller/extension"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	"github.com/gardener/gardener/pkg/controllerutils"
+	predicateutils "github.com/gardener/gardener/pkg/controllerutils/predicate"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
@@ -45,6 +51,9 @@ type AddArgs struct {
 	IgnoreOperationAnnotation bool
 	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
 	ExtensionClasses []extensionsv1alpha1.ExtensionClass
+	// Garden is the way into the garden in which the Seed tells of an emergency stop. Without it, only what gardenlet last told
+	// the seed counts.
+	Garden *garden.Access
 	// Configurations is the way into the garden in which the ConfigMaps flux-config and the Secrets flux-source are watched, so
 	// that a change reaches the shoots of the project at once. Without it, a change reaches a shoot when gardenlet next reconciles it.
 	Configurations *garden.Access
@@ -55,28 +64,54 @@ type AddArgs struct {
 
 // AddToManager adds the controller that reconciles Extensions of type shoot-flux by the actuator.
 func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs) error {
-	if args.ControllerOptions.RateLimiter == nil {
-		args.ControllerOptions.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay)
+	pauses := &pauses{}
+	if args.Garden != nil {
+		pauses.stop = &garden.EmergencyStop{Access: args.Garden, Log: mgr.GetLogger().WithName("emergency-stop")}
 	}
-	watches := extensionscontroller.NewWatchBuilder(watchDeletions(mgr))
 	if err := indexClusters(ctx, mgr); err != nil {
 		return err
 	}
+	missed := newMissedChanges()
+	retrier := newRetrier(mgr, pauses, missed)
+	if err := retrier.addToManager(mgr, args.ExtensionClasses); err != nil {
+		return err
+	}
+	watches := extensionscontroller.NewWatchBuilder(watchDeletions(mgr), retrier.watch)
 	if args.Configurations != nil {
-		watches.Register(watchConfigurations(mgr, args.Configurations), watchSources(mgr, args.Configurations))
+		watches.Register(watchConfigurations(mgr, args.Configurations, missed), watchSources(mgr, args.Configurations))
 	}
 	if args.Sources != nil {
 		watches.Register(watchAnswers(mgr, args.Sources))
 	}
-	return extension.Add(mgr, extension.AddArgs{
-		Actuator:                  actuator,
-		ControllerOptions:         args.ControllerOptions,
-		Name:                      name,
-		FinalizerSuffix:           Type,
-		Predicates:                extension.DefaultPredicates(ctx, mgr, args.IgnoreOperationAnnotation),
-		Type:                      Type,
-		WatchBuilder:              watches,
-		IgnoreOperationAnnotation: args.IgnoreOperationAnnotation,
-		ExtensionClasses:          args.ExtensionClasses,
+	c, err := newController(ctx, mgr, actuator, args, pauses)
+	if err != nil {
+		return fmt.Errorf("failed to add controller %s: %w", name, err)
+	}
+	return watches.AddToController(c)
+}
+
+// newController does what extension.Add of Gardener's library does, but for the pauses: the library's reconciler writes a status before
+// anybody could tell it not to.
+func newController(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs, pauses *pauses) (controller.Controller, error) {
+	options := args.ControllerOptions
+	if options.RateLimiter == nil {
+		options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay)
+	}
+	if options.ReconciliationTimeout == 0 {
+		options.ReconciliationTimeout = controllerutils.DefaultReconciliationTimeout
+	}
+	predicates := append([]predicate.Predicate{predicateutils.HasType(Type), predicateutils.HasClass(args.ExtensionClasses...)},
+		extension.DefaultPredicates(ctx, mgr, args.IgnoreOperationAnnotation)...)
+	operated := builder.ControllerManagedBy(mgr).
+		Named(name).
+		WithOptions(options).
+		Watches(&extensionsv1alpha1.Extension{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(predicates...))
+	if args.IgnoreOperationAnnotation {
+		operated = operated.Watches(&extensionsv1alpha1.Cluster{}, handler.EnqueueRequestsFromMapFunc(extension.ClusterToExtensionMapper(mgr.GetClient(), predicates...)))
+	}
+	return operated.Build(&pausable{
+		Reconciler: extension.NewReconciler(mgr, extension.AddArgs{Actuator: actuator, FinalizerSuffix: Type}),
+		seed:       mgr.GetClient(),
+		pauses:     pauses,
 	})
 }

@@ -29,6 +29,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/extensions"
+	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
@@ -52,12 +53,14 @@ const (
 type configurationWatch struct {
 	// seed caches, and has the index projectField.
 	seed client.Reader
-	log  logr.Logger
+	// missed are the shoots that are to be reconciled later.
+	missed *missedChanges
+	log    logr.Logger
 }
 
 // watchConfigurations adds the watch to a controller.
-func watchConfigurations(mgr manager.Manager, access *garden.Access) func(controller.Controller) error {
-	w := &configurationWatch{seed: mgr.GetClient(), log: mgr.GetLogger().WithName("configuration-watch")}
+func watchConfigurations(mgr manager.Manager, access *garden.Access, missed *missedChanges) func(controller.Controller) error {
+	w := &configurationWatch{seed: mgr.GetClient(), missed: missed, log: mgr.GetLogger().WithName("configuration-watch")}
 	return func(c controller.Controller) error {
 		return c.Watch(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			watch := garden.ConfigMapWatch{Access: access, Name: project.ConfigMapName, Log: w.log, Seen: func(ctx context.Context, old, configMap *corev1.ConfigMap) {
@@ -104,7 +107,8 @@ func (w *configurationWatch) enqueue(ctx context.Context, queue workqueue.TypedR
 	}
 }
 
-// outdated returns the Extensions of the project that are to be reconciled because of its ConfigMap.
+// outdated returns the Extensions of the project that are to be reconciled because of its ConfigMap. It notes those that can't be
+// reconciled now.
 func (w *configurationWatch) outdated(ctx context.Context, old, configMap *corev1.ConfigMap) ([]reconcile.Request, error) {
 	changed := old != nil && !(maps.Equal(old.Data, configMap.Data) && maps.EqualFunc(old.BinaryData, configMap.BinaryData, bytes.Equal))
 	var digest string
@@ -126,12 +130,19 @@ func (w *configurationWatch) outdated(ctx context.Context, old, configMap *corev
 			continue
 		}
 		shoot, err := extensions.ShootFromCluster(&cluster)
-		if err != nil || !mayReconcile(ex, shoot) {
+		if err != nil {
 			continue
 		}
-		if current, err := w.isCurrent(ctx, ex, digest); err != nil {
+		current, err := isCurrent(ctx, w.seed, ex, digest)
+		switch {
+		case err != nil:
 			return nil, err
-		} else if changed || !current {
+		case !changed && current:
+			w.missed.forget(key)
+		case !mayReconcile(ex, shoot):
+			w.missed.add(key, digest)
+		default:
+			w.missed.forget(key)
 			requests = append(requests, reconcile.Request{NamespacedName: key})
 		}
 	}
@@ -139,24 +150,27 @@ func (w *configurationWatch) outdated(ctx context.Context, old, configMap *corev
 }
 
 // isCurrent tells whether the Extension was last reconciled, with success, for the configuration with this digest.
-func (w *configurationWatch) isCurrent(ctx context.Context, ex *extensionsv1alpha1.Extension, digest string) (bool, error) {
-	if ex.Status.LastOperation.State != gardencorev1beta1.LastOperationStateSucceeded {
+func isCurrent(ctx context.Context, seed client.Reader, ex *extensionsv1alpha1.Extension, digest string) (bool, error) {
+	if ex.Status.LastOperation == nil || ex.Status.LastOperation.State != gardencorev1beta1.LastOperationStateSucceeded {
 		return false, nil
 	}
 	key := client.ObjectKey{Namespace: ex.Namespace, Name: managedresource.Configuration}
 	managedResource := &resourcesv1alpha1.ManagedResource{}
-	if err := w.seed.Get(ctx, key, managedResource); client.IgnoreNotFound(err) != nil {
+	if err := seed.Get(ctx, key, managedResource); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("failed to read ManagedResource %s of the seed: %w", key, err)
 	}
 	return managedResource.Labels[managedresource.ConfigurationDigestLabel] == digest, nil
 }
 
 // mayReconcile tells whether the Extension may be reconciled although gardenlet does not ask for it. If not, gardenlet will
-// ask for it in time: it is about to, or the shoot leaves the seed, sleeps, or has been given up until its owner tries again.
+// ask for it in time: it is about to, or the shoot leaves the seed, sleeps, or has been given up until its owner tries again. But
+// gardenlet may have asked for it too early, such as when the shoot began to wake up, or leave the shoot alone (pauses).
 func mayReconcile(ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) bool {
 	_, operation := ex.Annotations[v1beta1constants.GardenerOperation]
 	switch {
 	case shoot == nil, shoot.DeletionTimestamp != nil, extensionscontroller.IsShootFailed(shoot), v1beta1helper.HibernationIsEnabled(shoot), shoot.Status.IsHibernated:
+		return false
+	case gardenerutils.ShouldIgnoreShoot(true, shoot):
 		return false
 	case operation, ex.DeletionTimestamp != nil, ex.Status.LastOperation == nil:
 		return false

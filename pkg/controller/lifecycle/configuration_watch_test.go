@@ -61,6 +61,9 @@ func TestMayReconcile(t *testing.T) {
 		"shoot goes to sleep": {func(_ *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) {
 			shoot.Spec.Hibernation = &gardencorev1beta1.Hibernation{Enabled: new(true)}
 		}, false},
+		"shoot is ignored": {func(_ *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) {
+			shoot.Annotations = map[string]string{"shoot.gardener.cloud/ignore": "true"}
+		}, false},
 		"shoot wakes up": {func(_ *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) {
 			shoot.Status.IsHibernated = true
 		}, false},

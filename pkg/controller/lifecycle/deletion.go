@@ -11,14 +11,17 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -36,7 +39,9 @@ const (
 var inOrderOfDeletion = []string{managedresource.Configuration, managedresource.Installation}
 
 // Delete does what was chosen for a shoot in which the extension is switched off. It returns an error that says what it waits
-// for until all is done, and can be interrupted anywhere.
+// for until all is done, and can be interrupted anywhere. The seed need not have any of the ManagedResources: after a move to it that
+// came no farther, the state tells what there is to do. And their objects need not go with them: while a shoot leaves the seed, gardenlet
+// makes all ManagedResources keep theirs.
 //
 // When the shoot itself is being deleted, its nodes are gone already, and Flux with them: then the objects are left to go with the
 // shoot, and nothing waits for its API server. gardenlet has woken up a shoot that slept (runDeleteShootFlow), so that
@@ -53,29 +58,84 @@ func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1
 		return err
 	}
 
-	has, err := a.findInstalled(ctx, ex.Namespace)
+	has, err := a.findInstalled(ctx, ex)
 	switch {
 	case err != nil:
 		return err
-	case has.installation == nil && has.configuration == nil:
+	case !has.inSeed() && (!has.wasInstalled() || has.state.RemovalPhase == fluxv1alpha1.RemovalFluxRemoved):
 		return nil
+	case v1beta1helper.HibernationIsEnabled(shoot) && isMigrating(shoot):
+		return a.leaveBehind(ctx, log, ex)
 	case v1beta1helper.HibernationIsEnabled(shoot):
 		// Neither its API server nor its gardener-resource-manager runs, and gardenlet does not wake it up for this. It does not
 		// wait for this Extension either.
 		return &reconcilerutils.RequeueAfterError{RequeueAfter: sleepingCheckInterval, Cause: errors.New("the shoot sleeps: what is to be removed from it goes when it wakes up")}
 	}
 
-	policy := has.removalPolicy()
-	log.Info("The extension has been switched off", "removalPolicy", policy)
-	switch policy {
-	case fluxv1alpha1.RemovalKeepFlux:
+	policy := has.state.RemovalPolicy
+	log.Info("The extension has been switched off", "removalPolicy", policy, "phase", has.state.RemovalPhase)
+	if policy == fluxv1alpha1.RemovalKeepFlux {
 		return a.letGo(ctx, ex.Namespace)
-	case fluxv1alpha1.RemovalDeleteWorkloads:
-		if err := a.deleteWorkloads(ctx, ex.Namespace, has); err != nil {
+	}
+	if begun, err := a.beginRemoval(ctx, ex, has); err != nil || !begun {
+		return err
+	}
+	if policy == fluxv1alpha1.RemovalDeleteWorkloads && has.state.RemovalPhase == fluxv1alpha1.RemovalBegun {
+		if err := a.deleteWorkloads(ctx, ex, has); err != nil {
 			return err
 		}
 	}
 	return a.removeFlux(ctx, ex, has)
+}
+
+// beginRemoval tells whether there is something to remove. Without a ManagedResource in the seed, what was to be installed may never have
+// come into the shoot, and what is there may be somebody else's.
+func (a *Actuator) beginRemoval(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) (bool, error) {
+	if has.state.RemovalPhase != "" {
+		return true, nil
+	}
+	if ours, err := a.isOurs(ctx, ex.Namespace, has); err != nil || !ours {
+		return false, err
+	}
+	return true, a.advance(ctx, ex, has, fluxv1alpha1.RemovalBegun)
+}
+
+// isOurs tells whether the Flux in the shoot is the extension's to stop and to remove.
+func (a *Actuator) isOurs(ctx context.Context, namespace string, has *installed) (bool, error) {
+	if has.inSeed() || has.state.OwnedByUsers {
+		return true, nil
+	}
+	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	if err != nil {
+		return false, err
+	}
+	ours, err := removal.CameFrom(ctx, shootClient, managedresource.Installation)
+	return ours, explain(err)
+}
+
+// advance notes how far the removal has come.
+func (a *Actuator) advance(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed, phase fluxv1alpha1.RemovalPhase) (err error) {
+	has.state, err = a.writeState(ctx, ex, func(state *fluxv1alpha1.FluxState) { state.RemovalPhase = phase })
+	return err
+}
+
+// isMigrating tells whether the shoot leaves the seed, or is about to.
+func isMigrating(shoot *gardencorev1beta1.Shoot) bool {
+	last := shoot.Status.LastOperation
+	return last != nil && last.Type == gardencorev1beta1.LastOperationTypeMigrate ||
+		shoot.Spec.SeedName != nil && shoot.Status.SeedName != nil && *shoot.Spec.SeedName != *shoot.Status.SeedName
+}
+
+// leaveBehind gives up a removal: gardenlet waits for it before it moves a sleeping shoot, whose nodes are gone, and on the other seed
+// nobody knows of it.
+func (a *Actuator) leaveBehind(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
+	if err := a.release(ctx, ex.Namespace); err != nil {
+		return err
+	}
+	log.Info("The shoot moves to another seed in its sleep, and Flux, which was to be removed from it, stays")
+	a.Events.Eventf(ex, nil, corev1.EventTypeWarning, "FluxStays", "Delete", "%s", "the shoot moves to another seed while it sleeps, so Flux, which was to be removed from it "+
+		"when it wakes up, stays: when it is awake, switch the extension on and off once more")
+	return nil
 }
 
 // ForceDelete forgets the shoot without waiting for anything.
@@ -172,25 +232,33 @@ func ifUnfinished(err error) error {
 	return err
 }
 
-// installed is what the seed knows about what is to be removed from a shoot.
+// installed is what is known about what is to be removed from a shoot.
 type installed struct {
-	// installation and configuration are nil if they don't exist.
+	// installation and configuration are nil if the seed has none.
 	installation, configuration *resourcesv1alpha1.ManagedResource
+	// state is what was noted, on this seed or on another one.
+	state fluxv1alpha1.FluxState
 }
 
-func (a *Actuator) findInstalled(ctx context.Context, namespace string) (*installed, error) {
-	installation, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Installation)
+func (a *Actuator) findInstalled(ctx context.Context, ex *extensionsv1alpha1.Extension) (*installed, error) {
+	state, err := a.readState(ctx, ex)
 	if err != nil {
 		return nil, err
 	}
-	configuration, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Configuration)
-	return &installed{installation: installation, configuration: configuration}, err
+	installation, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.Installation)
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.Configuration)
+	return &installed{installation: installation, configuration: configuration, state: state}, err
 }
 
-// removalPolicy is what was last chosen.
-func (i *installed) removalPolicy() fluxv1alpha1.RemovalPolicy {
-	if i.installation == nil {
-		return fluxv1alpha1.RemovalKeepWorkloads
-	}
-	return fluxv1alpha1.RemovalPolicy(i.installation.Labels[managedresource.RemovalPolicyLabel])
+// inSeed tells whether there is something of the extension in the seed.
+func (i *installed) inSeed() bool {
+	return i.installation != nil || i.configuration != nil
+}
+
+// wasInstalled tells whether there may be something of the extension in the shoot.
+func (i *installed) wasInstalled() bool {
+	return i.state.FluxVersion != ""
 }

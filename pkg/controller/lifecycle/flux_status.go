@@ -49,13 +49,22 @@ func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, c
 	}
 }
 
-// writeStatus writes what is not said yet. The revision is left to who looks into the shoot.
+// writeStatus writes what is not said yet. The revision is left to who looks into the shoot, and a problem stands until all is done.
 func writeStatus(ctx context.Context, seed client.Client, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
-	status.TypeMeta = metav1.TypeMeta{APIVersion: fluxv1alpha1.GroupVersion.String(), Kind: "FluxStatus"}
 	before := fluxv1alpha1.StatusOf(ex)
-	status.Revision = ""
+	status.Revision, status.Problem = "", before.Problem
 	if status.RepositoryURL == before.RepositoryURL {
 		status.Revision = before.Revision
+	}
+	return applyStatus(ctx, seed, ex, status)
+}
+
+// applyStatus writes the status if it is not what the Extension says already.
+func applyStatus(ctx context.Context, seed client.Client, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
+	status.TypeMeta = metav1.TypeMeta{APIVersion: fluxv1alpha1.GroupVersion.String(), Kind: "FluxStatus"}
+	before := fluxv1alpha1.StatusOf(ex)
+	if before.Kind == "" && status.Version == "" { // there is nothing to say
+		return nil
 	}
 	if apiequality.Semantic.DeepEqual(status, before) {
 		return nil

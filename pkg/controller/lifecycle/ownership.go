@@ -7,6 +7,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,6 +16,7 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
@@ -31,7 +33,9 @@ func belongsToUsers(configuration *wanted, has *present) bool {
 		return false
 	}
 	switch {
-	case has.installation == nil: // they have it from another seed, or from themselves
+	case has.installation == nil && has.state.FluxVersion != "": // they have it from another seed, unless that had not come so far
+		return has.state.OwnedByUsers && has.fluxVersion != ""
+	case has.installation == nil: // they have it from themselves, or from another seed of before there was a state
 		return has.fluxVersion != "" && !has.protected
 	case managedresource.IsIgnored(has.installation):
 		return true
@@ -79,30 +83,36 @@ func (a *Actuator) usersFlux(ctx context.Context, namespace string, configuratio
 
 // leaveToUsers notes in the seed what is known about the Flux of the shoot's users. If the seed has no ManagedResource
 // Installation yet, it gets one without objects.
-func (a *Actuator) leaveToUsers(ctx context.Context, namespace string, has *present, labels map[string]string) error {
+func (a *Actuator) leaveToUsers(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string) error {
+	if err := a.note(ctx, ex, labels, true); err != nil {
+		return err
+	}
 	if has.installation != nil {
-		return managedresource.SetLabels(ctx, a.Seed, has.installation, labels)
+		return mustFail(managedresource.SetLabels(ctx, a.Seed, has.installation, labels))
 	}
 	nothing, err := managedresource.Serialize(nil)
 	if err != nil {
 		return err
 	}
-	return managedresource.Apply(ctx, a.Seed, namespace, managedresource.Installation, labels, nothing)
+	return mustFail(managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, labels, nothing))
 }
 
 // handOver leaves the installation to the shoot's users as soon as it is in the shoot, unprotected, if it is to be made only once. From
 // then on gardener-resource-manager does nothing about it: the annotation on the whole ManagedResource, other than that on its objects, also
 // lets users delete some of them.
-func (a *Actuator) handOver(ctx context.Context, namespace string, configuration *wanted) error {
+func (a *Actuator) handOver(ctx context.Context, ex *extensionsv1alpha1.Extension, configuration *wanted) error {
 	if configuration.Installation != fluxv1alpha1.InstallationOnce {
 		return nil
 	}
-	installation, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Installation)
+	installation, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.Installation)
 	if err != nil || installation == nil || managedresource.IsIgnored(installation) {
-		return err
+		return mustFail(err)
 	}
 	if err := managedresource.CheckApplied(installation); err != nil {
-		return fmt.Errorf("the shoot gets Flux, which then belongs to its users (installation: once): %w", err)
+		return soon(time.Now(), fmt.Errorf("the shoot gets Flux, which then belongs to its users (installation: once): %w", err))
 	}
-	return managedresource.Ignore(ctx, a.Seed, installation)
+	if _, err := a.writeState(ctx, ex, func(state *fluxv1alpha1.FluxState) { state.OwnedByUsers = true }); err != nil {
+		return mustFail(err)
+	}
+	return mustFail(managedresource.Ignore(ctx, a.Seed, installation))
 }

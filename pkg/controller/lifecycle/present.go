@@ -10,6 +10,7 @@ import (
 
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
@@ -29,22 +30,24 @@ type present struct {
 	protected bool
 	// installation and configuration are what the extension has written, or nil.
 	installation, configuration *resourcesv1alpha1.ManagedResource
+	// state is what the extension has noted, on this seed or on another one. What the seed has counts more.
+	state fluxv1alpha1.FluxState
 }
 
 // findPresent asks the seed what the shoot has. It asks the shoot only if the seed doesn't know: when the shoot is new, has come
 // from another seed, got Flux from somebody else, or has it for its users to upgrade.
-func (a *Actuator) findPresent(ctx context.Context, namespace string) (_ *present, err error) {
+func (a *Actuator) findPresent(ctx context.Context, namespace string, state fluxv1alpha1.FluxState) (_ *present, err error) {
 	defer metrics.ObservePhase(metrics.PhaseInventory, time.Now(), &err)
 	installation, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Installation)
 	if err != nil {
-		return nil, err
+		return nil, mustFail(err)
 	}
 	configuration, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Configuration)
 	if err != nil {
-		return nil, err
+		return nil, mustFail(err)
 	}
 
-	found := &present{installation: installation, configuration: configuration}
+	found := &present{installation: installation, configuration: configuration, state: state, migrating: state.Migrating}
 	if configuration != nil {
 		found.configurationDigest = configuration.Labels[managedresource.ConfigurationDigestLabel]
 	}
@@ -67,6 +70,12 @@ func (a *Actuator) findPresent(ctx context.Context, namespace string) (_ *presen
 	found.fluxVersion = migration.VersionOf(definition)
 	found.protected = managedresource.CameFrom(definition, namespace) && render.IsProtected(definition.Annotations)
 	return found, nil
+}
+
+// isComplete tells whether the shoot has a release with nothing but its own CustomResourceDefinitions, as far as the seed knows. If
+// not, it is prepared for the release once more.
+func (p *present) isComplete(version string) bool {
+	return p.installation != nil && p.fluxVersion == version && !p.migrating && !managedresource.IsPending(p.installation)
 }
 
 // definitions are the names of the CustomResourceDefinitions that gardener-resource-manager manages for the extension.

@@ -27,20 +27,28 @@ import (
 // removeFlux removes Flux, and leaves what it deployed. The ManagedResource Installation goes last: while it is there, there may be
 // something to do. By then its objects are gone, except for the namespace if that stays.
 func (a *Actuator) removeFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
-	namespace := ex.Namespace
-	if err := a.disarm(ctx, namespace, has.installation); err != nil {
+	if has.state.RemovalPhase != fluxv1alpha1.RemovalFluxRemoved {
+		if err := a.removeFluxFromShoot(ctx, ex, has); err != nil {
+			return err
+		}
+		if err := a.advance(ctx, ex, has, fluxv1alpha1.RemovalFluxRemoved); err != nil {
+			return err
+		}
+	}
+	if err := managedresource.Release(ctx, a.Seed, ex.Namespace, managedresource.Installation); err != nil {
 		return err
 	}
-	if err := a.remove(ctx, namespace, managedresource.Configuration); err != nil {
+	return a.checkDeleted(ctx, ex.Namespace, managedresource.Installation)
+}
+
+func (a *Actuator) removeFluxFromShoot(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
+	if err := a.disarm(ctx, ex.Namespace, has.installation); err != nil {
 		return err
 	}
-	if err := a.deleteInstallation(ctx, ex, has.installation); err != nil {
+	if err := a.remove(ctx, ex.Namespace, managedresource.Configuration); err != nil {
 		return err
 	}
-	if err := managedresource.Release(ctx, a.Seed, namespace, managedresource.Installation); err != nil {
-		return err
-	}
-	return a.checkDeleted(ctx, namespace, managedresource.Installation)
+	return a.deleteInstallation(ctx, ex, has.installation)
 }
 
 // deleteInstallation deletes what Flux was installed with from the shoot, and tells people if its namespace stays.
@@ -78,12 +86,15 @@ func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha
 
 // prepareForDeletion stops Flux in a shoot whose deletion has begun, while it still has nodes: Flux would bring back what
 // Gardener deletes, and Gardener would wait for Flux's finalizers.
-func (a *Actuator) prepareForDeletion(ctx context.Context, namespace string) error {
-	has, err := a.findInstalled(ctx, namespace)
-	if err != nil || has.installation == nil {
+func (a *Actuator) prepareForDeletion(ctx context.Context, ex *extensionsv1alpha1.Extension) error {
+	has, err := a.findInstalled(ctx, ex)
+	if err != nil || !has.inSeed() && !has.wasInstalled() {
 		return err
 	}
-	return reconcilerutils.ReconcileErrCauseOrErr(a.disarm(ctx, namespace, has.installation))
+	if ours, err := a.isOurs(ctx, ex.Namespace, has); err != nil || !ours {
+		return err
+	}
+	return reconcilerutils.ReconcileErrCauseOrErr(a.disarm(ctx, ex.Namespace, has.installation))
 }
 
 // disarm stops Flux for good, and makes its objects such that their deletion deletes nothing else and needs no controller.
@@ -111,8 +122,8 @@ func (a *Actuator) disarm(ctx context.Context, namespace string, installation *r
 
 // deleteWorkloads lets Flux delete what it deployed from the project's repository. It is done as soon as no object of Flux
 // waits for its controller any more: a Kustomization that deletes others goes when they are being deleted.
-func (a *Actuator) deleteWorkloads(ctx context.Context, namespace string, has *installed) error {
-	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+func (a *Actuator) deleteWorkloads(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
+	shootClient, err := shoot.NewClient(ctx, a.Seed, ex.Namespace)
 	if err != nil {
 		return err
 	}
@@ -120,13 +131,11 @@ func (a *Actuator) deleteWorkloads(ctx context.Context, namespace string, has *i
 	if works, err := removal.HasControllers(ctx, shootClient); err != nil {
 		return explain(err)
 	} else if works {
-		if err := a.deleteConfiguration(ctx, namespace, has.configuration, shootClient); err != nil {
+		if err := a.deleteConfiguration(ctx, ex.Namespace, has.configuration, shootClient); err != nil {
 			return err
 		}
 	}
-	// What remains to be done is this.
-	labels := map[string]string{managedresource.RemovalPolicyLabel: string(fluxv1alpha1.RemovalKeepWorkloads)}
-	return managedresource.SetLabels(ctx, a.Seed, has.installation, labels)
+	return a.advance(ctx, ex, has, fluxv1alpha1.RemovalWorkloadsDeleted)
 }
 
 func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, configuration *resourcesv1alpha1.ManagedResource, shootClient client.Client) error {
@@ -140,6 +149,11 @@ func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, co
 	}
 	if err := managedresource.Delete(ctx, a.Seed, namespace, managedresource.Configuration); err != nil {
 		return err
+	}
+	if configuration == nil {
+		if err := removal.DeleteRoot(ctx, shootClient, managedresource.Configuration); err != nil {
+			return explain(err)
+		}
 	}
 	// In this order: when the root Kustomization is gone, those that it deployed are being deleted.
 	deleted := a.checkDeleted(ctx, namespace, managedresource.Configuration)

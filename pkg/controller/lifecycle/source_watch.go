@@ -126,7 +126,7 @@ func (w *sourceWatch) requests(ctx context.Context, namespace string, choose fun
 // A Secret that was made anew has a key that nobody may have registered yet: it does not go to all shoots at once, but to each when
 // Gardener reconciles it.
 func (w *sourceWatch) isOutdated(ctx context.Context, ex *extensionsv1alpha1.Extension, version string, changed bool) (bool, error) {
-	if ex.Status.LastOperation.State == gardencorev1beta1.LastOperationStateError {
+	if ex.Status.LastOperation.State == gardencorev1beta1.LastOperationStateError || fluxv1alpha1.StatusOf(ex).Problem != nil {
 		return true, nil
 	}
 	configuration, err := managedresource.Get(ctx, w.seed, ex.Namespace, managedresource.Configuration)

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
@@ -27,7 +28,7 @@ import (
 
 // install gives the shoot a release. If it is another one than the shoot has, the shoot is prepared first. If that takes
 // more than one step, the error says what is under way, and makes the controller come back soon.
-func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot, namespace string, configuration *wanted, has *present, flux *chosen) (err error) {
+func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot, ex *extensionsv1alpha1.Extension, configuration *wanted, has *present, flux *chosen) (err error) {
 	defer metrics.ObservePhase(metrics.PhaseInstall, time.Now(), &err)
 	labels := map[string]string{
 		managedresource.FluxVersionLabel:   flux.version,
@@ -36,20 +37,20 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 		managedresource.RemovalPolicyLabel: string(configuration.RemovalPolicy),
 	}
 	if flux.ofUsers {
-		return a.leaveToUsers(ctx, namespace, has, labels)
+		return a.leaveToUsers(ctx, ex, has, labels)
 	}
-	if has.fluxVersion == flux.version && !has.migrating {
-		return a.applyInstallation(ctx, namespace, has, labels, flux.data)
+	if has.isComplete(flux.version) {
+		return a.applyInstallation(ctx, ex, has, labels, flux.data)
 	}
 	if err := release.CheckKubernetes(flux.version, object.Spec.Kubernetes.Version); err != nil {
 		return err
 	}
-	bridges, err := a.prepare(ctx, namespace, has, flux)
+	bridges, err := a.prepare(ctx, ex.Namespace, has, flux)
 	if err != nil {
 		return err
 	}
 	if len(bridges) == 0 {
-		return a.applyInstallation(ctx, namespace, has, labels, flux.data)
+		return a.applyInstallation(ctx, ex, has, labels, flux.data)
 	}
 
 	data, err := withDefinitions(flux.data, bridges)
@@ -57,22 +58,25 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 		return err
 	}
 	labels[managedresource.MigratingLabel] = strconv.FormatBool(true)
-	if err := a.applyInstallation(ctx, namespace, has, labels, data); err != nil {
+	if err := a.applyInstallation(ctx, ex, has, labels, data); err != nil {
 		return err
 	}
-	if err := a.checkResourceManager(ctx, namespace, object); err != nil {
-		return err
+	if err := a.checkResourceManager(ctx, ex.Namespace, object); err != nil {
+		return mustFail(err)
 	}
-	return fmt.Errorf("the shoot gets Flux %s in two steps: first with the API versions of the release before (%s), and, as soon as gardener-resource-manager "+
-		"has applied that and all objects are stored in the new versions, without them", flux.version, strings.Join(names(bridges), ", "))
+	return soon(time.Now(), fmt.Errorf("the shoot gets Flux %s in two steps: first with the API versions of the release before (%s), and, as soon as gardener-resource-manager "+
+		"has applied that and all objects are stored in the new versions, without them", flux.version, strings.Join(names(bridges), ", ")))
 }
 
 // applyInstallation also takes the installation back from the shoot's users, if it was theirs.
-func (a *Actuator) applyInstallation(ctx context.Context, namespace string, has *present, labels map[string]string, data managedresource.Data) error {
-	if err := managedresource.Apply(ctx, a.Seed, namespace, managedresource.Installation, labels, data); err != nil || has.installation == nil {
+func (a *Actuator) applyInstallation(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string, data managedresource.Data) error {
+	if err := a.note(ctx, ex, labels, false); err != nil {
 		return err
 	}
-	return managedresource.Regard(ctx, a.Seed, has.installation)
+	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, labels, data); err != nil || has.installation == nil {
+		return mustFail(err)
+	}
+	return mustFail(managedresource.Regard(ctx, a.Seed, has.installation))
 }
 
 // prepare makes the shoot ready for the CustomResourceDefinitions of a release, or returns those that it needs before.
@@ -88,7 +92,8 @@ func (a *Actuator) prepare(ctx context.Context, namespace string, has *present, 
 	if err := migration.CheckLoss(ctx, shootClient, has.definitions(), wanted); err != nil {
 		return nil, fmt.Errorf("Flux %s would replace %s: %w", flux.version, has.fluxVersion, err)
 	}
-	return migration.Prepare(ctx, shootClient, wanted)
+	bridges, err := migration.Prepare(ctx, shootClient, wanted)
+	return bridges, ifUnfinished(err)
 }
 
 // definitionsOf returns the CustomResourceDefinitions in the data.

@@ -34,6 +34,7 @@ func helmRelease() *corev1.Secret {
 // TestSwitchedOffKeepsWhatIsNotOurs switches the extension off in a shoot whose users keep things in the namespace of Flux, and have
 // things with the labels of Flux.
 func TestSwitchedOffKeepsWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
 	l := newWorking(t)
 	l.work(t, withPolicy("keep-workloads"))
 	foreign := []client.Object{
@@ -41,11 +42,11 @@ func TestSwitchedOffKeepsWhatIsNotOurs(t *testing.T) {
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "cluster-vars", Labels: labelsOfFlux}, Data: map[string]string{"region": "eu"}},
 		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "team-flux-system", Labels: labelsOfFlux}},
 		&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "team-flux-system", Labels: labelsOfFlux}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "team-flux-system"}},
-		l.borrow(),
 	}
 	for _, object := range foreign {
-		l.Expect(client.IgnoreAlreadyExists(l.client.Create(l.ctx, object))).To(Succeed())
+		l.Expect(l.client.Create(l.ctx, object)).To(Succeed())
 	}
+	foreign = append(foreign, l.borrow())
 
 	l.switchOff()
 	l.expectSwitchedOff()

@@ -24,6 +24,7 @@ import (
 
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 )
@@ -126,7 +127,13 @@ func (l *living) reconcile(actuator *lifecycle.Actuator) {
 func (l *living) reconcileOnce(actuator *lifecycle.Actuator) error {
 	ex := &extensionsv1alpha1.Extension{}
 	l.Expect(shared.seedClient.Get(l.ctx, client.ObjectKeyFromObject(l.extension), ex)).To(Succeed())
-	return actuator.Reconcile(l.ctx, log.Log, ex)
+	if err := actuator.Reconcile(l.ctx, log.Log, ex); err != nil {
+		return err
+	}
+	if problem := fluxv1alpha1.StatusOf(ex).Problem; problem != nil {
+		return errors.New(problem.Message)
+	}
+	return nil
 }
 
 // TestUpgradeIsInterrupted kills the extension at each of its writes to the seed and to the shoot during an upgrade between

@@ -24,6 +24,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
@@ -181,7 +182,7 @@ func TestAMistakeLeavesWhatRunsAlone(t *testing.T) {
 
 	s.configure(map[string]string{"fluxVersion": "newest"})
 	s.operate("reconcile")
-	s.expectFailure("fluxVersion")
+	s.expectProblem(fluxv1alpha1.NotAsConfigured, "fluxVersion")
 	unchanged, _ := s.managedResource(managedresource.Installation)
 	s.Expect(unchanged.ResourceVersion).To(Equal(installation.ResourceVersion))
 	unchanged, _ = s.managedResource(managedresource.Configuration)
@@ -221,9 +222,9 @@ func TestAChangeOfTheConfigurationReachesTheShootAtOnce(t *testing.T) {
 	s.expectSuccess()
 
 	s.configure(map[string]string{"fluxVersion": "newest"})
-	s.expectFailure("fluxVersion")
+	s.expectProblem(fluxv1alpha1.NotAsConfigured, "fluxVersion")
 	s.configure(publicRepository)
-	s.expectSuccess()
+	s.expectNoProblem()
 	s.Expect(s.digest(s)).To(Equal(digestOf(s, publicRepository)))
 
 	other.lastOperation(other)

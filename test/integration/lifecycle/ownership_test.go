@@ -20,6 +20,7 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
@@ -115,7 +116,7 @@ func TestInstallationOnce(t *testing.T) {
 
 	// Back to managed: what the users have counts, not what was once installed.
 	l.configure(map[string]string{"fluxVersion": "v2.2.3", "repositoryUrl": "https://git.example.com/fleet/shoots"})
-	l.expectFailure("Flux v2.6.4 is installed, and v2.2.3")
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, "Flux v2.6.4 is installed, and v2.2.3")
 	l.get(newest, false)
 	l.Expect(l.installation().Annotations).NotTo(HaveKey(resourcesv1alpha1.Ignore))
 	l.Expect(l.exists(l.deployment("notification-controller"))).To(BeTrue(), "drift is repaired")
@@ -131,8 +132,8 @@ func TestInstallationOnceOfAManagedShoot(t *testing.T) {
 	s.expectSuccess()
 	s.setProviderConfig("installation", "once")
 	s.operate("reconcile")
-	s.expectFailure("the shoot gets Flux, which then belongs to its users (installation: once): gardener-resource-manager has not yet applied ManagedResource " +
-		s.control + "/extension-shoot-flux-installation to the shoot")
+	s.expectProblem(fluxv1alpha1.UnderWay, "the shoot gets Flux, which then belongs to its users (installation: once): gardener-resource-manager has not yet applied ManagedResource "+
+		s.control+"/extension-shoot-flux-installation to the shoot")
 	after, _ := s.managedResource(managedresource.Installation)
 	s.Expect(after.Labels).To(HaveKeyWithValue(managedresource.ProtectedLabel, "false"))
 
@@ -142,7 +143,7 @@ func TestInstallationOnceOfAManagedShoot(t *testing.T) {
 		Type: resourcesv1alpha1.ResourcesApplied, Status: gardencorev1beta1.ConditionTrue, LastTransitionTime: metav1.Now(), LastUpdateTime: metav1.Now(),
 	}}
 	s.Expect(shared.seedClient.Status().Update(s.ctx, after)).To(Succeed())
-	s.expectSuccess()
+	s.expectNoProblem()
 	after, _ = s.managedResource(managedresource.Installation)
 	s.Expect(after.Annotations).To(HaveKeyWithValue(resourcesv1alpha1.Ignore, "true"))
 }
@@ -187,6 +188,6 @@ func TestInstallationOnceWithoutKinds(t *testing.T) {
 		return apierrors.IsNotFound(l.client.Get(l.ctx, client.ObjectKeyFromObject(definition), definition))
 	}, patience).Should(BeTrue())
 	l.operate("reconcile")
-	l.expectFailure("the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without " +
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, "the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without "+
 		"CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io: install it again, or set installation to managed")
 }

@@ -73,6 +73,7 @@ func (s *shoot) sourceSecret(g Gomega) map[string]any {
 
 // Nobody but the project's admin does anything here.
 func TestAChangeOfTheSecretReachesTheShootAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(privateRepository)
 	s.operate("reconcile")
@@ -110,7 +111,7 @@ func TestAChangeOfTheSecretReachesTheShootAtOnce(t *testing.T) {
 	s.Eventually(func(g Gomega) {
 		s.lastOperation(g)
 		before := s.extension.Status.LastOperation.LastUpdateTime
-		time.Sleep(3 * time.Second)
+		s.pause(3 * time.Second)
 		state, _ := s.lastOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded))
 		g.Expect(s.extension.Status.LastOperation.LastUpdateTime).To(Equal(before))

@@ -76,6 +76,7 @@ func (l *living) expectFollowed() {
 }
 
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	for _, installation := range []string{"managed", "once"} {
 		t.Run(installation, func(t *testing.T) {
 			l := newLiving(t)
@@ -114,6 +115,7 @@ func TestTakeover(t *testing.T) {
 
 // TestTakeoverOfWhatCameBetween installs only Flux, whose users then make it follow their repository, before the project has one.
 func TestTakeoverOfWhatCameBetween(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.configure(map[string]string{"fluxVersion": newest})
 	l.operate("reconcile")
@@ -140,6 +142,7 @@ func (l *living) reconcileWith(data map[string]string) {
 
 // TestTakeoverAfterMigration changes the configuration while a shoot is between two seeds.
 func TestTakeoverAfterMigration(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.get(newest, false)
 	l.operate("migrate")
@@ -156,6 +159,7 @@ func TestTakeoverAfterMigration(t *testing.T) {
 
 // TestKeepFluxGivesItAway switches the extension off and on again.
 func TestKeepFluxGivesItAway(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	data := map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots", "removalPolicy": "keep-flux"}
 	l.reconcileWith(data)
@@ -182,6 +186,7 @@ func TestKeepFluxGivesItAway(t *testing.T) {
 
 // TestProtectionFollowsOwnership lets users have a Flux that was managed, and takes it back.
 func TestProtectionFollowsOwnership(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	protected := func(g Gomega, object client.Object) bool {
 		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
@@ -220,6 +225,7 @@ func (l *living) predecessor() *unstructured.Unstructured {
 }
 
 func TestTakeoverOfThePredecessor(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	root := l.predecessor()
 	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
@@ -241,6 +247,7 @@ func (l *living) expectNothingOfPredecessor(g Gomega) {
 
 // TestDeletionOfThePredecessor shows that what the first version left in the seed does not stop Gardener from deleting a Shoot.
 func TestDeletionOfThePredecessor(t *testing.T) {
+	t.Parallel()
 	for name, leave := range map[string]func(*living){
 		"deletion of the shoot": func(l *living) {
 			l.object.DeletionTimestamp = new(metav1.Now())
@@ -273,6 +280,7 @@ func TestDeletionOfThePredecessor(t *testing.T) {
 
 // TestKeepFluxWithInterruptions kills the controller at each of its writes.
 func TestKeepFluxWithInterruptions(t *testing.T) {
+	t.Parallel()
 	l := newLiving(t)
 	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots", "removalPolicy": "keep-flux"})
 	l.expectVersion(newest)

@@ -17,6 +17,7 @@ import (
 
 // TestRepositoryStaysWhenItCanNotBeRead has what kubectl makes of a file as UTF-16: the key is there, but not in the data.
 func TestRepositoryStaysWhenItCanNotBeRead(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, targetNamespace)
 	s.configure(publicRepository)
 	s.operate("reconcile")

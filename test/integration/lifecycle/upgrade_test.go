@@ -130,7 +130,7 @@ func (l *living) expectVersion(version string) {
 	l.Eventually(func(g Gomega) {
 		state, description := l.lastOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
-		g.Expect(l.status(g).Version).To(Equal(version))
+		g.Expect(l.status(g)).To(And(HaveField("Version", version), HaveField("Problem", BeNil())))
 	}, patience).Should(Succeed())
 	l.expectApplied(version)
 }
@@ -328,7 +328,7 @@ func TestDowngrade(t *testing.T) {
 	l.get(newest, false)
 	l.use()
 	l.configure(map[string]string{"fluxVersion": "v2.6.4"})
-	l.expectFailure(`Flux v2.9.4 is installed, and v2.6.4, which key fluxVersion of ConfigMap flux-config asks for, is older`)
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, `Flux v2.9.4 is installed, and v2.6.4, which key fluxVersion of ConfigMap flux-config asks for, is older`)
 
 	l.get("v2.6.4", true)
 	l.expectUserObjects()
@@ -348,7 +348,7 @@ func TestDowngradeLosesNothing(t *testing.T) {
 	l.Expect(l.client.Create(l.ctx, object)).To(Succeed())
 
 	l.configure(map[string]string{"fluxVersion": "v0.31.5", "allowDowngrade": "true"})
-	l.expectFailure("Flux v0.31.5 would replace v0.41.2: it has no kind OCIRepository, and the shoot has objects of this kind, which would be deleted (default/images)")
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, "Flux v0.31.5 would replace v0.41.2: it has no kind OCIRepository, and the shoot has objects of this kind, which would be deleted (default/images)")
 	l.Expect(l.client.Delete(l.ctx, object)).To(Succeed())
 	l.expectVersion("v0.31.5")
 }
@@ -360,7 +360,7 @@ func TestKubernetesIsTooOld(t *testing.T) {
 	l.syncCluster()
 	l.get("v2.6.4", false)
 	l.configure(map[string]string{"fluxVersion": newest})
-	l.expectFailure("1.31.4")
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, "1.31.4")
 	l.Expect(l.definition("gitrepositories.source.toolkit.fluxcd.io").Labels).To(HaveKeyWithValue("app.kubernetes.io/version", "v2.6.4"), "nothing is touched")
 }
 
@@ -414,7 +414,7 @@ func TestFloatingVersionMovesOnlyWhenGardenerAsks(t *testing.T) {
 
 	// A range that what is installed does not satisfy is another matter. But it doesn't go back by itself.
 	s.configure(map[string]string{"fluxVersion": "~2.9.0 <2.9.4"})
-	s.expectFailure("Flux v2.9.4 is installed, and v2.9.3")
+	s.expectProblem(fluxv1alpha1.NotAsConfigured, "Flux v2.9.4 is installed, and v2.9.3")
 }
 
 // TestInstalledReleaseIsNotNeededAgain shows that what runs goes on when its release can't be had any more, as after a restart
@@ -442,6 +442,9 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	l.Expect(l.status(l)).To(Equal(status))
 
 	l.configure(map[string]string{"fluxVersion": "v2.8.0"})
-	l.Eventually(func() error { return restarted.Reconcile(l.ctx, log.Log, l.extension) }, patience).Should(MatchError(And(
-		ContainSubstring("http://127.0.0.1:1/nobody/listens/here"), ContainSubstring("embedded versions"))))
+	l.Eventually(func(g Gomega) {
+		g.Expect(restarted.Reconcile(l.ctx, log.Log, l.extension)).To(Succeed())
+		g.Expect(l.status(g).Problem).To(HaveValue(HaveField("Message", And(
+			ContainSubstring("http://127.0.0.1:1/nobody/listens/here"), ContainSubstring("embedded versions")))))
+	}, patience).Should(Succeed())
 }

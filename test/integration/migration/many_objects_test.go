@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -24,7 +23,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
@@ -42,15 +40,11 @@ const (
 	longestTry = 20 * time.Second
 )
 
-func init() {
-	log.SetLogger(logr.Discard()) // the API server warns of the names of finalizers, for each object
-}
-
 // slow delays writes.
 func slow(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
 		if request.Method == http.MethodPatch {
-			time.Sleep(20 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 		}
 		return next.RoundTrip(request)
 	})
@@ -58,7 +52,9 @@ func slow(next http.RoundTripper) http.RoundTripper {
 
 // client returns a client as the extension has it, which knows nothing of what was before.
 func (s *shoot) client() client.Client {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--p--s", Name: "gardener"}, Data: map[string][]byte{"kubeconfig": environment.KubeConfig}}
+	kubeconfig, err := apiServer.AdminKubeconfig()
+	s.Expect(err).NotTo(HaveOccurred())
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--p--s", Name: "gardener"}, Data: map[string][]byte{"kubeconfig": kubeconfig}}
 	c, err := access.NewClient(s.ctx, fake.NewFakeClient(secret), secret.Namespace)
 	s.Expect(err).NotTo(HaveOccurred())
 	return c
@@ -104,8 +100,7 @@ func (s *shoot) tries(t *testing.T, count int, what string, work func() error) i
 // compact makes etcd forget the past, as an API server does every five minutes: the state in which a list began is gone.
 func (s *shoot) compact() {
 	ask := func(path, body string) (answer struct{ Header struct{ Revision string } }) {
-		url := environment.ControlPlane.Etcd.URL.JoinPath(path).String()
-		response, err := http.Post(url, "application/json", bytes.NewBufferString(body))
+		response, err := http.Post(apiServer.EtcdURL+"/"+path, "application/json", bytes.NewBufferString(body))
 		s.Expect(err).NotTo(HaveOccurred())
 		defer response.Body.Close()
 		s.Expect(response.StatusCode).To(Equal(http.StatusOK))

@@ -50,7 +50,7 @@ func newMeeting(writers int) *meeting {
 // attend returns a client that waits for the others.
 func (m *meeting) attend(t *testing.T, extension client.Client) client.Client {
 	t.Helper()
-	withWatch, err := client.NewWithWatch(environment.Config, client.Options{})
+	withWatch, err := client.NewWithWatch(apiServer.Config, client.Options{})
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	wait := sync.OnceFunc(func() {
 		m.mutex.Lock()

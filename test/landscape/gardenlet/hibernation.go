@@ -26,6 +26,10 @@ func (o *operation) hibernate(ctx context.Context) error {
 	if !asleep && !o.Shoot.IsWorkerless {
 		t.add("Configuring worker pools", o.hook(o.options.DestroyWorkers))
 	}
+	if !o.Shoot.IsWorkerless {
+		t.addRepeated("Deploying extension resources after workers", o.DeployExtensionsAfterWorker)
+		t.add("Waiting until extension resources handled after workers are ready", o.extensions.WaitAfterWorker)
+	}
 	t.addRepeated("Deleting stale extension resources", o.extensions.DeleteStaleResources)
 	t.add("Waiting until stale extension resources are deleted", o.extensions.WaitCleanupStaleResources)
 	if !asleep {

@@ -15,7 +15,7 @@ var GroupVersion = schema.GroupVersion{Group: "flux.extensions.gardener.cloud", 
 
 // AddToScheme adds this package's types to a scheme, with which they can be decoded.
 func AddToScheme(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &FluxConfig{}, &FluxStatus{})
+	scheme.AddKnownTypes(GroupVersion, &FluxConfig{}, &FluxStatus{}, &FluxState{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

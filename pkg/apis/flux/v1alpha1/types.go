@@ -71,8 +71,9 @@ type FluxStatus struct {
 	Source string `json:"source,omitempty"`
 	// Digest identifies the release's manifests: sha256: and 64 hexadecimal digits. It is empty if Origin is shoot.
 	Digest string `json:"digest"`
-	// ResolvedFor is the annotation gardener.cloud/timestamp that the Extension had when a range or latest was last resolved.
-	// Until Gardener's next request, which has another one, the release stays. It is empty if Requested is a release.
+	// ResolvedFor is the annotation gardener.cloud/timestamp that the Extension had when a range or latest was last resolved, or
+	// when the shoot came from another seed. Until Gardener's next request, which has another one, the release stays. It is
+	// empty if Requested is a release.
 	//
 	// +optional
 	ResolvedFor string `json:"resolvedFor,omitempty"`
@@ -93,4 +94,27 @@ type FluxStatus struct {
 	//
 	// +optional
 	HostKeys []string `json:"hostKeys,omitempty"`
+	// Problem is why the shoot does not have what is configured now. It keeps what it had, and the extension tries again by
+	// itself. It is missing if the shoot has what is configured, and while the Extension's own lastError says why it has not.
+	//
+	// +optional
+	Problem *Problem `json:"problem,omitempty"`
 }
+
+// Problem tells why a shoot does not have what is configured.
+type Problem struct {
+	// Reason is NotAsConfigured if somebody has to correct something, or UnderWay if only time is needed.
+	Reason string `json:"reason"`
+	// Message is one sentence.
+	Message string `json:"message"`
+	// Since is since when there has been a problem for this reason, without pause. The longer, the longer are the pauses between
+	// tries.
+	Since metav1.Time `json:"since"`
+}
+
+const (
+	// NotAsConfigured is the reason of a Problem of configuration, garden, Git server, release server or shoot.
+	NotAsConfigured = "NotAsConfigured"
+	// UnderWay is the reason of a Problem that is none: the shoot gets what is configured in several steps.
+	UnderWay = "UnderWay"
+)

@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// FluxState is what field status.state of an Extension of type shoot-flux holds: what the extension must not forget of a shoot.
+// Gardener takes it along when the control plane of the shoot moves to another seed (ShootState), where nothing else of the old
+// seed is left. It is written before what it says is done, so that whoever finds it knows what may have been done.
+//
+// Fields that a reader does not know are ignored. What can't be ignored needs another version.
+//
+// +kubebuilder:object:root=true
+type FluxState struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// FluxVersion is the Flux release that the shoot has or is getting, such as v2.9.4. It is empty as long as nothing was
+	// to be installed.
+	//
+	// +optional
+	FluxVersion string `json:"fluxVersion,omitempty"`
+	// Migrating tells that the CustomResourceDefinitions of the shoot may still have API versions of the release before,
+	// because objects of the shoot are stored in them.
+	//
+	// +optional
+	Migrating bool `json:"migrating,omitempty"`
+	// OwnedByUsers tells that the installation has been left to the shoot's users (installation: once).
+	//
+	// +optional
+	OwnedByUsers bool `json:"ownedByUsers,omitempty"`
+	// RemovalPolicy tells what is to happen when the extension is switched off. It is what remains of the choice when the
+	// project's configuration can't be read any more.
+	//
+	// +optional
+	RemovalPolicy RemovalPolicy `json:"removalPolicy,omitempty"`
+	// RemovalPhase tells how far the removal has come. It is empty as long as the extension has not been switched off.
+	//
+	// +optional
+	RemovalPhase RemovalPhase `json:"removalPhase,omitempty"`
+}
+
+// RemovalPhase tells how far a removal has come.
+type RemovalPhase string
+
+const (
+	// RemovalBegun means that Flux is the extension's to remove, and that it may be gone in part.
+	RemovalBegun RemovalPhase = "Begun"
+	// RemovalWorkloadsDeleted means that Flux has deleted what it deployed, or never will, and remains to be removed itself.
+	RemovalWorkloadsDeleted RemovalPhase = "WorkloadsDeleted"
+	// RemovalFluxRemoved means that nothing is left in the shoot, and only the seed remains to be cleaned.
+	RemovalFluxRemoved RemovalPhase = "FluxRemoved"
+)

@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
+)
+
+// failure is an error that gardenlet is told in any case, so that it stops: about the seed, which an operator has to look after, or
+// about something that gardenlet itself mends when it tries again.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// mustFail marks an error as a failure.
+func mustFail(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure{err}
+}
+
+// settle decides what gardenlet is told of a reconciliation. gardenlet waits for the Extension before it goes on with the Shoot, and
+// gives the Shoot up after some tries. So a shoot that has Flux does not stop it because of somebody's mistake: what is wrong is
+// told in the status, and the controller retrier tries again. A shoot that has nothing yet has nothing to go on with.
+func (a *Actuator) settle(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension, state fluxv1alpha1.FluxState, err error) error {
+	if err == nil {
+		return a.writeProblem(ctx, ex, state, nil)
+	}
+	if failed := (failure{}); errors.As(err, &failed) {
+		return reconcilerutils.ReconcileErrCauseOrErr(failed.error)
+	}
+	problem := &fluxv1alpha1.Problem{Reason: fluxv1alpha1.NotAsConfigured, Since: metav1.Now().Rfc3339Copy()}
+	if step := (*reconcilerutils.RequeueAfterError)(nil); errors.As(err, &step) {
+		problem.Reason, err = fluxv1alpha1.UnderWay, reconcilerutils.ReconcileErrCauseOrErr(step)
+	} else if state.FluxVersion == "" {
+		return err
+	}
+	problem.Message = readiness.Normalise(err.Error())
+	log.Info("The shoot does not have what is configured, and keeps what it had", "reason", problem.Reason, "problem", err.Error())
+	return a.writeProblem(ctx, ex, state, problem)
+}
+
+// writeProblem says in the status what keeps the shoot from what is configured, or, with nil, that nothing does.
+func (a *Actuator) writeProblem(ctx context.Context, ex *extensionsv1alpha1.Extension, state fluxv1alpha1.FluxState, problem *fluxv1alpha1.Problem) error {
+	status := fluxv1alpha1.StatusOf(ex)
+	if problem != nil {
+		if status.Problem != nil && status.Problem.Reason == problem.Reason {
+			problem.Since = status.Problem.Since
+		}
+		if status.Version == "" { // the shoot has just come from another seed
+			status.Version = state.FluxVersion
+		}
+		if isRestoring(ex) {
+			status.ResolvedFor = ex.Annotations[v1beta1constants.GardenerTimestamp]
+		}
+	}
+	status.Problem = problem
+	return applyStatus(ctx, a.Seed, ex, status)
+}

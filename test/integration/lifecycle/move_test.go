@@ -1,0 +1,325 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle_test
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+)
+
+// state is what the Extension knows.
+func (s *shoot) state() fluxv1alpha1.FluxState {
+	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
+	state, err := fluxv1alpha1.StateOf(s.extension)
+	s.Expect(err).NotTo(HaveOccurred())
+	return state
+}
+
+// replaceExtension does what gardenlets do when the old seed has let the shoot go: on the new one, the Extension is made anew, and gets
+// nothing but the state of the old one (RestoreExtensionObjectState in pkg/extensions/customresources.go of Gardener).
+func (s *shoot) replaceExtension(state *runtime.RawExtension) {
+	s.Expect(client.IgnoreNotFound(shared.seedClient.Delete(s.ctx, s.extension))).To(Succeed())
+	s.Eventually(s.isGone(s.extension), patience).Should(BeTrue())
+	old := s.extension
+	s.extension = &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: old.Namespace, Name: old.Name}, Spec: old.Spec}
+	s.extension.Annotations = map[string]string{"gardener.cloud/operation": "wait-for-state"}
+	s.Expect(shared.seedClient.Create(s.ctx, s.extension)).To(Succeed())
+	s.extension.Status.State = state
+	s.Expect(shared.seedClient.Status().Update(s.ctx, s.extension)).To(Succeed())
+}
+
+// move moves the shoot to another seed, up to the moment at which the other one is asked to restore.
+func (s *shoot) move() {
+	state := s.state()
+	s.Expect(state.FluxVersion).NotTo(BeEmpty())
+	carried := s.extension.Status.State
+	s.operate("migrate")
+	s.expectSuccess()
+	s.expectNothingInSeed()
+	s.replaceExtension(carried)
+}
+
+// moveInterrupted does the same with an Extension that nobody else reconciles.
+func (l *living) moveInterrupted() {
+	l.state()
+	carried := l.extension.Status.State
+	l.Eventually(func() error { return shared.actuator.Migrate(l.ctx, log.Log, l.extension) }, patience).Should(Succeed())
+	l.replaceExtension(carried)
+}
+
+// sleepInterrupted lets the shoot sleep and wake up: meanwhile nothing is written.
+func (l *living) sleepInterrupted() {
+	l.sleep()
+	before := l.state()
+	l.Expect(shared.actuator.Reconcile(l.ctx, log.Log, l.extension)).To(Succeed())
+	l.Expect(l.state()).To(Equal(before))
+	l.wakeUp()
+}
+
+func (s *shoot) sleep() {
+	s.object.Spec.Hibernation = &gardencorev1beta1.Hibernation{Enabled: new(true)}
+	s.syncCluster()
+}
+
+func (s *shoot) wakeUp() {
+	s.object.Spec.Hibernation = nil
+	s.syncCluster()
+}
+
+// TestInterruptedShoots kills the extension at each of its writes while it installs Flux, and while it upgrades it between releases that
+// have no API version in common, and each time the shoot moves to another seed, or sleeps and wakes up.
+func TestInterruptedShoots(t *testing.T) {
+	t.Parallel()
+	for name, disturb := range map[string]func(*living){"move": (*living).moveInterrupted, "sleep": (*living).sleepInterrupted} {
+		t.Run(name, func(t *testing.T) {
+			l := newLiving(t)
+			i := &interruptions{}
+			actuator := l.newInterrupted(t, i)
+			for _, version := range []string{"v0.31.5", newest} {
+				l.configure(map[string]string{"fluxVersion": version, "repositoryUrl": "https://git.example.com/fleet/shoots"})
+				l.surviveInterruptions(t, i, actuator, disturb)
+				l.expectApplied(version)
+				l.Expect(l.state()).To(And(HaveField("FluxVersion", version), HaveField("Migrating", false)))
+				if version != newest {
+					l.use()
+				}
+			}
+			l.expectUserObjects()
+			l.expectNothingLeft()
+		})
+	}
+}
+
+// surviveInterruptions lets the extension live one write longer each time.
+func (l *living) surviveInterruptions(t *testing.T, i *interruptions, actuator *lifecycle.Actuator, disturb func(*living)) {
+	i.next = 0
+	l.Eventually(func(g Gomega) {
+		i.live()
+		err := l.reconcileOnce(actuator)
+		died := i.died()
+		if died || err != nil {
+			disturb(l)
+		}
+		g.Expect(died).To(BeFalse(), "%v", err)
+		g.Expect(err).NotTo(HaveOccurred())
+	}, 2*patience).Should(Succeed())
+	t.Logf("interrupted %d times", i.next-1)
+	l.Expect(i.next).To(BeNumerically(">", 3), "it writes more often than that")
+}
+
+// TestMoveBetweenTheStepsOfAnUpgrade moves a shoot whose CustomResourceDefinitions already say that they are of the new release.
+func TestMoveBetweenTheStepsOfAnUpgrade(t *testing.T) {
+	t.Parallel()
+	for name, arrive := range map[string]func(*living){
+		"with what was noted": func(*living) {},
+		// As after a move that an earlier release of the extension began.
+		"without": func(l *living) {
+			l.extension.Status.State = nil
+			l.Expect(shared.seedClient.Status().Update(l.ctx, l.extension)).To(Succeed())
+		},
+		// As an earlier release left it: gardener-resource-manager is refused what it should apply.
+		"to where it got stuck": func(l *living) {
+			flux, err := shared.actuator.Releases.Get(l.ctx, newest)
+			l.Expect(err).NotTo(HaveOccurred())
+			rendered, err := render.NewInstallation(flux.Manifests, render.Images{})
+			l.Expect(err).NotTo(HaveOccurred())
+			data, err := managedresource.Serialize(rendered.Objects)
+			l.Expect(err).NotTo(HaveOccurred())
+			labels := map[string]string{managedresource.FluxVersionLabel: newest, managedresource.MigratingLabel: "false"}
+			l.Expect(managedresource.Apply(l.ctx, shared.seedClient, l.control, managedresource.Installation, labels, data)).To(Succeed())
+			l.Eventually(func() error { return managedresource.CheckApplied(l.installation()) }, patience).Should(MatchError(ContainSubstring("missing from spec.versions")))
+			l.extension.Status.State = nil
+			l.Expect(shared.seedClient.Status().Update(l.ctx, l.extension)).To(Succeed())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLiving(t)
+			actuator := l.newInterrupted(t, &interruptions{})
+			l.configure(map[string]string{"fluxVersion": "v0.31.5", "repositoryUrl": "https://git.example.com/fleet/shoots"})
+			l.reconcile(actuator)
+			l.expectApplied("v0.31.5")
+			l.use()
+			l.configure(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
+			l.Expect(l.reconcileOnce(actuator)).To(MatchError(ContainSubstring("in two steps")))
+			l.Eventually(l.versionOfFlux, patience).Should(Equal(newest))
+			l.Expect(l.state().Migrating).To(BeTrue())
+
+			l.moveInterrupted()
+			arrive(l)
+			l.reconcile(actuator)
+			l.retryInstallation()
+			l.expectApplied(newest)
+			l.expectUserObjects()
+			l.expectNothingLeft()
+		})
+	}
+}
+
+// retryInstallation makes gardener-resource-manager try at once, after what it does by itself with pauses that grow to a quarter of an hour.
+func (l *living) retryInstallation() {
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
+	l.Expect(shared.seedClient.Patch(l.ctx, l.installation(), patch)).To(Succeed())
+}
+
+// TestSwitchedOffAfterAMove switches the extension off where the seed has nothing of what was installed from another one.
+func TestSwitchedOffAfterAMove(t *testing.T) {
+	t.Parallel()
+	noConfiguration := func(l *living) {
+		l.Expect(shared.gardenClient.DeleteAllOf(l.ctx, &corev1.ConfigMap{}, client.InNamespace(l.project))).To(Succeed())
+	}
+	for name, tc := range map[string]struct {
+		policy string
+		arrive func(*living)
+	}{
+		"it could not be restored": {"delete-workloads", func(l *living) {
+			noConfiguration(l)
+			l.operate("restore")
+			l.expectProblem(fluxv1alpha1.NotAsConfigured, "does not exist in the garden")
+			l.expectNothingInSeed()
+		}},
+		"it sleeps": {"keep-workloads", func(l *living) {
+			l.sleep()
+			l.operate("restore")
+			l.expectSuccess()
+			l.wakeUp()
+			l.expectNothingInSeed()
+		}},
+		"it was restored in part": {"delete-workloads", func(l *living) {
+			noConfiguration(l)
+			nothing, err := managedresource.Serialize(nil)
+			l.Expect(err).NotTo(HaveOccurred())
+			l.Expect(managedresource.Apply(l.ctx, shared.seedClient, l.control, managedresource.Installation, nil, nothing)).To(Succeed())
+			l.operate("restore")
+			l.expectProblem(fluxv1alpha1.NotAsConfigured, "does not exist in the garden")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newWorking(t)
+			byRoot, byTeam, byApps := l.work(t, withPolicy(tc.policy))
+			l.move()
+			tc.arrive(l)
+			l.switchOff()
+			l.expectSwitchedOff()
+			l.expectNoFlux()
+			kept := tc.policy == "keep-workloads"
+			l.Expect(l.exists(byRoot)).To(Equal(kept))
+			l.Expect(l.exists(byTeam)).To(Equal(kept))
+			l.Expect(l.exists(byApps)).To(BeTrue())
+		})
+	}
+}
+
+// TestSwitchedOffWhileTheShootLeaves removes Flux with its workloads while gardenlet makes the objects of ManagedResources stay.
+func TestSwitchedOffWhileTheShootLeaves(t *testing.T) {
+	t.Parallel()
+	l := newWorking(t)
+	byRoot, byTeam, byApps := l.work(t, withPolicy("delete-workloads"))
+	for _, name := range []string{managedresource.Configuration, managedresource.Installation} {
+		managedResource, _ := l.managedResource(name)
+		patch := client.MergeFrom(managedResource.DeepCopy())
+		managedResource.Spec.KeepObjects = new(true)
+		l.Expect(shared.seedClient.Patch(l.ctx, managedResource, patch)).To(Succeed())
+	}
+	l.switchOff()
+	l.expectSwitchedOff()
+	l.expectNoFlux()
+	l.Expect(l.exists(byRoot)).To(BeFalse())
+	l.Expect(l.exists(byTeam)).To(BeFalse())
+	l.Expect(l.exists(byApps)).To(BeTrue())
+}
+
+// TestSwitchedOffWhileTheShootMovesInItsSleep holds up nobody: gardenlet waits for the Extension before it moves the shoot.
+func TestSwitchedOffWhileTheShootMovesInItsSleep(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.sleep()
+	s.switchOff()
+	s.expectFailure("the shoot sleeps")
+	s.object.Status.LastOperation = &gardencorev1beta1.LastOperation{Type: gardencorev1beta1.LastOperationTypeMigrate, State: gardencorev1beta1.LastOperationStateProcessing}
+	s.syncCluster()
+	s.operateDeletion()
+	s.expectSwitchedOff()
+	s.expectNothingInSeed()
+}
+
+// TestSwitchedOffBesideAnotherFlux has noted that Flux is to be installed, and did not come so far. What the shoot's users installed
+// themselves stays.
+func TestSwitchedOffBesideAnotherFlux(t *testing.T) {
+	t.Parallel()
+	l := newLiving(t)
+	l.upgradeByUsers(newest)
+	l.extension.Spec.Class = nil
+	l.extension.Annotations = map[string]string{"gardener.cloud/operation": "wait-for-state"}
+	l.extension.Finalizers = []string{"extensions.gardener.cloud/shoot-flux"}
+	l.Expect(shared.seedClient.Create(l.ctx, l.extension)).To(Succeed())
+	l.Expect(fluxv1alpha1.SetState(l.extension, fluxv1alpha1.FluxState{FluxVersion: newest, RemovalPolicy: fluxv1alpha1.RemovalDeleteWorkloads})).To(Succeed())
+	l.Expect(shared.seedClient.Status().Update(l.ctx, l.extension)).To(Succeed())
+	l.switchOff()
+	l.expectSwitchedOff()
+	l.Expect(l.versionOfFlux()).To(Equal(newest))
+	l.Expect(l.exists(l.deployment("source-controller"))).To(BeTrue())
+}
+
+// TestStateOfAnEarlierRelease switches the extension off in a shoot of which the Extension knows nothing, but the seed does.
+func TestStateOfAnEarlierRelease(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(with(publicRepository, "removalPolicy", "keep-flux"))
+	s.operate("reconcile")
+	s.expectSuccess()
+	known := s.state()
+	s.Expect(known).To(And(HaveField("FluxVersion", newest), HaveField("RemovalPolicy", fluxv1alpha1.RemovalKeepFlux)))
+	forget := func() {
+		s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
+		s.extension.Status.State = nil
+		s.Expect(shared.seedClient.Status().Update(s.ctx, s.extension)).To(Succeed())
+	}
+	forget()
+	s.sleep()
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.Expect(s.state()).To(Equal(known), "also while the shoot sleeps")
+	s.wakeUp()
+
+	forget()
+	s.switchOff()
+	s.expectSwitchedOff()
+	s.expectNothingInSeed()
+}
+
+// TestStateOfALaterRelease touches nothing.
+func TestStateOfALaterRelease(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	later := &runtime.RawExtension{Raw: []byte(`{"apiVersion":"flux.extensions.gardener.cloud/v9","kind":"FluxState"}`)}
+	s.extension.Status.State = later
+	s.Expect(shared.seedClient.Status().Update(s.ctx, s.extension)).To(Succeed())
+	s.configure(with(publicRepository, "fluxVersion", "v2.9.2", "allowDowngrade", "true"))
+	s.operate("reconcile")
+	s.expectFailure("which this release of the extension does not know: a newer one wrote it")
+	s.Expect(s.extension.Status.State).To(Equal(later))
+	installation, _ := s.managedResource(managedresource.Installation)
+	s.Expect(installation.Labels).To(HaveKeyWithValue(managedresource.FluxVersionLabel, "v2.9.4"))
+}

@@ -1,0 +1,136 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle_test
+
+import (
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	"github.com/gardener/gardener/pkg/extensions"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+)
+
+// pause lets time pass.
+func (s *shoot) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-s.ctx.Done():
+	}
+}
+
+// writes returns the writes to the seed in the time that retries and changes of a configuration take.
+func (s *shoot) writes() []string {
+	shared.requests.take(s.control)
+	s.pause(4 * time.Second)
+	return shared.requests.take(s.control)
+}
+
+// TestAChangeWhileTheShootWakesUp changes the configuration after gardenlet has asked for the Extension, and before it says that the
+// shoot is awake.
+func TestAChangeWhileTheShootWakesUp(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.object.Status.IsHibernated = true
+	s.syncCluster()
+	s.operate("reconcile")
+	s.expectSuccess()
+
+	changed := with(publicRepository, "repositoryBranch", "next")
+	s.configure(changed)
+	s.Expect(s.writes()).To(BeEmpty())
+	s.object.Status.IsHibernated = false
+	s.syncCluster()
+	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, changed))) }, patience).Should(Succeed())
+	s.expectSuccess()
+
+	// Nothing is done twice: a shoot that gardenlet has brought up to date meanwhile is left alone.
+	s.object.Status.IsHibernated = true
+	s.syncCluster()
+	s.configure(publicRepository)
+	s.Expect(s.writes()).To(BeEmpty())
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.Expect(s.digest(s)).To(Equal(digestOf(s, publicRepository)))
+	shared.requests.take(s.control)
+	s.object.Status.IsHibernated = false
+	s.syncCluster()
+	s.Expect(s.writes()).To(BeEmpty())
+}
+
+// TestAShootIsLeftAlone changes the configuration of a shoot, and lets a problem last, while Gardener is to leave the shoot alone.
+func TestAShootIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		pause, goOn func(*shoot)
+		// patience is how long it takes to go on.
+		patience time.Duration
+	}{
+		"the shoot is ignored": {
+			func(s *shoot) { s.annotateShoot(map[string]string{"shoot.gardener.cloud/ignore": "true"}) },
+			func(s *shoot) { s.annotateShoot(nil) },
+			patience,
+		},
+		"the seed is stopped": {
+			func(s *shoot) {
+				s.annotateSeed(map[string]string{"shoot.gardener.cloud/emergency-stop-reconciliations": "true"})
+			},
+			func(s *shoot) { s.annotateSeed(nil) },
+			2 * patience,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShoot(t, targetNamespace)
+			s.configure(publicRepository)
+			s.operate("reconcile")
+			s.expectSuccess()
+			s.configure(map[string]string{"fluxVersion": "newest"})
+			s.expectProblem(fluxv1alpha1.NotAsConfigured, "fluxVersion")
+
+			tc.pause(s)
+			s.configure(with(publicRepository, "repositoryBranch", "next"))
+			s.Expect(s.writes()).To(BeEmpty())
+			s.expectProblem(fluxv1alpha1.NotAsConfigured, "fluxVersion")
+			tc.goOn(s)
+			s.Eventually(func(g Gomega) {
+				s.lastOperation(g)
+				g.Expect(s.status(g).Problem).To(BeNil())
+			}, tc.patience).Should(Succeed())
+			s.Expect(s.digest(s)).To(Equal(digestOf(s, with(publicRepository, "repositoryBranch", "next"))))
+		})
+	}
+}
+
+// TestAShootThatFailsIsLeftAlone has nothing yet, so that the controller's own retries are meant.
+func TestAShootThatFailsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.operate("reconcile")
+	s.expectFailure("flux-config does not exist in the garden")
+	s.annotateShoot(map[string]string{"shoot.gardener.cloud/ignore": "true"})
+	s.Eventually(s.writes, patience).Should(BeEmpty())
+	s.configure(publicRepository)
+	s.Expect(s.writes()).To(BeEmpty())
+
+	s.operate("reconcile") // gardenlet is asked to
+	s.expectSuccess()
+}
+
+func (s *shoot) annotateShoot(annotations map[string]string) {
+	s.object.Annotations = annotations
+	s.syncCluster()
+}
+
+func (s *shoot) annotateSeed(annotations map[string]string) {
+	seed := &gardencorev1beta1.Seed{}
+	seed.Annotations = annotations
+	s.Expect(extensions.SyncClusterResourceToSeed(s.ctx, shared.seedClient, s.control, s.object, &gardencorev1beta1.CloudProfile{}, seed)).To(Succeed())
+}
