@@ -47,7 +47,8 @@ else
 fi
 
 # golangci-lint has vetted the code.
-flags+=(-vet=off -timeout="$timeout")
+# Tests wait more than they compute: more of them than processors at the same time.
+flags+=(-vet=off -timeout="$timeout" -parallel=4)
 
 # A module of its own, for what the extension itself must not depend on.
 if [[ "$kind" == integration ]]; then

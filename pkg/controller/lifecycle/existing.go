@@ -34,7 +34,9 @@ func (a *Actuator) checkExisting(ctx context.Context, ex *extensionsv1alpha1.Ext
 	if err != nil {
 		return err
 	}
-	takesOver, err := takeover.Check(ctx, shootClient, takeover.Request{Namespace: ex.Namespace, Restoring: isRestoring(ex), Objects: objects})
+	// Also when the restoration itself has come to nothing: what was noted on the other seed came along.
+	restoring := isRestoring(ex) || has.installation == nil && has.state.FluxVersion != ""
+	takesOver, err := takeover.Check(ctx, shootClient, takeover.Request{Namespace: ex.Namespace, Restoring: restoring, Objects: objects})
 	if err != nil {
 		return err
 	}

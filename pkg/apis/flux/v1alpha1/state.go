@@ -10,7 +10,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 )
@@ -24,7 +23,7 @@ func StateOf(ex *extensionsv1alpha1.Extension) (FluxState, error) {
 		return FluxState{}, nil
 	}
 	state := FluxState{}
-	where := client.ObjectKeyFromObject(ex)
+	where := ex.Namespace + "/" + ex.Name
 	if err := json.Unmarshal(ex.Status.State.Raw, &state); err != nil {
 		return FluxState{}, fmt.Errorf("the state of Extension %s in the seed can't be read, and without it nothing is touched in the shoot: %w", where, err)
 	}
@@ -40,7 +39,7 @@ func SetState(ex *extensionsv1alpha1.Extension, state FluxState) error {
 	state.TypeMeta = metav1.TypeMeta{APIVersion: GroupVersion.String(), Kind: kindFluxState}
 	raw, err := json.Marshal(state)
 	if err != nil {
-		return fmt.Errorf("failed to serialize the state of Extension %s: %w", client.ObjectKeyFromObject(ex), err)
+		return fmt.Errorf("failed to serialize the state of Extension %s: %w", ex.Namespace+"/"+ex.Name, err)
 	}
 	ex.Status.State = &runtime.RawExtension{Raw: raw}
 	return nil
