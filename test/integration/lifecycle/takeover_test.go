@@ -19,6 +19,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
@@ -123,10 +124,10 @@ func TestTakeoverOfWhatCameBetween(t *testing.T) {
 	gitRepository, root := l.bootstrap()
 
 	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
-	l.expectFailure(anotherOne)
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, anotherOne) // the shoot has Flux, so Gardener goes on
 	l.expectUnchanged(gitRepository, root)
 	l.handOver(root, gitRepository)
-	l.expectSuccess()
+	l.expectNoProblem()
 	l.expectFollowed()
 
 	// What is the extension's may change from then on.
@@ -197,7 +198,8 @@ func TestProtectionFollowsOwnership(t *testing.T) {
 
 	// Another version is not followed any more.
 	l.reconcileWith(with(ownedByUsers, "fluxVersion", newest))
-	l.expectSuccess()
+	l.Eventually(func() bool { return protected(l, l.deployment("source-controller")) }, patience).Should(BeFalse())
+	l.expectNoProblem()
 	l.Expect(l.versionOfFlux()).To(Equal("v2.6.4"))
 	l.Expect(protected(l, l.deployment("source-controller"))).To(BeFalse())
 	l.Expect(protected(l, fluxObject("Kustomization", "flux-system", nil))).To(BeTrue(), "the configuration is still the extension's")
