@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onsi/gomega"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +27,9 @@ import (
 
 // userLifetime is longer than any test takes.
 const userLifetime = 24 * time.Hour
+
+// pollingInterval is how often tests look whether what they wait for has come.
+const pollingInterval = 100 * time.Millisecond
 
 // admins is the group that may do everything.
 const admins = "system:masters"
@@ -53,6 +57,9 @@ type Server struct {
 // context ends after the tests and before the servers; prepare may return a function that waits for what it has started with it.
 func Run(m *testing.M, prepare func(context.Context, *Servers) (stopped func(), err error)) int {
 	log.SetLogger(zap.New(zap.WriteTo(os.Stderr), zap.UseDevMode(true)))
+	// By default 10 milliseconds: then the API servers are busy with answering those who wait.
+	gomega.SetDefaultEventuallyPollingInterval(pollingInterval)
+	gomega.SetDefaultConsistentlyPollingInterval(pollingInterval)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	servers, err := start(ctx)
