@@ -41,11 +41,12 @@ func TestSwitchedOffKeepsWhatIsNotOurs(t *testing.T) {
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "cluster-vars", Labels: labelsOfFlux}, Data: map[string]string{"region": "eu"}},
 		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "team-flux-system", Labels: labelsOfFlux}},
 		&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "team-flux-system", Labels: labelsOfFlux}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "team-flux-system"}},
-		l.borrow(),
 	}
 	for _, object := range foreign {
-		l.Expect(client.IgnoreAlreadyExists(l.client.Create(l.ctx, object))).To(Succeed())
+		l.Expect(l.client.Create(l.ctx, object)).To(Succeed())
 	}
+	database := l.borrow()
+	foreign = append(foreign, database)
 
 	l.switchOff()
 	l.expectSwitchedOff()
@@ -53,7 +54,7 @@ func TestSwitchedOffKeepsWhatIsNotOurs(t *testing.T) {
 	for _, object := range foreign {
 		l.Expect(l.exists(object)).To(BeTrue(), object.GetName())
 	}
-	l.Expect(foreign[4].GetFinalizers()).To(ConsistOf("finalizers.fluxcd.io"))
+	l.Expect(database.GetFinalizers()).To(ConsistOf("finalizers.fluxcd.io"))
 	l.Expect(l.exists(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "flux-system"}})).To(BeTrue())
 	l.expectOnlyForeign()
 	l.expectEvent("NamespaceKept", "Flux has been removed, and namespace flux-system stays in the shoot, because the extension did not install all that is in it: "+
