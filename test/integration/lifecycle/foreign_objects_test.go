@@ -46,7 +46,8 @@ func TestSwitchedOffKeepsWhatIsNotOurs(t *testing.T) {
 	for _, object := range foreign {
 		l.Expect(l.client.Create(l.ctx, object)).To(Succeed())
 	}
-	foreign = append(foreign, l.borrow())
+	database := l.borrow()
+	foreign = append(foreign, database)
 
 	l.switchOff()
 	l.expectSwitchedOff()
@@ -54,7 +55,7 @@ func TestSwitchedOffKeepsWhatIsNotOurs(t *testing.T) {
 	for _, object := range foreign {
 		l.Expect(l.exists(object)).To(BeTrue(), object.GetName())
 	}
-	l.Expect(foreign[4].GetFinalizers()).To(ConsistOf("finalizers.fluxcd.io"))
+	l.Expect(database.GetFinalizers()).To(ConsistOf("finalizers.fluxcd.io"))
 	l.Expect(l.exists(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "flux-system"}})).To(BeTrue())
 	l.expectOnlyForeign()
 	l.expectEvent("NamespaceKept", "Flux has been removed, and namespace flux-system stays in the shoot, because the extension did not install all that is in it: "+

@@ -42,7 +42,7 @@ func TestAChangeWhileTheShootWakesUp(t *testing.T) {
 	s.object.Status.IsHibernated = true
 	s.syncCluster()
 	s.operate("reconcile")
-	s.expectSuccess()
+	s.Eventually(s.writes, patience).Should(BeEmpty())
 
 	changed := with(publicRepository, "repositoryBranch", "next")
 	s.configure(changed)
@@ -58,9 +58,8 @@ func TestAChangeWhileTheShootWakesUp(t *testing.T) {
 	s.configure(publicRepository)
 	s.Expect(s.writes()).To(BeEmpty())
 	s.operate("reconcile")
-	s.expectSuccess()
-	s.Expect(s.digest(s)).To(Equal(digestOf(s, publicRepository)))
-	shared.requests.take(s.control)
+	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, publicRepository))) }, patience).Should(Succeed())
+	s.Eventually(s.writes, patience).Should(BeEmpty())
 	s.object.Status.IsHibernated = false
 	s.syncCluster()
 	s.Expect(s.writes()).To(BeEmpty())
