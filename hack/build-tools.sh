@@ -93,7 +93,8 @@ fingerprint() {
 
 # restore takes a program from the cache, as a link where that is possible. It fails if the cache does not have it.
 restore() {
-  local kept="$cache/$name-$(fingerprint)" file
+  local kept file
+  kept="$cache/$name-$(fingerprint)"
   [ -x "$kept/$name" ] || return 1
   for file in "$kept"/*; do
     ln -f "$file" "$bin/" 2>/dev/null || cp -f "$file" "$bin/"
@@ -103,7 +104,8 @@ restore() {
 
 # keep puts a program into the cache, in place of older ones of its name. That it can't is no failure.
 keep() {
-  local kept="$cache/$name-$(fingerprint)" file
+  local kept file
+  kept="$cache/$name-$(fingerprint)"
   rm -rf "$cache/$name"-????????????????????????????????
   mkdir -p "$kept.unfinished" || return 0
   for file in "$@"; do
