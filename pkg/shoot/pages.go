@@ -17,7 +17,8 @@ import (
 
 const (
 	// pageSize is how many objects are listed at once. The API server reads all of each object, of which we get the metadata.
-	pageSize = 250
+	// Where a page is worked on, it is what is finished at the end of a slice, also by a slow API server.
+	pageSize = 100
 	// maxPageTries bounds how often one page is asked for: in halves, as long as it is too long, and where the list has become old.
 	maxPageTries = 16
 )
@@ -62,6 +63,9 @@ func newPages(reader client.Reader, gvk schema.GroupVersionKind, token string, o
 
 // next returns the next page.
 func (p *pages) next(ctx context.Context) ([]metav1.PartialObjectMetadata, error) {
+	// An API server that is not ready for a list says so, and client-go then asks again for some time.
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	p.restarted = false
 	var err error
 	for range maxPageTries {

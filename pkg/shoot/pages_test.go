@@ -73,17 +73,17 @@ func TestListInPages(t *testing.T) {
 		sizes   []int64
 		err     string
 	}{
-		"nothing":                        {list{huge: -1}, 0, []int64{250}, ""},
-		"one page":                       {list{count: 250, huge: -1}, 250, []int64{250}, ""},
-		"three pages":                    {list{count: 700, huge: -1}, 700, []int64{250, 250, 250}, ""},
-		"large objects":                  {list{count: 300, fits: 100, huge: -1}, 300, []int64{250, 125, 62, 62, 62, 62, 62}, ""},
-		"an object too large to be":      {list{count: 10, huge: 0}, 0, []int64{250, 125, 62, 31, 15, 7, 3, 1}, "too long"},
-		"the list has become old":        {list{count: 300, huge: -1, fails: []error{nil, expired("250")}}, 300, []int64{250, 250, 250}, ""},
-		"the list begins anew":           {list{count: 300, huge: -1, fails: []error{nil, expired("")}}, 550, []int64{250, 250, 250, 250}[:4], ""},
-		"the token is not understood":    {list{count: 300, huge: -1, fails: []error{nil, apierrors.NewBadRequest("continue key is not valid")}}, 550, []int64{250, 250, 250, 250}, ""},
-		"the first request is no good":   {list{count: 300, huge: -1, fails: []error{apierrors.NewBadRequest("no")}}, 0, []int64{250}, "failed to list the objects of kind Thing of the shoot: no"},
-		"the API server does not work":   {list{count: 300, huge: -1, fails: []error{nil, broken}}, 250, []int64{250, 250}, "failed to list the objects of kind Thing of the shoot: broken"},
-		"it becomes old again and again": {list{count: 300, huge: -1, fails: old(20)}, 250, sizes(1 + maxPageTries), "too old"},
+		"nothing":                        {list{huge: -1}, 0, []int64{100}, ""},
+		"one page":                       {list{count: 100, huge: -1}, 100, []int64{100}, ""},
+		"three pages":                    {list{count: 250, huge: -1}, 250, []int64{100, 100, 100}, ""},
+		"large objects":                  {list{count: 120, fits: 40, huge: -1}, 120, []int64{100, 50, 25, 25, 25, 25, 25}, ""},
+		"an object too large to be":      {list{count: 10, huge: 0}, 0, []int64{100, 50, 25, 12, 6, 3, 1}, "too long"},
+		"the list has become old":        {list{count: 120, huge: -1, fails: []error{nil, expired("100")}}, 120, []int64{100, 100, 100}, ""},
+		"the list begins anew":           {list{count: 120, huge: -1, fails: []error{nil, expired("")}}, 220, []int64{100, 100, 100, 100}, ""},
+		"the token is not understood":    {list{count: 120, huge: -1, fails: []error{nil, apierrors.NewBadRequest("continue key is not valid")}}, 220, []int64{100, 100, 100, 100}, ""},
+		"the first request is no good":   {list{count: 120, huge: -1, fails: []error{apierrors.NewBadRequest("no")}}, 0, []int64{100}, "failed to list the objects of kind Thing of the shoot: no"},
+		"the API server does not work":   {list{count: 120, huge: -1, fails: []error{nil, broken}}, 100, []int64{100, 100}, "failed to list the objects of kind Thing of the shoot: broken"},
+		"it becomes old again and again": {list{count: 120, huge: -1, fails: old(20)}, 100, sizes(1 + maxPageTries), "too old"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -107,7 +107,7 @@ func TestListInPages(t *testing.T) {
 func old(times int) []error {
 	errs := []error{nil}
 	for range times {
-		errs = append(errs, expired("250"))
+		errs = append(errs, expired("100"))
 	}
 	return errs
 }

@@ -109,61 +109,61 @@ func (v *visits) visit(_ context.Context, object *metav1.PartialObjectMetadata) 
 
 func TestSweepInSlices(t *testing.T) {
 	g := NewWithT(t)
-	w, v := newWorld(map[string]int64{"A": 600, "B": 300, "C": 0}), &visits{}
+	w, v := newWorld(map[string]int64{"A": 240, "B": 120, "C": 0}), &visits{}
 	run := func() error {
 		// Nothing is remembered but what is in the shoot. The slice has ended before it begins.
 		return (&Sweep{Annotation: annotation, Visit: v.visit}).Run(t.Context(), w, Slice{}, w.kinds("A", "B", "C")...)
 	}
-	g.Expect(run()).To(Equal(&Unfinished{Kind: "A", Visited: 250, Remaining: 350}))
-	g.Expect(w.notes()).To(Equal(map[string]string{"A": `{"uid":"A","generation":1,"continue":"250","visited":250}`}))
-	g.Expect(run()).To(MatchError("500 of about 600 objects of kind A are done, and it goes on by itself"))
-	g.Expect(run()).To(Equal(&Unfinished{Kind: "B", Visited: 250, Remaining: 50}))
-	g.Expect(w.notes()).To(Equal(map[string]string{"B": `{"uid":"B","generation":1,"continue":"250","visited":250}`}))
+	g.Expect(run()).To(Equal(&Unfinished{Kind: "A", Visited: 100, Remaining: 140}))
+	g.Expect(w.notes()).To(Equal(map[string]string{"A": `{"uid":"A","generation":1,"continue":"100","visited":100}`}))
+	g.Expect(run()).To(MatchError("200 of about 240 objects of kind A are done, and it goes on by itself"))
+	g.Expect(run()).To(Equal(&Unfinished{Kind: "B", Visited: 100, Remaining: 20}))
+	g.Expect(w.notes()).To(Equal(map[string]string{"B": `{"uid":"B","generation":1,"continue":"100","visited":100}`}))
 	g.Expect(run()).To(Succeed())
 	g.Expect(w.notes()).To(BeEmpty())
-	g.Expect(v.seen).To(HaveLen(900))
+	g.Expect(v.seen).To(HaveLen(360))
 	g.Expect(v.seen).To(HaveEach(1))
 }
 
 func TestSweepThatNeedsOneSliceLeavesNoNote(t *testing.T) {
 	g := NewWithT(t)
-	w, v := newWorld(map[string]int64{"A": 600, "B": 300}), &visits{}
+	w, v := newWorld(map[string]int64{"A": 240, "B": 120}), &visits{}
 	g.Expect((&Sweep{Annotation: annotation, Visit: v.visit}).Run(t.Context(), w, NewSlice(), w.kinds("A", "B")...)).To(Succeed())
-	g.Expect(v.seen).To(HaveLen(900))
+	g.Expect(v.seen).To(HaveLen(360))
 	g.Expect(w.patches).To(BeZero())
 }
 
 // An object that can't be written is no reason to begin anew once it can.
 func TestSweepGoesOnAfterAnError(t *testing.T) {
 	g := NewWithT(t)
-	w, v := newWorld(map[string]int64{"A": 600, "B": 600}), &visits{fail: "B thing-260"}
+	w, v := newWorld(map[string]int64{"A": 240, "B": 240}), &visits{fail: "B thing-110"}
 	sweep := &Sweep{Annotation: annotation, Visit: v.visit}
 	for range 2 {
 		g.Expect(sweep.Run(t.Context(), w, NewSlice(), w.kinds("A", "B")...)).To(MatchError("no"))
-		g.Expect(w.notes()).To(Equal(map[string]string{"B": `{"uid":"B","generation":1,"continue":"250","visited":250}`}))
+		g.Expect(w.notes()).To(Equal(map[string]string{"B": `{"uid":"B","generation":1,"continue":"100","visited":100}`}))
 	}
 	v.fail = ""
 	g.Expect(sweep.Run(t.Context(), w, NewSlice(), w.kinds("A", "B")...)).To(Succeed())
 	g.Expect(w.notes()).To(BeEmpty())
-	g.Expect(v.seen).To(HaveLen(1200))
+	g.Expect(v.seen).To(HaveLen(480))
 	g.Expect(v.seen["A thing-0"]).To(Equal(1))
-	g.Expect(v.seen["B thing-249"]).To(Equal(1))
+	g.Expect(v.seen["B thing-99"]).To(Equal(1))
 }
 
 func TestSweepOfAnotherDefinitionBeginsAnew(t *testing.T) {
-	w := newWorld(map[string]int64{"A": 600})
+	w := newWorld(map[string]int64{"A": 240})
 	for name, note := range map[string]string{
-		"another generation":      `{"uid":"A","generation":2,"continue":"250","visited":250}`,
-		"another definition":      `{"uid":"B","generation":1,"continue":"250","visited":250}`,
-		"less than nothing":       `{"uid":"A","generation":1,"continue":"250","visited":-1}`,
-		"something else":          `250`,
-		"more than is to be said": `{"uid":"A","generation":1,"continue":"250","visited":250,"more":"` + string(make([]byte, maxNoteBytes)) + `"}`,
+		"another generation":      `{"uid":"A","generation":2,"continue":"100","visited":100}`,
+		"another definition":      `{"uid":"B","generation":1,"continue":"100","visited":100}`,
+		"less than nothing":       `{"uid":"A","generation":1,"continue":"100","visited":-1}`,
+		"something else":          `100`,
+		"more than is to be said": `{"uid":"A","generation":1,"continue":"100","visited":100,"more":"` + string(make([]byte, maxNoteBytes)) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, v := NewWithT(t), &visits{}
 			w.definitions["A"].Annotations = map[string]string{annotation: note}
 			g.Expect((&Sweep{Annotation: annotation, Visit: v.visit}).Run(t.Context(), w, NewSlice(), w.kinds("A")...)).To(Succeed())
-			g.Expect(v.seen).To(HaveLen(600))
+			g.Expect(v.seen).To(HaveLen(240))
 			g.Expect(w.notes()).To(BeEmpty())
 		})
 	}
@@ -171,7 +171,7 @@ func TestSweepOfAnotherDefinitionBeginsAnew(t *testing.T) {
 
 func TestSweepReset(t *testing.T) {
 	g := NewWithT(t)
-	w, v := newWorld(map[string]int64{"A": 600}), &visits{}
+	w, v := newWorld(map[string]int64{"A": 240}), &visits{}
 	sweep, kinds := &Sweep{Annotation: annotation, Visit: v.visit}, w.kinds("A")
 	g.Expect(sweep.Run(t.Context(), w, Slice{}, kinds...)).To(HaveOccurred())
 	g.Expect(w.notes()).NotTo(BeEmpty())
