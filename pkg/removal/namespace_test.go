@@ -21,8 +21,8 @@ func TestIsForeign(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		apiVersion, kind string
-		metav1.ObjectMeta
-		foreign bool
+		meta             metav1.ObjectMeta
+		foreign          bool
 	}{
 		"what Helm knows about a release":        {"v1", "Secret", metav1.ObjectMeta{Name: "sh.helm.release.v1.podinfo.v1", Labels: map[string]string{"owner": "helm"}}, true},
 		"variables for kustomize":                {"v1", "ConfigMap", metav1.ObjectMeta{Name: "cluster-vars"}, true},
@@ -41,7 +41,7 @@ func TestIsForeign(t *testing.T) {
 		"it belongs to something in the cluster": {"v1", "Secret", metav1.ObjectMeta{Name: "connection", OwnerReferences: owner("example.org/v1", "Composite")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			object := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: c.apiVersion, Kind: c.kind}, ObjectMeta: c.ObjectMeta}
+			object := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: c.apiVersion, Kind: c.kind}, ObjectMeta: c.meta}
 			NewWithT(t).Expect(isForeign(object, namespaced.Has)).To(Equal(c.foreign))
 		})
 	}

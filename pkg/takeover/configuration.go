@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -104,9 +105,12 @@ func (i *inspection) checkPredecessorsRoot(ctx context.Context, wanted client.Ob
 // checkSecret looks at a Secret. What the archived first version of the extension has made is the project's, as is what replaces it.
 func (i *inspection) checkSecret(ctx context.Context, key client.ObjectKey, wanted client.Object) error {
 	found := &corev1.Secret{}
-	if err := i.shoot.Get(ctx, key, found); client.IgnoreNotFound(err) != nil {
+	switch err := i.shoot.Get(ctx, key, found); {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
 		return fmt.Errorf("failed to read Secret %s of the shoot: %w", key, err)
-	} else if err != nil || i.isOurs(found) || managedresource.CameFromPredecessor(found, i.request.Namespace) {
+	case i.isOurs(found), managedresource.CameFromPredecessor(found, i.request.Namespace):
 		return nil
 	}
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(wanted)

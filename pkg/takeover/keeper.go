@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -25,9 +26,12 @@ const (
 func (i *inspection) checkDeployment(ctx context.Context, key client.ObjectKey) error {
 	found := &metav1.PartialObjectMetadata{}
 	found.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))
-	if err := i.shoot.Get(ctx, key, found); client.IgnoreNotFound(err) != nil {
+	switch err := i.shoot.Get(ctx, key, found); {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
 		return fmt.Errorf("failed to read Deployment %s of the shoot: %w", key, err)
-	} else if err != nil || i.isOurs(found) {
+	case i.isOurs(found):
 		return nil
 	}
 	i.takesOver = true

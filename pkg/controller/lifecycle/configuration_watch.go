@@ -110,7 +110,7 @@ func (w *configurationWatch) enqueue(ctx context.Context, queue workqueue.TypedR
 // outdated returns the Extensions of the project that are to be reconciled because of its ConfigMap. It notes those that can't be
 // reconciled now.
 func (w *configurationWatch) outdated(ctx context.Context, old, configMap *corev1.ConfigMap) ([]reconcile.Request, error) {
-	changed := old != nil && !(maps.Equal(old.Data, configMap.Data) && maps.EqualFunc(old.BinaryData, configMap.BinaryData, bytes.Equal))
+	changed := old != nil && (!maps.Equal(old.Data, configMap.Data) || !maps.EqualFunc(old.BinaryData, configMap.BinaryData, bytes.Equal))
 	var digest string
 	if configuration, err := project.Parse(configMap); err == nil {
 		digest = configuration.Digest()

@@ -59,7 +59,7 @@ func override(configuration *project.Configuration, providerConfig *runtime.RawE
 	object, _, err := providerConfigDecoder.Decode(providerConfig.Raw, nil, nil)
 	if err != nil {
 		// The words of the decoder repeat each unknown field.
-		return fmt.Errorf("%s: %.400s", writeFluxConfig, err)
+		return fmt.Errorf("%s: %.400s", writeFluxConfig, err.Error())
 	}
 	config, ok := object.(*fluxv1alpha1.FluxConfig)
 	if !ok {
