@@ -246,7 +246,7 @@ func TestExtensionIsDown(t *testing.T) {
 	shoot.cluster() // gardener-resource-manager comes right after, and without the webhook
 	p.Eventually(func(g Gomega) {
 		shoot.state(g)
-		g.Expect(shoot.shoot.Status.LastOperation.Description).To(ContainSubstring("Waiting until extension resources handled after kube-apiserver are ready"))
+		g.Expect(shoot.shoot.Status.LastOperation.Description).To(ContainSubstring("Waiting until extension resources handled after workers are ready"))
 	}, patience, interval).Should(Succeed())
 	p.Expect(shared.Seed.ExtensionProcess().Restart(t.Context())).To(Succeed())
 
