@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 const (
@@ -108,4 +110,27 @@ func TestTerminating(t *testing.T) {
 	g.Expect(left).To(HaveLen(4))
 	g.Expect(left.String()).To(Equal("Kustomization default/apps-0, Kustomization default/apps-1, Kustomization default/apps-2, …"))
 	g.Expect(left[:2].String()).To(Equal("Kustomization default/apps-0, Kustomization default/apps-1"))
+}
+
+func TestUnprotect(t *testing.T) {
+	g := NewWithT(t)
+	apps := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps")
+	apps.Annotations = map[string]string{"note": "kept"}
+	render.Protect(apps)
+	shoot := newShoot(g, apps)
+	applied := []corev1.ObjectReference{
+		{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization", Namespace: "default", Name: "gone"},
+		{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization", Namespace: "default", Name: "apps"},
+	}
+	for range 2 {
+		g.Expect(removal.Unprotect(t.Context(), shoot, applied)).To(Succeed())
+		g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(apps), apps)).To(Succeed())
+		g.Expect(apps.Annotations).To(Equal(map[string]string{"note": "kept"}))
+	}
+	broken := interceptor.NewClient(shoot.(client.WithWatch), interceptor.Funcs{
+		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return errors.New("out of order")
+		},
+	})
+	g.Expect(removal.Unprotect(t.Context(), broken, applied)).To(MatchError("failed to leave Kustomization default/gone of the shoot to its users: out of order"))
 }

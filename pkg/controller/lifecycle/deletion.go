@@ -75,7 +75,7 @@ func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1
 	policy := has.state.RemovalPolicy
 	log.Info("The extension has been switched off", "removalPolicy", policy, "phase", has.state.RemovalPhase)
 	if policy == fluxv1alpha1.RemovalKeepFlux {
-		return a.letGo(ctx, ex.Namespace)
+		return a.letGo(ctx, has)
 	}
 	if begun, err := a.beginRemoval(ctx, ex, has); err != nil || !begun {
 		return err
@@ -174,15 +174,20 @@ func (a *Actuator) releaseAll(ctx context.Context, namespace string) error {
 }
 
 // letGo does the same one after the other: the installation, which knows the removal policy, goes last. What stays is the shoot's users'.
-func (a *Actuator) letGo(ctx context.Context, namespace string) error {
-	for _, name := range inOrderOfDeletion {
-		if err := a.unprotect(ctx, namespace, name); err != nil {
+func (a *Actuator) letGo(ctx context.Context, has *installed) error {
+	for _, managedResource := range []*resourcesv1alpha1.ManagedResource{has.configuration, has.installation} {
+		if managedResource == nil {
+			continue
+		}
+		if isTheirs := managedResource == has.installation && has.state.OwnedByUsers; !isTheirs {
+			if err := a.unprotect(ctx, managedResource); err != nil {
+				return err
+			}
+		}
+		if err := managedresource.Release(ctx, a.Seed, managedResource.Namespace, managedResource.Name); err != nil {
 			return err
 		}
-		if err := managedresource.Release(ctx, a.Seed, namespace, name); err != nil {
-			return err
-		}
-		if err := a.checkDeleted(ctx, namespace, name); err != nil {
+		if err := a.checkDeleted(ctx, managedResource.Namespace, managedResource.Name); err != nil {
 			return err
 		}
 	}

@@ -6,24 +6,26 @@ package lifecycle
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 // unprotected returns an installation that belongs to the shoot's users: their repository may upgrade it.
 func (i *installation) unprotected() (*installation, error) {
-	data, _, err := withProtection(i.data, render.Unprotect)
+	data, err := withProtection(i.data, render.Unprotect)
 	return &installation{Installation: i.Installation, data: data, notable: i.notable}, err
 }
 
 // protected returns an installation that an older version of the extension has made as this one would.
 func (i *installation) protected() (*installation, error) {
-	data, _, err := withProtection(i.data, func(object client.Object) bool {
+	data, err := withProtection(i.data, func(object client.Object) bool {
 		if render.IsProtected(object.GetAnnotations()) {
 			return false
 		}
@@ -33,12 +35,11 @@ func (i *installation) protected() (*installation, error) {
 	return &installation{Installation: i.Installation, data: data, notable: i.notable}, err
 }
 
-// withProtection changes the objects of a ManagedResource, and tells whether there was something to change. If there was not, the data stays
-// as it is.
-func withProtection(data managedresource.Data, change func(client.Object) bool) (managedresource.Data, bool, error) {
+// withProtection changes the objects of a ManagedResource. If there is nothing to change, the data stays as it is.
+func withProtection(data managedresource.Data, change func(client.Object) bool) (managedresource.Data, error) {
 	content, err := data.Objects()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	changed := false
 	objects := make([]client.Object, len(content))
@@ -47,38 +48,27 @@ func withProtection(data managedresource.Data, change func(client.Object) bool) 
 		changed = change(object) || changed
 	}
 	if !changed {
-		return data, false, nil
+		return data, nil
 	}
-	data, err = managedresource.Serialize(objects)
-	return data, true, err
+	return managedresource.Serialize(objects)
 }
 
-// unprotect lets the shoot's users have what a ManagedResource holds: from then on, their repository may change it. It returns an error that
-// says what it waits for until that is in the shoot.
-func (a *Actuator) unprotect(ctx context.Context, namespace, name string) error {
-	managedResource, err := managedresource.Get(ctx, a.Seed, namespace, name)
-	if err != nil || managedResource == nil || managedresource.IsIgnored(managedResource) {
+// unprotect lets the shoot's users have what a ManagedResource holds: from then on, their repository may change it. It is done in the shoot,
+// because the gardener-resource-manager of a shoot in which the extension is switched off does not manage Flux's namespace any more.
+func (a *Actuator) unprotect(ctx context.Context, managedResource *resourcesv1alpha1.ManagedResource) error {
+	if keeps := managedResource.Spec.KeepObjects; keeps != nil && *keeps { // this has been done, and its release has begun: its Secret may be gone
+		return nil
+	}
+	if err := a.quiet(ctx, managedResource); err != nil {
 		return err
 	}
-	switch keeps := managedResource.Spec.KeepObjects; {
-	case keeps != nil && *keeps: // this has been done, and its release has begun: its Secret may be gone
-		return nil
-	case len(managedResource.Status.Resources) == 0: // nothing is in the shoot yet, and nobody waits for what may never come
-		return nil
-	}
-	data, err := managedresource.DataOf(ctx, a.Seed, managedResource)
+	applied, err := managedresource.Objects(ctx, a.Seed, managedResource)
 	if err != nil {
 		return err
 	}
-	data, changed, err := withProtection(data, render.Unprotect)
-	switch {
-	case err != nil:
-		return err
-	case !changed:
-		return soon(lastWritten(managedResource), managedresource.CheckApplied(managedResource))
-	}
-	if err := managedresource.Apply(ctx, a.Seed, namespace, name, nil, data); err != nil {
+	shootClient, err := shoot.NewClient(ctx, a.Seed, managedResource.Namespace)
+	if err != nil {
 		return err
 	}
-	return soon(time.Now(), fmt.Errorf("what ManagedResource %s/%s holds is given to the shoot's users", namespace, name))
+	return explain(removal.Unprotect(ctx, shootClient, applied))
 }
