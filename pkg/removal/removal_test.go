@@ -127,7 +127,7 @@ func TestUnprotect(t *testing.T) {
 		g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(apps), apps)).To(Succeed())
 		g.Expect(apps.Annotations).To(Equal(map[string]string{"note": "kept"}))
 	}
-	broken := interceptor.NewClient(shoot.(client.WithWatch), interceptor.Funcs{
+	broken := interceptor.NewClient(shoot, interceptor.Funcs{
 		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
 			return errors.New("out of order")
 		},
