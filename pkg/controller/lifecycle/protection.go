@@ -56,7 +56,10 @@ func withProtection(data managedresource.Data, change func(client.Object) bool) 
 // unprotect lets the shoot's users have what a ManagedResource holds: from then on, their repository may change it. It is done in the shoot,
 // because the gardener-resource-manager of a shoot in which the extension is switched off does not manage Flux's namespace any more.
 func (a *Actuator) unprotect(ctx context.Context, managedResource *resourcesv1alpha1.ManagedResource) error {
-	if keeps := managedResource.Spec.KeepObjects; keeps != nil && *keeps { // this has been done, and its release has begun: its Secret may be gone
+	switch keeps := managedResource.Spec.KeepObjects; {
+	case keeps != nil && *keeps: // this has been done, and its release has begun: its Secret may be gone
+		return nil
+	case len(managedResource.Status.Resources) == 0: // nothing is in the shoot yet, and nobody waits for what may never come
 		return nil
 	}
 	if err := a.quiet(ctx, managedResource); err != nil {
