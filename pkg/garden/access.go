@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
@@ -111,6 +112,7 @@ func (a *Access) connect(kubeconfig []byte) (*Connection, error) {
 	}
 	// The garden's API server applies its own priority and fairness: no second queue here.
 	config.QPS = -1
+	rereadRefusedToken(config)
 
 	limited := rest.CopyConfig(config)
 	limited.Timeout = requestTimeout
@@ -119,6 +121,17 @@ func (a *Access) connect(kubeconfig []byte) (*Connection, error) {
 		return nil, err
 	}
 	return &Connection{Client: &explainingClient{Client: direct, explain: a.explain}, Config: config, host: address.Host}, nil
+}
+
+// rereadRefusedToken makes a token in a file be read again after the garden has refused the one of before. client-go reads it again only
+// each minute, which is still what happens as long as nothing is refused.
+func rereadRefusedToken(config *rest.Config) {
+	if config.BearerTokenFile == "" {
+		return
+	}
+	token := transport.NewCachedFileTokenSource(config.BearerTokenFile)
+	config.BearerToken, config.BearerTokenFile = "", ""
+	config.Wrap(transport.ResettableTokenSourceWrapTransport(token))
 }
 
 // scheme has the kinds that are read and written in the garden.

@@ -16,7 +16,7 @@ import (
 // KubeconfigFile returns the way into the garden that a kubeconfig file gives, as gardenlet mounts one into the pods of
 // extensions. The file is read at each call, and a new connection is made only when its content has changed. Of the files
 // that it names by absolute paths, a token and a client certificate with its key are read again when they have been
-// renewed: a token within a minute, long before the old one expires.
+// renewed: a token within a minute, long before the old one expires, or when the garden has refused it.
 func KubeconfigFile(path string) *Access {
 	return &Access{
 		origin: "file " + path,

@@ -101,7 +101,7 @@ func NewCatalogue(options Options) (*Catalogue, error) {
 		options:  options,
 		now:      time.Now,
 		retries:  newRetries(),
-		renderer: &renderer{tempDir: options.TempDir},
+		renderer: newRenderer(options.TempDir),
 		memory:   newMemory(options.MaxReleases),
 	}
 	if err := c.addSources(); err != nil {

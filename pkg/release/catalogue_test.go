@@ -94,7 +94,7 @@ func compareGolden(t *testing.T, path, got string) {
 func TestRenderIsDeterministic(t *testing.T) {
 	g := NewWithT(t)
 	version, files := embeddedRelease(t)
-	renderer := &renderer{tempDir: t.TempDir()}
+	renderer := newRenderer(t.TempDir())
 	first, err := renderer.render(version, files)
 	g.Expect(err).NotTo(HaveOccurred())
 	second, err := renderer.render(version, files)
@@ -300,7 +300,7 @@ func (c *clock) advance(duration time.Duration) {
 
 func BenchmarkRender(b *testing.B) {
 	version, files := embeddedRelease(b)
-	renderer := &renderer{tempDir: b.TempDir()}
+	renderer := newRenderer(b.TempDir())
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := renderer.render(version, files); err != nil {

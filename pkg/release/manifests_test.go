@@ -5,13 +5,11 @@
 package release
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -23,10 +21,6 @@ import (
 func rendered(t testing.TB, version string, extra map[string]twin) []byte {
 	t.Helper()
 	g := NewWithT(t)
-	key := fmt.Sprint(version, extra)
-	if known, ok := renderings.Load(key); ok {
-		return known.([]byte)
-	}
 	_, files := embeddedRelease(t)
 	base := t.TempDir()
 	for component, twin := range extra {
@@ -39,14 +33,10 @@ func rendered(t testing.TB, version string, extra map[string]twin) []byte {
 	options := install.MakeDefaultOptions()
 	options.Version = version
 	options.Components = append(options.Components, slices.Sorted(maps.Keys(extra))...)
-	manifest, err := install.Generate(options, base)
+	manifests, err := generateOnce(options, base)
 	g.Expect(err).NotTo(HaveOccurred())
-	renderings.Store(key, []byte(manifest.Content))
-	return []byte(manifest.Content)
+	return manifests
 }
-
-// renderings are those of this run.
-var renderings sync.Map
 
 // twin tells how to make a component from one that is embedded.
 type twin struct{ of, oldName, newName string }

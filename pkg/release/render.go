@@ -18,8 +18,14 @@ import (
 type renderer struct {
 	// tempDir is where the temporary files of a render go.
 	tempDir string
+	// generate makes the installation from the files in a directory. Tests remember what it made of the same files.
+	generate func(options install.Options, base string) ([]byte, error)
 	// renders counts them.
 	renders atomic.Int64
+}
+
+func newRenderer(tempDir string) *renderer {
+	return &renderer{tempDir: tempDir, generate: generate}
 }
 
 // render takes some hundred milliseconds and tens of megabytes, and one render waits for another: kustomize allows only
@@ -40,7 +46,7 @@ func (r *renderer) render(version string, files map[string][]byte) ([]byte, erro
 		return nil, err
 	}
 
-	manifests, err := generate(options, base)
+	manifests, err := r.generate(options, base)
 	if err != nil {
 		return nil, err
 	}

@@ -121,6 +121,7 @@ func newTestCatalogue(t testing.TB, options Options) *Catalogue {
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(catalogue.Close)
 	catalogue.retries.pause = func(context.Context, time.Duration) error { return nil }
+	catalogue.renderer.generate = generateOnce
 	return catalogue
 }
 

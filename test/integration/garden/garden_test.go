@@ -49,8 +49,8 @@ const (
 	accessLabel = "flux.extensions.gardener.cloud/garden-access"
 	clusterRole = "gardener-extension-shoot-flux-garden"
 
-	// patience is longer than the minute after which a client reads its token again.
-	patience = 3 * time.Minute
+	// patience bounds what is waited for.
+	patience = time.Minute
 )
 
 var (
