@@ -56,6 +56,11 @@ var OfPredecessor = []string{predecessorConfiguration, "extension-shoot-flux-flu
 
 const predecessorConfiguration = "extension-shoot-flux-flux-config"
 
+// OriginLabels are the labels by which the extension's ManagedResources are told from those of others. Only they have them.
+func OriginLabels() map[string]string {
+	return map[string]string{managedresources.LabelKeyOrigin: origin}
+}
+
 // Data is what the Secret of a ManagedResource holds: objects, serialized and compressed.
 type Data map[string][]byte
 

@@ -34,6 +34,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/status"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/seed"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -88,12 +89,16 @@ func run(ctx context.Context, options *options) error {
 }
 
 func newManager(options *options) (manager.Manager, error) {
+	config := options.rest.Completed().Config
+	// Gardener's API servers have priority and fairness. Without this, client-go sends five requests of a kind a second.
+	config.QPS = -1
 	managerOptions := options.manager.Completed().Options()
+	managerOptions.Cache = seed.CacheOptions(lifecycle.Type)
 	// What is read now and then is not worth a watch, nor the right to list it.
 	managerOptions.Client.Cache = &client.CacheOptions{DisableFor: []client.Object{
 		&corev1.Secret{}, &coordinationv1.Lease{}, &admissionregistrationv1.MutatingWebhookConfiguration{},
 	}}
-	mgr, err := manager.New(options.rest.Completed().Config, managerOptions)
+	mgr, err := manager.New(config, managerOptions)
 	if err != nil {
 		return nil, fmt.Errorf("failed to create the manager: %w", err)
 	}
