@@ -217,7 +217,6 @@ func TestValuesReachTheDeployment(t *testing.T) {
 		"--flux-image-pull-secret-file=/etc/flux-image-pull-secret/config.json",
 		"--lifecycle-max-concurrent-reconciles=10",
 		"--healthcheck-max-concurrent-reconciles=10",
-		"--healthcheck-sync-period=1m",
 		"--fluxready-sync-period=45s",
 		"--healthcheck-flux-ready-affects-shoot=true",
 		"--heartbeat-namespace="+releaseNamespace,

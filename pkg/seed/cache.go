@@ -49,7 +49,7 @@ func TrimCluster(object any) (any, error) {
 	// Gardener's library takes a missing CloudProfile for none.
 	cluster.Spec.CloudProfile = runtime.RawExtension{}
 
-	trim(&cluster.Spec.Seed, func(seed *metav1.PartialObjectMetadata) any {
+	trim(cluster.Spec.Seed, func(seed *metav1.PartialObjectMetadata) any {
 		seed.ManagedFields = nil
 		return seed
 	})
@@ -88,7 +88,7 @@ type trimmedShootStatus struct {
 // trim replaces a document by what is left of it.
 func trim[T any](raw *runtime.RawExtension, leave func(*T) any) {
 	document := new(T)
-	if json.Unmarshal(raw.Raw, document) != nil {
+	if raw == nil || json.Unmarshal(raw.Raw, document) != nil {
 		return
 	}
 	if trimmed, err := json.Marshal(leave(document)); err == nil {

@@ -159,7 +159,7 @@ func register(ctx context.Context, l *landscape.Landscape, old bool) error {
 	}
 	deployment := &gardencorev1.ControllerDeployment{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
 	values := fmt.Appendf(nil, `{"injectGardenKubeconfig":%t,"helm":{"values":{"flux":{"releases":{"url":%q,"ociRepository":""}},`+
-		`"controllers":{"healthcheck":{"syncPeriod":"3s"},"fluxReady":{"syncPeriod":"3s"}}}}}`, !old, mirror.URL)
+		`"controllers":{"fluxReady":{"syncPeriod":"3s"}}}}}`, !old, mirror.URL)
 	if err := l.GardenClient.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, values)); err != nil {
 		return err
 	}

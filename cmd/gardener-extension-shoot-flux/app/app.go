@@ -168,14 +168,13 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 		Type:                  lifecycle.Type,
 		ExtensionClasses:      classes,
 		FluxReadyAffectsShoot: options.fluxReadyAffectsShoot,
-		SyncPeriod:            options.syncPeriods.healthCheck,
 	}); err != nil {
 		return fmt.Errorf("failed to add the health-check controller: %w", err)
 	}
 	if err := fluxready.AddToManager(mgr, fluxready.AddArgs{
 		Type:             lifecycle.Type,
 		ExtensionClasses: classes,
-		SyncPeriod:       options.syncPeriods.fluxReady,
+		SyncPeriod:       options.fluxReady.syncPeriod,
 		PresentedHostKey: actuator.Sources.PresentedHostKey,
 	}); err != nil {
 		return fmt.Errorf("failed to add the controller of condition FluxReady: %w", err)

@@ -39,7 +39,7 @@ type options struct {
 
 	images      images
 	hostKeyScan hostKeyScan
-	syncPeriods syncPeriods
+	fluxReady   fluxReady
 
 	reconcileOnConfigurationChange bool
 	fluxReadyAffectsShoot          bool
@@ -81,7 +81,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.releases.addFlags(flags)
 	o.images.addFlags(flags)
 	o.hostKeyScan.addFlags(flags)
-	o.syncPeriods.addFlags(flags)
+	o.fluxReady.addFlags(flags)
 	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
 		"Whether a change of a project's ConfigMap flux-config or Secret flux-source reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
 	flags.BoolVar(&o.fluxReadyAffectsShoot, "healthcheck-flux-ready-affects-shoot", false,
@@ -109,7 +109,7 @@ func (o *options) complete() error {
 	if err := o.hostKeyScan.complete(); err != nil {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
-	if err := o.syncPeriods.complete(); err != nil {
+	if err := o.fluxReady.complete(); err != nil {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	return nil

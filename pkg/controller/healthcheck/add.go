@@ -2,75 +2,63 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package healthcheck tells Gardener whether what the extension installs in a shoot is healthy.
+// Package healthcheck keeps condition SystemComponentsHealthy of Extensions of type shoot-flux, which Gardener takes over into the Shoot:
+// whether what the extension installs in the shoot is healthy.
+//
+// Gardener's health-check library looks again after a time, and writes the Extension each time. It is not used here: gardener-resource-manager
+// looks into the shoot, its ManagedResources tell when something has changed, and whether the extension lives shows its heartbeat (gardenlet
+// compares no other time, in pkg/utils/kubernetes/health/checker of Gardener).
 package healthcheck
 
 import (
-	"cmp"
-	"time"
+	"context"
+	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	extensionsconfigv1alpha1 "github.com/gardener/gardener/extensions/pkg/apis/config/v1alpha1"
-	"github.com/gardener/gardener/extensions/pkg/controller/healthcheck"
-	"github.com/gardener/gardener/extensions/pkg/controller/healthcheck/general"
-	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
-
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+	predicateutils "github.com/gardener/gardener/pkg/controllerutils/predicate"
 )
 
-// DefaultSyncPeriod is how often the conditions of an Extension are refreshed.
-const DefaultSyncPeriod = 30 * time.Second
+const name = "shoot-flux-healthcheck"
 
 // AddArgs are what the controller is added to a manager with.
 type AddArgs struct {
 	// ControllerOptions are the options of the controller.
 	ControllerOptions controller.Options
-	// Type is the type of the Extensions.
+	// Type is the type of the Extensions, which is also their name.
 	Type string
 	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
 	ExtensionClasses []extensionsv1alpha1.ExtensionClass
-	// FluxReadyAffectsShoot makes condition FluxReady of the Extension count for SystemComponentsHealthy too: a mistake in a
-	// user's repository then shows in the Shoot's health.
+	// FluxReadyAffectsShoot makes condition FluxReady of the Extension count, too: a mistake in a user's repository then shows in the
+	// Shoot's health.
 	FluxReadyAffectsShoot bool
-	// SyncPeriod is how often the conditions of an Extension are refreshed. Default: [DefaultSyncPeriod].
-	SyncPeriod time.Duration
 }
 
-// AddToManager adds the controller that maps both ManagedResources of an Extension to its condition SystemComponentsHealthy,
-// which Gardener takes over into the Shoot.
+// AddToManager adds the controller.
 func AddToManager(mgr manager.Manager, args AddArgs) error {
-	checks := []healthcheck.ConditionTypeToHealthCheck{
-		check(general.CheckManagedResource(managedresource.Installation)),
-		check(general.CheckManagedResource(managedresource.Configuration)),
+	toExtension := func(namespaceOf func(client.Object) string) handler.EventHandler {
+		return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
+			return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: namespaceOf(object), Name: args.Type}}}
+		})
 	}
-	if args.FluxReadyAffectsShoot {
-		checks = append(checks, check(&fluxReady{seed: mgr.GetClient()}))
+	predicates := predicateutils.AddTypeAndClassPredicates(nil, args.ExtensionClasses, args.Type)
+	err := builder.ControllerManagedBy(mgr).
+		Named(name).
+		For(&extensionsv1alpha1.Extension{}, builder.WithPredicates(predicates...)).
+		// Whether the shoot sleeps.
+		Watches(&extensionsv1alpha1.Cluster{}, toExtension(client.Object.GetName)).
+		Watches(&resourcesv1alpha1.ManagedResource{}, toExtension(client.Object.GetNamespace)).
+		WithOptions(args.ControllerOptions).
+		Complete(&reconciler{seed: mgr.GetClient(), fluxReadyAffectsShoot: args.FluxReadyAffectsShoot})
+	if err != nil {
+		return fmt.Errorf("failed to add controller %s: %w", name, err)
 	}
-	return healthcheck.DefaultRegistration(
-		args.Type,
-		extensionsv1alpha1.SchemeGroupVersion.WithKind(extensionsv1alpha1.ExtensionResource),
-		func() client.ObjectList { return &extensionsv1alpha1.ExtensionList{} },
-		func() extensionsv1alpha1.Object { return &extensionsv1alpha1.Extension{} },
-		mgr,
-		healthcheck.DefaultAddArgs{
-			Controller:        args.ControllerOptions,
-			HealthCheckConfig: extensionsconfigv1alpha1.HealthCheckConfig{SyncPeriod: metav1.Duration{Duration: cmp.Or(args.SyncPeriod, DefaultSyncPeriod)}},
-			ExtensionClasses:  args.ExtensionClasses,
-		},
-		nil,
-		checks,
-		nil,
-	)
-}
-
-func check(healthCheck healthcheck.HealthCheck) healthcheck.ConditionTypeToHealthCheck {
-	return healthcheck.ConditionTypeToHealthCheck{
-		ConditionType: string(gardencorev1beta1.ShootSystemComponentsHealthy),
-		HealthCheck:   healthCheck,
-	}
+	return nil
 }

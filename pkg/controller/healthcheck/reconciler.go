@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package healthcheck
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	"github.com/gardener/gardener/pkg/extensions"
+	"github.com/gardener/gardener/pkg/utils/kubernetes/health"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
+)
+
+const (
+	// conflictDelay is the time until the next try to write a status that somebody else has just written.
+	conflictDelay = time.Second
+
+	// The reasons of the condition are those of Gardener's health-check library.
+	reasonSuccessful   = "HealthCheckSuccessful"
+	reasonUnsuccessful = "HealthCheckUnsuccessful"
+)
+
+type reconciler struct {
+	// seed caches.
+	seed                  client.Client
+	fluxReadyAffectsShoot bool
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	ex := &extensionsv1alpha1.Extension{}
+	if err := r.seed.Get(ctx, request.NamespacedName, ex); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if leaves(ex) {
+		return reconcile.Result{}, nil
+	}
+	now, err := r.check(ctx, ex)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
+		// Another controller wrote the status, and this one's cache learns of it in a moment.
+		return reconcile.Result{RequeueAfter: conflictDelay}, nil
+	} else if err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	return reconcile.Result{}, nil
+}
+
+// leaves tells whether the shoot is no longer the seed's to judge.
+func leaves(ex *extensionsv1alpha1.Extension) bool {
+	return ex.DeletionTimestamp != nil || ex.Annotations[v1beta1constants.GardenerOperation] == v1beta1constants.GardenerOperationMigrate ||
+		ex.Status.LastOperation != nil && ex.Status.LastOperation.Type == gardencorev1beta1.LastOperationTypeMigrate
+}
+
+// check returns the condition, without its times.
+func (r *reconciler) check(ctx context.Context, ex *extensionsv1alpha1.Extension) (gardencorev1beta1.Condition, error) {
+	cluster := &extensionsv1alpha1.Cluster{}
+	if err := r.seed.Get(ctx, client.ObjectKey{Name: ex.Namespace}, cluster); err != nil {
+		return gardencorev1beta1.Condition{}, fmt.Errorf("failed to read Cluster %s of the seed: %w", ex.Namespace, err)
+	}
+	shoot, err := extensions.ShootFromCluster(cluster)
+	if err != nil {
+		return gardencorev1beta1.Condition{}, fmt.Errorf("failed to read the Shoot in Cluster %s of the seed: %w", ex.Namespace, err)
+	}
+	if shoot != nil && v1beta1helper.HibernationIsEnabled(shoot) {
+		return healthy("Shoot is hibernated"), nil
+	}
+	var faults []string
+	for _, name := range []string{managedresource.Installation, managedresource.Configuration} {
+		managedResource, err := managedresource.Get(ctx, r.seed, ex.Namespace, name)
+		switch {
+		case err != nil:
+			return gardencorev1beta1.Condition{}, err
+		case managedResource == nil:
+			faults = append(faults, fmt.Sprintf("ManagedResource %s does not exist", name))
+		default:
+			if err := health.CheckManagedResource(managedResource); err != nil {
+				faults = append(faults, err.Error())
+			}
+		}
+	}
+	if r.fluxReadyAffectsShoot {
+		faults = append(faults, fluxFaults(ex)...)
+	}
+	if len(faults) > 0 {
+		return unhealthy(faults), nil
+	}
+	return healthy("All health checks successful"), nil
+}
+
+// fluxFaults repeats what condition FluxReady says, if it says that something is wrong. What is under way is no fault.
+func fluxFaults(ex *extensionsv1alpha1.Extension) []string {
+	condition := v1beta1helper.GetCondition(ex.Status.Conditions, fluxv1alpha1.FluxReady)
+	if condition == nil || condition.Status != gardencorev1beta1.ConditionFalse {
+		return nil
+	}
+	return []string{condition.Message}
+}
+
+func healthy(message string) gardencorev1beta1.Condition {
+	return gardencorev1beta1.Condition{Status: gardencorev1beta1.ConditionTrue, Reason: reasonSuccessful, Message: message}
+}
+
+// unhealthy bounds what gardener-resource-manager repeats of what a shoot's API server answers, webhooks of its users included.
+func unhealthy(faults []string) gardencorev1beta1.Condition {
+	message := readiness.Shorten(readiness.Normalise(strings.Join(faults, "; ")), readiness.MaxMessage)
+	condition := gardencorev1beta1.Condition{Status: gardencorev1beta1.ConditionFalse, Reason: reasonUnsuccessful, Message: message}
+	if strings.Contains(message, "is invalid:") && strings.Contains(message, "rror during apply of object") {
+		condition.Codes = []gardencorev1beta1.ErrorCode{gardencorev1beta1.ErrorConfigurationProblem}
+	}
+	return condition
+}
+
+// tell writes the condition if it is not what the Extension says already.
+func (r *reconciler) tell(ctx context.Context, ex *extensionsv1alpha1.Extension, now gardencorev1beta1.Condition) error {
+	builder, err := v1beta1helper.NewConditionBuilder(gardencorev1beta1.ShootSystemComponentsHealthy)
+	if err != nil {
+		return err
+	}
+	if old := v1beta1helper.GetCondition(ex.Status.Conditions, gardencorev1beta1.ShootSystemComponentsHealthy); old != nil {
+		builder = builder.WithOldCondition(*old)
+	}
+	condition, changed := builder.WithClock(clock.RealClock{}).WithStatus(now.Status).WithReason(now.Reason).WithMessage(now.Message).WithCodes(now.Codes...).Build()
+	if !changed {
+		return nil
+	}
+	// The patch has all conditions, and another controller writes one of them.
+	patch := client.MergeFromWithOptions(ex.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	ex.Status.Conditions = v1beta1helper.MergeConditions(ex.Status.Conditions, condition)
+	if err := r.seed.Status().Patch(ctx, ex, patch); err != nil {
+		return fmt.Errorf("failed to write condition %s of Extension %s in the seed: %w", condition.Type, client.ObjectKeyFromObject(ex), err)
+	}
+	return nil
+}
