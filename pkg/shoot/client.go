@@ -33,10 +33,6 @@ func NewClient(ctx context.Context, seed client.Reader, namespace string) (clien
 	if err != nil {
 		return nil, err
 	}
-	return clientOf(config, namespace)
-}
-
-func clientOf(config *rest.Config, namespace string) (client.Client, error) {
 	shoot, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, noAccessError(namespace, err)
@@ -44,17 +40,13 @@ func clientOf(config *rest.Config, namespace string) (client.Client, error) {
 	return shoot, nil
 }
 
+// newConfig does not limit the rate of requests: an API server of Gardener has priority and fairness, and what is asked of it is
+// bounded by whoever asks.
 func newConfig(ctx context.Context, seed client.Reader, namespace string) (*rest.Config, error) {
 	kubeconfig, err := readKubeconfig(ctx, seed, namespace)
 	if err != nil {
 		return nil, err
 	}
-	return configOf(kubeconfig, namespace)
-}
-
-// configOf does not limit the rate of requests: an API server of Gardener has priority and fairness, and what is asked of it is
-// bounded by whoever asks.
-func configOf(kubeconfig []byte, namespace string) (*rest.Config, error) {
 	// What gardenlet writes has these fields (util.NewClientForShoot of Gardener allows them too).
 	config, err := kubernetes.RESTConfigFromKubeconfig(kubeconfig, kubernetes.AuthTokenFile, kubernetes.AuthClientKey, kubernetes.AuthClientCertificate)
 	if err != nil {

@@ -6,11 +6,11 @@ package shoot
 
 import (
 	"context"
-	"crypto/sha256"
 	"os"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -19,49 +19,41 @@ import (
 )
 
 // maxClients bounds how many clients are kept. More shoots than that are served by new ones now and then.
-const maxClients = 1024
+const maxClients = 4096
 
-// Clients keeps a client for each shoot that is asked again and again, with its connection and with what it has found out about
-// the API versions of the shoot. It is safe for concurrent use.
+// Clients keeps a client for each shoot that is asked again and again, with its connection. It is safe for concurrent use.
 type Clients struct {
 	seed client.Client
-	// known has a *knownClient by namespace of the seed.
+	// mapper knows the kinds that are asked for, so that no shoot is asked for all that it serves, and nothing of that is kept.
+	mapper meta.RESTMapper
+	// known has a client.Client by namespace of the seed.
 	known *lru.Cache
 }
 
-type knownClient struct {
-	client.Client
-	kubeconfig [sha256.Size]byte
+// NewClients returns Clients that read kubeconfigs with a client of the seed, which must not cache Secrets. Shoots are asked only for kinds that
+// the mapper knows.
+func NewClients(seed client.Client, mapper meta.RESTMapper) *Clients {
+	return &Clients{seed: seed, mapper: mapper, known: lru.New(maxClients)}
 }
 
-// NewClients returns Clients that read kubeconfigs with a client of the seed, which must not cache Secrets.
-func NewClients(seed client.Client) *Clients {
-	return &Clients{seed: seed, known: lru.New(maxClients)}
-}
-
-// Get returns a client as NewClient does: the same one as long as the shoot's kubeconfig in the seed is the same.
+// Get returns a client as NewClient does: the same one until it is forgotten. The seed is asked only for a new one.
 func (c *Clients) Get(ctx context.Context, namespace string) (client.Client, error) {
-	kubeconfig, err := readKubeconfig(ctx, c.seed, namespace)
+	if known, ok := c.known.Get(namespace); ok {
+		return known.(client.Client), nil
+	}
+	config, err := newConfig(ctx, c.seed, namespace)
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(kubeconfig)
-	if known, ok := c.known.Get(namespace); ok && known.(*knownClient).kubeconfig == digest {
-		return known.(*knownClient).Client, nil
-	}
-	config, err := configOf(kubeconfig, namespace)
+	created, err := client.New(config, client.Options{Scheme: scheme, Mapper: c.mapper})
 	if err != nil {
-		return nil, err
+		return nil, noAccessError(namespace, err)
 	}
-	created, err := clientOf(config, namespace)
-	if err != nil {
-		return nil, err
-	}
-	c.known.Add(namespace, &knownClient{Client: created, kubeconfig: digest})
+	c.known.Add(namespace, created)
 	return created, nil
 }
 
-// Forget drops the client of a shoot: because the shoot is gone, sleeps, or may serve other API versions than before.
+// Forget drops the client of a shoot: because the shoot is gone, sleeps, or did not answer, for which there may be a new kubeconfig.
 func (c *Clients) Forget(namespace string) {
 	c.known.Remove(namespace)
 }

@@ -18,13 +18,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	predicateutils "github.com/gardener/gardener/pkg/controllerutils/predicate"
+	"github.com/gardener/gardener/pkg/utils/kubernetes/health"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -40,7 +45,7 @@ type AddArgs struct {
 	Type string
 	// ExtensionClasses are the classes of Extensions that the controller is responsible for.
 	ExtensionClasses []extensionsv1alpha1.ExtensionClass
-	// SyncPeriod is the time between two looks into a shoot. Default: [DefaultSyncPeriod].
+	// SyncPeriod is the time between two looks into a shoot in which something has changed lately. Default: [DefaultSyncPeriod].
 	SyncPeriod time.Duration
 	// PresentedHostKey tells which host key the Git server at a URL presents. It does not wait for the server, and returns
 	// source.ErrPending as long as that is being asked. It is called now and then while Flux refuses the server.
@@ -51,7 +56,7 @@ type AddArgs struct {
 func AddToManager(mgr manager.Manager, args AddArgs) error {
 	r := &reconciler{
 		seed:             mgr.GetClient(),
-		shoots:           shoot.NewClients(mgr.GetClient()),
+		shoots:           shoot.NewClients(mgr.GetClient(), newMapper()),
 		presentedHostKey: args.PresentedHostKey,
 		syncPeriod:       cmp.Or(args.SyncPeriod, DefaultSyncPeriod),
 	}
@@ -59,6 +64,9 @@ func AddToManager(mgr manager.Manager, args AddArgs) error {
 	err := builder.ControllerManagedBy(mgr).
 		Named(name).
 		For(&extensionsv1alpha1.Extension{}, builder.WithPredicates(predicates...)).
+		Watches(&resourcesv1alpha1.ManagedResource{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, managedResource client.Object) []reconcile.Request {
+			return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: managedResource.GetNamespace(), Name: args.Type}}}
+		}), builder.WithPredicates(applied())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 	if err != nil {
@@ -71,6 +79,18 @@ func AddToManager(mgr manager.Manager, args AddArgs) error {
 func operated() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(update event.UpdateEvent) bool {
 		return update.ObjectNew.GetDeletionTimestamp() != nil || stateOf(update.ObjectOld) != stateOf(update.ObjectNew)
+	}}
+}
+
+// applied lets pass that gardener-resource-manager has brought a configuration to the shoot.
+func applied() predicate.Predicate {
+	isApplied := func(object client.Object) bool {
+		managedResource, ok := object.(*resourcesv1alpha1.ManagedResource)
+		return ok && managedResource.Name == managedresource.Configuration && health.CheckManagedResourceApplied(managedResource) == nil
+	}
+	no := predicate.NewPredicateFuncs(func(client.Object) bool { return false })
+	return predicate.Funcs{CreateFunc: no.Create, DeleteFunc: no.Delete, GenericFunc: no.Generic, UpdateFunc: func(update event.UpdateEvent) bool {
+		return isApplied(update.ObjectNew) && !isApplied(update.ObjectOld)
 	}}
 }
 

@@ -28,7 +28,7 @@ import (
 const (
 	// controllersInterval is the time between two looks at Flux's controllers in a shoot of which nothing else says that one is
 	// needed. That a controller has died shows in Flux's objects only when there is something to do.
-	controllersInterval = 5 * time.Minute
+	controllersInterval = 10 * time.Minute
 	// suspiciousInterval is that time if something does say so.
 	suspiciousInterval = 20 * time.Second
 	// maxPods is how many pods of a controller are looked at.

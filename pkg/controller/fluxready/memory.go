@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // memory is what is known of the shoots besides what their Extensions say. It is small, may be lost, and is safe for concurrent use.
@@ -22,6 +24,8 @@ type shootMemory struct {
 	unanswered int
 	// controllersAt is when somebody last looked at Flux's controllers.
 	controllersAt time.Time
+	// versions are the API versions in which Flux's kinds were found last.
+	versions map[schema.GroupKind]string
 	// presented is the host key that the Git server presents, of the address url, at the time presentedAt.
 	presented, url string
 	presentedAt    time.Time
@@ -41,6 +45,31 @@ func (m *memory) with(namespace string, do func(*shootMemory)) {
 		m.shoots[namespace] = known
 	}
 	do(known)
+}
+
+// setVersion notes in which API version a kind was found.
+func (k *shootMemory) setVersion(kind schema.GroupKind, version string) {
+	if k.versions == nil {
+		k.versions = map[schema.GroupKind]string{}
+	}
+	k.versions[kind] = version
+}
+
+// version is the API version in which a kind was found last, or nothing.
+func (m *memory) version(namespace string, kind schema.GroupKind) string {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if known := m.shoots[namespace]; known != nil {
+		return known.versions[kind]
+	}
+	return ""
+}
+
+// knows tells whether there is something to remember of the shoot.
+func (m *memory) knows(namespace string) bool {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return m.shoots[namespace] != nil
 }
 
 func (m *memory) forget(namespace string) {

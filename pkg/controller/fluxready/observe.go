@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -83,11 +81,11 @@ func (r *reconciler) readObjects(ctx context.Context, ex *extensionsv1alpha1.Ext
 		return observation, err
 	}
 	gitRepository, kustomization := &sourcev1.GitRepository{}, &kustomizev1.Kustomization{}
-	sourceExists, err := read(ctx, shoot, sourcev1.GroupVersion.WithKind(sourcev1.GitRepositoryKind).GroupKind(), gitRepository)
+	sourceExists, err := r.read(ctx, shoot, ex.Namespace, gitRepositoryKind, gitRepository)
 	if err != nil {
 		return observation, err
 	}
-	rootExists, err := read(ctx, shoot, kustomizev1.GroupVersion.WithKind(kustomizev1.KustomizationKind).GroupKind(), kustomization)
+	rootExists, err := r.read(ctx, shoot, ex.Namespace, kustomizationKind, kustomization)
 	if err != nil {
 		return observation, err
 	}
@@ -97,10 +95,6 @@ func (r *reconciler) readObjects(ctx context.Context, ex *extensionsv1alpha1.Ext
 	if rootExists {
 		observation.Kustomization = kustomization
 	}
-	if !sourceExists || !rootExists {
-		// The shoot may serve another API version than the one that was found out.
-		r.shoots.Forget(ex.Namespace)
-	}
 	return observation, nil
 }
 
@@ -108,25 +102,20 @@ func (r *reconciler) readObjects(ctx context.Context, ex *extensionsv1alpha1.Ext
 const maxOwn = 10
 
 func isGitRepository(reference resourcesv1alpha1.ObjectReference) bool {
-	return reference.GroupVersionKind().GroupKind() == (schema.GroupKind{Group: sourcev1.GroupVersion.Group, Kind: sourcev1.GitRepositoryKind}) &&
+	return reference.GroupVersionKind().GroupKind() == gitRepositoryKind &&
 		reference.Namespace == render.Namespace && reference.Name == render.Name
 }
 
-// read reads the object that Flux's bootstrap names flux-system, in the version that the shoot prefers. What the versions of
-// Flux have in common is enough. It tells whether the object exists.
-func read(ctx context.Context, shoot client.Client, kind schema.GroupKind, object any) (bool, error) {
-	mapping, err := shoot.RESTMapper().RESTMapping(kind)
-	if meta.IsNoMatchError(err) {
-		return false, nil
-	} else if err != nil {
-		return false, fmt.Errorf("failed to find out which versions of %s the shoot serves: %w", kind, err)
+// read reads the object that Flux's bootstrap names flux-system. What the API versions of Flux have in common is enough. It tells whether the
+// object exists.
+func (r *reconciler) read(ctx context.Context, shoot client.Client, namespace string, kind schema.GroupKind, object any) (bool, error) {
+	content, version, err := get(ctx, shoot, kind, r.memory.version(namespace, kind))
+	if err != nil {
+		return false, err
 	}
-	content := &unstructured.Unstructured{}
-	content.SetGroupVersionKind(mapping.GroupVersionKind)
-	if err := shoot.Get(ctx, client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, content); apierrors.IsNotFound(err) {
+	r.memory.with(namespace, func(known *shootMemory) { known.setVersion(kind, version) })
+	if content == nil {
 		return false, nil
-	} else if err != nil {
-		return false, fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, render.Namespace, render.Name, err)
 	}
 	dropLists(content)
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -28,8 +29,13 @@ import (
 )
 
 const (
-	// DefaultSyncPeriod is the time between two looks into a shoot.
+	// DefaultSyncPeriod is the time between two looks into a shoot in which something has changed lately.
 	DefaultSyncPeriod = 30 * time.Second
+	// calmPart is which part of the time since the last change passes until the next look, if that is longer.
+	calmPart = 10
+	// maxCalmPeriods is how many periods pass at most between two looks into a shoot that follows its repository and in which nothing
+	// changes, and maxBrokenPeriods into one that waits for somebody to mend something.
+	maxCalmPeriods, maxBrokenPeriods = 6, 2
 	// soonPart is which part of that passes until the next look if something is under way.
 	soonPart = 3
 	// conflictDelay is the time until the next try to write a status that somebody else has just written.
@@ -86,6 +92,10 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, nil
 	}
 
+	if r.isTold(ex) {
+		// After a start, not all shoots have their turn at the same time: what the process before has said of them holds.
+		return reconcile.Result{RequeueAfter: rand.N(r.syncPeriod)}, nil
+	}
 	now := r.look(ctx, ex, owner)
 	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
 		// Another controller wrote the status, and this one's cache learns of it in a moment.
@@ -96,19 +106,41 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if now.Reason == readiness.HostKeyMismatch && r.memory.presented(ex.Namespace) == "" {
 		return reconcile.Result{RequeueAfter: hostKeyDelay}, nil
 	}
-	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, r.memory.unanswered(ex.Namespace)), jitter)}, nil
+	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, sinceChange(ex), r.memory.unanswered(ex.Namespace)), jitter)}, nil
 }
 
-// untilNextLook grows for a shoot that does not answer, so that many dead shoots don't hold up the workers for the others.
-func (r *reconciler) untilNextLook(status gardencorev1beta1.ConditionStatus, unanswered int) time.Duration {
+// isTold tells whether this process sees the shoot for the first time, and another one has told how ready it is.
+func (r *reconciler) isTold(ex *extensionsv1alpha1.Extension) bool {
+	if r.memory.knows(ex.Namespace) {
+		return false
+	}
+	r.memory.with(ex.Namespace, func(*shootMemory) {})
+	condition := conditionOf(ex)
+	return condition != nil && condition.Status != gardencorev1beta1.ConditionProgressing
+}
+
+// sinceChange is how long ago the condition changed.
+func sinceChange(ex *extensionsv1alpha1.Extension) time.Duration {
+	condition := conditionOf(ex)
+	if condition == nil {
+		return 0
+	}
+	return time.Since(condition.LastUpdateTime.Time)
+}
+
+// untilNextLook grows for a shoot in which nothing changes, and for one that does not answer, so that many dead shoots don't hold up the workers
+// for the others.
+func (r *reconciler) untilNextLook(status gardencorev1beta1.ConditionStatus, sinceChange time.Duration, unanswered int) time.Duration {
+	periods := maxBrokenPeriods
 	switch {
 	case unanswered >= maxUnanswered:
 		return r.syncPeriod * time.Duration(min(1<<min(unanswered-maxUnanswered, 8), maxPeriods))
 	case unanswered > 0, status == gardencorev1beta1.ConditionProgressing:
 		return r.soon()
-	default:
-		return r.syncPeriod
+	case status == gardencorev1beta1.ConditionTrue:
+		periods = maxCalmPeriods
 	}
+	return min(max(sinceChange/calmPart, r.syncPeriod), r.syncPeriod*time.Duration(periods))
 }
 
 func (r *reconciler) soon() time.Duration { return r.syncPeriod / soonPart }
@@ -148,6 +180,8 @@ func (r *reconciler) noAnswer(ex *extensionsv1alpha1.Extension, err error) readi
 		known.unanswered++
 		count = known.unanswered
 	})
+	// There may be a new kubeconfig.
+	r.shoots.Forget(ex.Namespace)
 	now := readiness.Unreachable(err)
 	now.Revision = fluxv1alpha1.StatusOf(ex).Revision
 	if before := conditionOf(ex); before != nil && count < maxUnanswered {

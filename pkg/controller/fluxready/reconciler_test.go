@@ -29,21 +29,42 @@ import (
 
 func TestUntilNextLook(t *testing.T) {
 	for _, c := range []struct {
-		name       string
-		status     gardencorev1beta1.ConditionStatus
-		unanswered int
-		wait       time.Duration
+		name        string
+		status      gardencorev1beta1.ConditionStatus
+		sinceChange time.Duration
+		unanswered  int
+		wait        time.Duration
 	}{
-		{"ready", gardencorev1beta1.ConditionTrue, 0, 30 * time.Second},
-		{"not ready", gardencorev1beta1.ConditionFalse, 0, 30 * time.Second},
-		{"under way", gardencorev1beta1.ConditionProgressing, 0, 10 * time.Second},
-		{"no answer once", gardencorev1beta1.ConditionTrue, 1, 10 * time.Second},
-		{"no answer, and that is told", gardencorev1beta1.ConditionUnknown, 3, 30 * time.Second},
-		{"no answer for some time", gardencorev1beta1.ConditionUnknown, 4, time.Minute},
-		{"no answer for a day", gardencorev1beta1.ConditionUnknown, 1000, 2 * time.Minute},
+		{"ready", gardencorev1beta1.ConditionTrue, time.Minute, 0, 30 * time.Second},
+		{"ready for some time", gardencorev1beta1.ConditionTrue, 20 * time.Minute, 0, 2 * time.Minute},
+		{"ready for a day", gardencorev1beta1.ConditionTrue, 24 * time.Hour, 0, 3 * time.Minute},
+		{"not ready", gardencorev1beta1.ConditionFalse, time.Minute, 0, 30 * time.Second},
+		{"not ready for a day", gardencorev1beta1.ConditionFalse, 24 * time.Hour, 0, time.Minute},
+		{"under way", gardencorev1beta1.ConditionProgressing, time.Second, 0, 10 * time.Second},
+		{"under way for a day", gardencorev1beta1.ConditionProgressing, 24 * time.Hour, 0, 10 * time.Second},
+		{"no answer once", gardencorev1beta1.ConditionTrue, 24 * time.Hour, 1, 10 * time.Second},
+		{"no answer, and that is told", gardencorev1beta1.ConditionUnknown, time.Second, 3, 30 * time.Second},
+		{"no answer for some time", gardencorev1beta1.ConditionUnknown, time.Minute, 4, time.Minute},
+		{"no answer for a day", gardencorev1beta1.ConditionUnknown, 24 * time.Hour, 1000, 2 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			NewWithT(t).Expect((&reconciler{syncPeriod: DefaultSyncPeriod}).untilNextLook(c.status, c.unanswered)).To(Equal(c.wait))
+			NewWithT(t).Expect((&reconciler{syncPeriod: DefaultSyncPeriod}).untilNextLook(c.status, c.sinceChange, c.unanswered)).To(Equal(c.wait))
+		})
+	}
+}
+
+// After a start, a shoot is first taken for what the process before has said of it.
+func TestWhatWasToldHolds(t *testing.T) {
+	for status, holds := range map[gardencorev1beta1.ConditionStatus]bool{"": false, "True": true, "False": true, "Unknown": true, "Progressing": false} {
+		t.Run(string(status), func(t *testing.T) {
+			g := NewWithT(t)
+			ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--p--one"}}
+			if status != "" {
+				ex.Status.Conditions = []gardencorev1beta1.Condition{{Type: fluxv1alpha1.FluxReady, Status: status}}
+			}
+			r := &reconciler{}
+			g.Expect(r.isTold(ex)).To(Equal(holds))
+			g.Expect(r.isTold(ex)).To(BeFalse(), "the next time it is looked at")
 		})
 	}
 }
@@ -76,7 +97,7 @@ func TestPresentedHostKeyIsRemembered(t *testing.T) {
 	g.Expect(asked).To(Equal(4))
 }
 
-// Two requests to the shoot every five minutes are cheap, and every 30 seconds are not.
+// Two requests to the shoot every ten minutes are cheap, and every 30 seconds are not.
 func TestWhenControllersAreLookedAt(t *testing.T) {
 	for name, test := range map[string]struct {
 		before, now string
@@ -86,7 +107,7 @@ func TestWhenControllersAreLookedAt(t *testing.T) {
 		due     bool
 	}{
 		"all is well":                        {readiness.Applied, readiness.Applied, "True", time.Minute, false},
-		"all is well, and it is time":        {readiness.Applied, readiness.Applied, "True", 6 * time.Minute, true},
+		"all is well, and it is time":        {readiness.Applied, readiness.Applied, "True", 11 * time.Minute, true},
 		"Flux's objects say nothing":         {readiness.Applied, readiness.Applied, "False", time.Minute, true},
 		"they said so a moment ago":          {readiness.Applied, readiness.Applied, "False", time.Second, false},
 		"an artifact that can't be had":      {readiness.Applied, readiness.ArtifactFailed, "True", time.Second, true},

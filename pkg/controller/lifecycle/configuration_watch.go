@@ -7,15 +7,11 @@ package lifecycle
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -28,21 +24,11 @@ import (
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
-	"github.com/gardener/gardener/pkg/extensions"
 	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
-)
-
-const (
-	// pace is the time between the reconciliations of two shoots of a project after its configuration has changed, so that
-	// many of them don't ask the garden and the Git server at the same moment.
-	pace = 100 * time.Millisecond
-
-	// projectField is the index of Clusters by the namespace of their Shoot in the garden.
-	projectField = "spec.shoot.metadata.namespace"
 )
 
 // configurationWatch reconciles the shoots of a project as soon as its configuration in the garden is another one than the
@@ -62,7 +48,7 @@ type configurationWatch struct {
 func watchConfigurations(mgr manager.Manager, access *garden.Access, missed *missedChanges) func(controller.Controller) error {
 	w := &configurationWatch{seed: mgr.GetClient(), missed: missed, log: mgr.GetLogger().WithName("configuration-watch")}
 	return func(c controller.Controller) error {
-		return c.Watch(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		return c.Watch(source.Func(func(ctx context.Context, queue requestQueue) error {
 			watch := garden.ConfigMapWatch{Access: access, Name: project.ConfigMapName, Log: w.log, Seen: func(ctx context.Context, old, configMap *corev1.ConfigMap) {
 				w.enqueue(ctx, queue, old, configMap)
 			}}
@@ -72,36 +58,14 @@ func watchConfigurations(mgr manager.Manager, access *garden.Access, missed *mis
 	}
 }
 
-// indexClusters makes the Clusters of a project to be found.
-func indexClusters(ctx context.Context, mgr manager.Manager) error {
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &extensionsv1alpha1.Cluster{}, projectField, projectOfCluster); err != nil {
-		return fmt.Errorf("failed to index Clusters by the namespace of their Shoot: %w", err)
-	}
-	return nil
-}
-
-func projectOfCluster(object client.Object) []string {
-	cluster, ok := object.(*extensionsv1alpha1.Cluster)
-	if !ok {
-		return nil
-	}
-	shoot := &metav1.PartialObjectMetadata{}
-	if err := json.Unmarshal(cluster.Spec.Shoot.Raw, shoot); err != nil {
-		return nil
-	}
-	return []string{shoot.Namespace}
-}
-
-func (w *configurationWatch) enqueue(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request], old, configMap *corev1.ConfigMap) {
+func (w *configurationWatch) enqueue(ctx context.Context, queue requestQueue, old, configMap *corev1.ConfigMap) {
 	log := w.log.WithValues("namespace", configMap.Namespace)
 	requests, err := w.outdated(ctx, old, configMap)
 	if err != nil {
 		log.Error(err, "Failed to find the shoots of a project")
 		return
 	}
-	for i, request := range requests {
-		queue.AddAfter(request, time.Duration(i)*pace)
-	}
+	enqueueBehind(queue, requests)
 	if len(requests) > 0 {
 		log.Info("The configuration of the project has changed", "shoots", len(requests))
 	}
@@ -116,37 +80,22 @@ func (w *configurationWatch) outdated(ctx context.Context, old, configMap *corev
 		digest = configuration.Digest()
 	}
 
-	clusters := &extensionsv1alpha1.ClusterList{}
-	if err := w.seed.List(ctx, clusters, client.MatchingFields{projectField: configMap.Namespace}); err != nil {
-		return nil, fmt.Errorf("failed to list the Clusters of the seed: %w", err)
-	}
-	var requests []reconcile.Request
-	for _, cluster := range clusters.Items {
-		ex := &extensionsv1alpha1.Extension{}
-		key := client.ObjectKey{Namespace: cluster.Name, Name: Type}
-		if err := w.seed.Get(ctx, key, ex); client.IgnoreNotFound(err) != nil {
-			return nil, fmt.Errorf("failed to read Extension %s of the seed: %w", key, err)
-		} else if err != nil {
-			continue
-		}
-		shoot, err := extensions.ShootFromCluster(&cluster)
-		if err != nil {
-			continue
-		}
+	return chooseShoots(ctx, w.seed, configMap.Namespace, func(ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) (bool, error) {
+		key := client.ObjectKeyFromObject(ex)
 		current, err := isCurrent(ctx, w.seed, ex, digest)
 		switch {
 		case err != nil:
-			return nil, err
+			return false, err
 		case !changed && current:
 			w.missed.forget(key)
+			return false, nil
 		case !mayReconcile(ex, shoot):
 			w.missed.add(key, digest)
-		default:
-			w.missed.forget(key)
-			requests = append(requests, reconcile.Request{NamespacedName: key})
+			return false, nil
 		}
-	}
-	return requests, nil
+		w.missed.forget(key)
+		return true, nil
+	})
 }
 
 // isCurrent tells whether the Extension was last reconciled, with success, for the configuration with this digest.

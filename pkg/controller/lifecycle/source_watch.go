@@ -6,12 +6,9 @@ package lifecycle
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -20,7 +17,6 @@ import (
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
-	"github.com/gardener/gardener/pkg/extensions"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
@@ -37,9 +33,6 @@ type sourceWatch struct {
 	seed client.Reader
 	log  logr.Logger
 }
-
-// requestQueue is the queue of a controller.
-type requestQueue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // watchSources adds the watch of the Secrets to a controller. What they hold is not asked for.
 func watchSources(mgr manager.Manager, access *garden.Access) func(controller.Controller) error {
@@ -84,39 +77,19 @@ func (w *sourceWatch) enqueue(ctx context.Context, queue requestQueue, namespace
 		log.Error(err, "Failed to find the shoots of a project")
 		return
 	}
-	for i, request := range requests {
-		queue.AddAfter(request, time.Duration(i)*pace)
-	}
+	enqueueBehind(queue, requests)
 	if len(requests) > 0 {
 		log.Info(why, "shoots", len(requests))
 	}
 }
 
 func (w *sourceWatch) requests(ctx context.Context, namespace string, choose func(*extensionsv1alpha1.Extension) (bool, error)) ([]reconcile.Request, error) {
-	clusters := &extensionsv1alpha1.ClusterList{}
-	if err := w.seed.List(ctx, clusters, client.MatchingFields{projectField: namespace}); err != nil {
-		return nil, fmt.Errorf("failed to list the Clusters of the seed: %w", err)
-	}
-	var requests []reconcile.Request
-	for _, cluster := range clusters.Items {
-		ex := &extensionsv1alpha1.Extension{}
-		key := client.ObjectKey{Namespace: cluster.Name, Name: Type}
-		if err := w.seed.Get(ctx, key, ex); client.IgnoreNotFound(err) != nil {
-			return nil, fmt.Errorf("failed to read Extension %s of the seed: %w", key, err)
-		} else if err != nil {
-			continue
+	return chooseShoots(ctx, w.seed, namespace, func(ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) (bool, error) {
+		if !mayReconcile(ex, shoot) {
+			return false, nil
 		}
-		shoot, err := extensions.ShootFromCluster(&cluster)
-		if err != nil || !mayReconcile(ex, shoot) {
-			continue
-		}
-		if chosen, err := choose(ex); err != nil {
-			return nil, err
-		} else if chosen {
-			requests = append(requests, reconcile.Request{NamespacedName: key})
-		}
-	}
-	return requests, nil
+		return choose(ex)
+	})
 }
 
 // isOutdated tells whether the shoot has credentials of an older version of the Secret, or is to be tried again: because it

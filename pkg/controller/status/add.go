@@ -37,8 +37,11 @@ const (
 	// projectField is the index of Clusters by the namespace of their Shoot in the garden. (Another controller has one too.)
 	projectField = "flux-status.project"
 
-	// pace is how long changes of a project's shoots are gathered. It bounds the writes for a project to one in this time.
-	pace = time.Second
+	// workers are many because they do nothing but wait for the garden.
+	workers = 10
+	// minPace is how long changes of a project's shoots are gathered at least, and pacePerShoot how much longer for each of them.
+	minPace      = time.Second
+	pacePerShoot = 10 * time.Millisecond
 	// firstRetryDelay and maxRetryDelay are for a garden that can't be reached.
 	firstRetryDelay = time.Second
 	maxRetryDelay   = 5 * time.Minute
@@ -69,9 +72,10 @@ func AddToManager(ctx context.Context, mgr manager.Manager, args AddArgs) (*Tell
 	}
 	err = builder.ControllerManagedBy(mgr).
 		Named(name).
-		Watches(&extensionsv1alpha1.Extension{}, t.projects.handler(), builder.WithPredicates(predicateutils.AddTypeAndClassPredicates(nil, args.ExtensionClasses, args.Type)...)).
+		Watches(&extensionsv1alpha1.Extension{}, t.projects.handler(t.pace), builder.WithPredicates(predicateutils.AddTypeAndClassPredicates(nil, args.ExtensionClasses, args.Type)...)).
 		WithOptions(controller.Options{
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay),
+			MaxConcurrentReconciles: workers,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay),
 		}).
 		Complete(t)
 	if err != nil {
@@ -99,12 +103,12 @@ type projects struct {
 	known map[string]string
 }
 
-// handler enqueues the project of an Extension, by the name of the project's namespace.
-func (p *projects) handler() handler.EventHandler {
+// handler enqueues the project of an Extension, by the name of the project's namespace, after the pace of the project.
+func (p *projects) handler(pace func(project string) time.Duration) handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	enqueue := func(ctx context.Context, object client.Object, q queue) {
 		if project := p.of(ctx, object.GetNamespace()); project != "" {
-			q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{Name: project}}, pace)
+			q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{Name: project}}, pace(project))
 		}
 	}
 	return handler.Funcs{

@@ -42,10 +42,10 @@ type Teller struct {
 	refusals refusals
 	queue    chan toldEvent
 
-	// turn is taken by who reads and writes for a project, which is to be one step.
-	turn chan struct{}
-	// last is what was last told, by project.
-	last map[string]told
+	// turns has, by project, a channel that is taken by who reads and writes for the project, which is to be one step.
+	turns sync.Map
+	// last has what was last told, by project.
+	last sync.Map
 }
 
 // told is what was told of a project.
@@ -65,8 +65,6 @@ func newTeller(seed client.Client, args AddArgs, identity string, log logr.Logge
 		log:           log,
 		projects:      &projects{seed: seed, known: map[string]string{}},
 		queue:         make(chan toldEvent, maxQueue),
-		turn:          make(chan struct{}, 1),
-		last:          map[string]told{},
 	}
 }
 
@@ -82,9 +80,10 @@ func (t *Teller) Reconcile(ctx context.Context, request reconcile.Request) (reco
 // tell brings what the garden says of a project's shoots up to date, and returns how many shoots the seed speaks for. The garden
 // is not asked if all is as it was told last.
 func (t *Teller) tell(ctx context.Context, project, except string) (int, error) {
+	turn := t.turnOf(project)
 	select {
-	case t.turn <- struct{}{}:
-		defer func() { <-t.turn }()
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
 	case <-ctx.Done():
 		return 0, fmt.Errorf("the garden did not answer earlier requests in time: %w", ctx.Err())
 	}
@@ -94,7 +93,7 @@ func (t *Teller) tell(ctx context.Context, project, except string) (int, error) 
 		return 0, err
 	}
 	now := summarize(entries)
-	last, known := t.last[project]
+	last, known := t.lastOf(project)
 	if known && now.says(last) && now.at.Before(last.at.Add(resync)) {
 		return len(entries), nil
 	}
@@ -105,11 +104,31 @@ func (t *Teller) tell(ctx context.Context, project, except string) (int, error) 
 	if err := t.tellGarden(ctx, gardenClient, project, entries, last); err != nil {
 		return 0, err
 	}
-	t.last[project] = now
+	t.last.Store(project, now)
 	if len(entries) == 0 {
-		delete(t.last, project)
+		t.last.Delete(project)
 	}
 	return len(entries), nil
+}
+
+func (t *Teller) turnOf(project string) chan struct{} {
+	turn, _ := t.turns.LoadOrStore(project, make(chan struct{}, 1))
+	return turn.(chan struct{})
+}
+
+func (t *Teller) lastOf(project string) (told, bool) {
+	last, known := t.last.Load(project)
+	if !known {
+		return told{}, false
+	}
+	return last.(told), true
+}
+
+// pace is how long changes of a project's shoots are gathered before they are told. ConfigMap flux-status is stored whole at each write, so
+// the time grows with the number of shoots: what is written in a time does not.
+func (t *Teller) pace(project string) time.Duration {
+	last, _ := t.lastOf(project)
+	return minPace + time.Duration(len(last.entries))*pacePerShoot
 }
 
 func summarize(entries []entry) told {
