@@ -30,6 +30,8 @@ import (
 const (
 	// conflictDelay is the time until the next try to write a status that somebody else has just written.
 	conflictDelay = time.Second
+	// grace is how long a new Extension is not said to be unhealthy: its ManagedResources are being made.
+	grace = time.Minute
 
 	// The reasons of the condition are those of Gardener's health-check library.
 	reasonSuccessful   = "HealthCheckSuccessful"
@@ -55,6 +57,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	if left := time.Until(ex.CreationTimestamp.Add(grace)); left > 0 && now.Status == gardencorev1beta1.ConditionFalse && conditionOf(ex) == nil {
+		return reconcile.Result{RequeueAfter: left}, nil
+	}
 	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
 		// Another controller wrote the status, and this one's cache learns of it in a moment.
 		return reconcile.Result{RequeueAfter: conflictDelay}, nil
@@ -62,6 +67,10 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	return reconcile.Result{}, nil
+}
+
+func conditionOf(ex *extensionsv1alpha1.Extension) *gardencorev1beta1.Condition {
+	return v1beta1helper.GetCondition(ex.Status.Conditions, gardencorev1beta1.ShootSystemComponentsHealthy)
 }
 
 // leaves tells whether the shoot is no longer the seed's to judge.
@@ -135,7 +144,7 @@ func (r *reconciler) tell(ctx context.Context, ex *extensionsv1alpha1.Extension,
 	if err != nil {
 		return err
 	}
-	if old := v1beta1helper.GetCondition(ex.Status.Conditions, gardencorev1beta1.ShootSystemComponentsHealthy); old != nil {
+	if old := conditionOf(ex); old != nil {
 		builder = builder.WithOldCondition(*old)
 	}
 	condition, changed := builder.WithClock(clock.RealClock{}).WithStatus(now.Status).WithReason(now.Reason).WithMessage(now.Message).WithCodes(now.Codes...).Build()

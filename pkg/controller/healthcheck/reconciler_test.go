@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -90,6 +92,26 @@ func TestSystemComponentsHealthy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The condition of a new Extension is written once, when its ManagedResources are there.
+func TestNewExtension(t *testing.T) {
+	g := NewWithT(t)
+	ex := &extensionsv1alpha1.Extension{}
+	ex.Namespace, ex.Name, ex.CreationTimestamp = namespace, "shoot-flux", metav1.Now()
+	writes := 0
+	seed := newSeed(g, &writes, ex, cluster(false))
+	r, request := &reconciler{seed: seed}, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(ex)}
+	result, err := r.Reconcile(t.Context(), request)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(result.RequeueAfter).To(BeNumerically("~", grace, 5*time.Second), "what does not come by then is told")
+	g.Expect(writes).To(BeZero())
+
+	for _, name := range []string{managedresource.Installation, managedresource.Configuration} {
+		g.Expect(seed.Create(t.Context(), managedResource(name, ""))).To(Succeed())
+	}
+	g.Expect(r.Reconcile(t.Context(), request)).To(Equal(reconcile.Result{}))
+	g.Expect(writes).To(Equal(1))
 }
 
 // A shoot that leaves the seed is no longer judged.
