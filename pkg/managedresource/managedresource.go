@@ -90,15 +90,6 @@ func Serialize(objects []client.Object) (Data, error) {
 	return data, nil
 }
 
-// Apply creates or updates the ManagedResource of the given name. If it holds the data and has the labels already, nothing
-// is written.
-func Apply(ctx context.Context, seed client.Client, namespace, name string, labels map[string]string, data Data) error {
-	if err := managedresources.CreateForShootWithLabels(ctx, seed, namespace, name, origin, false, labels, data); err != nil {
-		return fmt.Errorf("failed to apply ManagedResource %s/%s in the seed: %w", namespace, name, err)
-	}
-	return nil
-}
-
 // Delete deletes the ManagedResource of the given name, and with it the objects in the shoot. It does not wait until they
 // are gone: call CheckDeleted for that.
 func Delete(ctx context.Context, seed client.Client, namespace, name string) error {
