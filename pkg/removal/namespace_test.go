@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
 )
 
@@ -61,6 +62,13 @@ func TestInstallationOfEachRelease(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	embedded, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
+	rendered, err := render.NewInstallation(embedded.Manifests, render.Images{})
+	g.Expect(err).NotTo(HaveOccurred())
+	for _, object := range rendered.Objects {
+		if gvk := object.GetObjectKind().GroupVersionKind(); object.GetNamespace() == "" && gvk != namespaceKind {
+			g.Expect(installation).To(ContainElement(references(gvk, object.GetName())[0]))
+		}
+	}
 	manifests := map[string][]byte{"embedded": embedded.Manifests}
 	for _, version := range fluxreleases.Versions() {
 		files, err := fluxreleases.Files(version)
