@@ -34,7 +34,7 @@ import (
 //
 // The client must not cache. The error says which object of the shoot could not be read or written.
 func Prepare(ctx context.Context, c client.Client, wanted []*apiextensionsv1.CustomResourceDefinition) (bridges []*apiextensionsv1.CustomResourceDefinition, err error) {
-	slice := shoot.NewSlice()
+	slice, stored := shoot.NewSlice(), false
 	for _, definition := range wanted {
 		live := &apiextensionsv1.CustomResourceDefinition{}
 		if err := c.Get(ctx, client.ObjectKeyFromObject(definition), live); apierrors.IsNotFound(err) {
@@ -46,6 +46,10 @@ func Prepare(ctx context.Context, c client.Client, wanted []*apiextensionsv1.Cus
 		switch dropped := droppedVersions(live, definition); {
 		case len(dropped) == 0:
 		case hasVersion(definition, shoot.KindOf(live).Version):
+			if stored && slice.Over() {
+				return nil, storing(shoot.KindOf(live), &shoot.Unfinished{Kind: live.Spec.Names.Kind})
+			}
+			stored = true
 			if err := storeAnew(ctx, c, slice, live); err != nil {
 				return nil, err
 			}

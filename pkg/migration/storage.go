@@ -24,18 +24,23 @@ const progressAnnotation = "flux.extensions.gardener.cloud/storage-migration"
 // storeAnew makes the API server write each object of a definition once more, which it does in the version that is the
 // storage version now, and then forget the other versions. An object that is made meanwhile is stored in this version anyway.
 func storeAnew(ctx context.Context, c client.Client, slice shoot.Slice, definition *apiextensionsv1.CustomResourceDefinition) error {
-	kind := shoot.KindOf(definition)
+	kind := shoot.KindOf(definition, progressAnnotation)
 	sweep := &shoot.Sweep{Annotation: progressAnnotation, Visit: func(ctx context.Context, object *metav1.PartialObjectMetadata) error {
 		return rewrite(ctx, c, object)
 	}}
 	err := sweep.Run(ctx, c, slice, kind)
 	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {
-		return fmt.Errorf("the objects of the shoot are being stored in version %s, before Flux can be upgraded: %w", kind.Version, unfinished)
+		return storing(kind, unfinished)
 	} else if err != nil {
 		return err
 	}
 
 	return forgetOtherVersions(ctx, c, definition, kind.Version)
+}
+
+// storing is the error while the objects of a kind are being stored anew.
+func storing(kind shoot.Kind, unfinished *shoot.Unfinished) error {
+	return fmt.Errorf("the objects of the shoot are being stored in version %s, before Flux can be upgraded: %w", kind.Version, unfinished)
 }
 
 // forgetOtherVersions notes in a definition that its objects are stored in one version only, if it is still the definition that it

@@ -6,11 +6,11 @@ package removal
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -20,49 +20,58 @@ import (
 
 // StopControllers deletes the Deployments of Flux and returns those, and their pods, that are not gone yet. While a pod
 // is there, it can still act. Nobody else may bring the Deployments back meanwhile. Flux's Deployments are those among what the
-// extension applied, and those in Flux's namespace with the labels of an installation.
+// extension applied, and those in Flux's namespace with the labels of an installation. The error is a *shoot.Unfinished if there are more
+// than can be deleted in a moment: then the next call goes on.
 func StopControllers(ctx context.Context, c client.Client, applied []corev1.ObjectReference) (Left, error) {
-	var left Left
-	stop := func(deployment *metav1.PartialObjectMetadata) error {
-		return left.delete(ctx, c, deployment, client.PropagationPolicy(metav1.DeletePropagationForeground))
-	}
-	for _, reference := range applied {
-		if reference.GroupVersionKind() != deploymentKind {
-			continue
-		}
-		if err := withObject(ctx, c, reference, stop); err != nil {
-			return nil, err
-		}
-	}
-	if err := listLabelled(ctx, c, deploymentKind, stop); err != nil {
+	deployments, err := read(ctx, c, without(applied, func(reference corev1.ObjectReference) bool { return reference.GroupVersionKind() != deploymentKind }))
+	if err != nil {
 		return nil, err
 	}
-	err := shoot.List(ctx, c, corev1.SchemeGroupVersion.WithKind("Pod"), func(pod *metav1.PartialObjectMetadata) (bool, error) {
-		return left.add(pod), nil
-	}, client.InNamespace(render.Namespace), installed)
-	return left, err
-}
-
-// HasControllers tells whether the shoot has Deployments of Flux that are not being deleted.
-func HasControllers(ctx context.Context, c client.Reader) (bool, error) {
-	has := false
-	err := listLabelled(ctx, c, deploymentKind, func(deployment *metav1.PartialObjectMetadata) error {
-		has = has || deployment.DeletionTimestamp == nil
-		return nil
-	})
-	return has, err
-}
-
-// withObject reads the metadata of an object, if it exists, and lets something be done with it.
-func withObject(ctx context.Context, c client.Reader, reference corev1.ObjectReference, do func(*metav1.PartialObjectMetadata) error) error {
-	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(reference.GroupVersionKind())
-	switch err := c.Get(ctx, client.ObjectKey{Namespace: reference.Namespace, Name: reference.Name}, object); {
-	case apierrors.IsNotFound(err), meta.IsNoMatchError(err): // it is gone, or even its kind
-		return nil
-	case err != nil:
-		object.Namespace, object.Name = reference.Namespace, reference.Name
-		return fmt.Errorf("failed to read %s of the shoot: %w", describe(object), err)
+	if err := beginFinalizersAnew(ctx, c, applied, deployments); err != nil {
+		return nil, err
 	}
-	return do(object)
+	d := newDeletion(c, client.PropagationPolicy(metav1.DeletePropagationForeground))
+	err = d.delete(ctx, deployments)
+	if err == nil {
+		err = d.deleteLabelled(ctx, deploymentKind)
+	}
+	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {
+		return nil, fmt.Errorf("the controllers of Flux are being stopped in the shoot: %w", unfinished)
+	} else if err != nil {
+		return nil, err
+	}
+	err = shoot.List(ctx, c, corev1.SchemeGroupVersion.WithKind("Pod"), func(pod *metav1.PartialObjectMetadata) (bool, error) {
+		return d.left.add(pod), nil
+	}, client.InNamespace(render.Namespace), installed)
+	return d.left, err
+}
+
+// beginFinalizersAnew makes DropFinalizers visit all objects if there is a controller yet, which sets finalizers: because a removal has been
+// given up and begun again, or because somebody has brought the controller back.
+func beginFinalizersAnew(ctx context.Context, c client.Client, applied []corev1.ObjectReference, deployments []metav1.PartialObjectMetadata) error {
+	if !slices.ContainsFunc(deployments, isAlive) {
+		if works, err := HasControllers(ctx, c); err != nil || !works {
+			return err
+		}
+	}
+	kinds, err := kindsOf(ctx, c, applied)
+	if err != nil {
+		return err
+	}
+	return (&shoot.Sweep{Annotation: finalizersAnnotation}).Reset(ctx, c, kinds...)
+}
+
+func isAlive(object metav1.PartialObjectMetadata) bool {
+	return object.DeletionTimestamp == nil
+}
+
+// HasControllers tells whether the shoot has Deployments of Flux that are not being deleted, or so many that are that it can't be told in a
+// moment.
+func HasControllers(ctx context.Context, c client.Reader) (bool, error) {
+	has, slice := false, shoot.NewSlice()
+	err := shoot.List(ctx, c, deploymentKind, func(deployment *metav1.PartialObjectMetadata) (bool, error) {
+		has = isAlive(*deployment) || slice.Over()
+		return !has, nil
+	}, client.InNamespace(render.Namespace), installed)
+	return has, err
 }

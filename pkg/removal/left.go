@@ -5,14 +5,11 @@
 package removal
 
 import (
-	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 const (
@@ -65,18 +62,6 @@ func (l *Left) add(object *metav1.PartialObjectMetadata) bool {
 		*l = append(*l, Waiting{Object: description, Since: since.Time})
 	}
 	return len(*l) <= named
-}
-
-// delete deletes an object if it is not being deleted yet, and adds it.
-func (l *Left) delete(ctx context.Context, c client.Writer, object *metav1.PartialObjectMetadata, options ...client.DeleteOption) error {
-	if object.DeletionTimestamp == nil {
-		if err := c.Delete(ctx, object, options...); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("failed to delete %s of the shoot: %w", describe(object), err)
-		}
-		object.DeletionTimestamp = new(metav1.Now())
-	}
-	l.add(object)
-	return nil
 }
 
 func nameSome(objects []string) string {

@@ -39,16 +39,18 @@ var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
 // DeleteNamespace deletes the namespace of Flux after DeleteInstallation, if nothing of somebody else is in it. Else it stays, and
 // kept says because of what. It returns the namespace if it is not gone yet.
 func DeleteNamespace(ctx context.Context, c client.Client, contents *shoot.Contents) (kept string, left Left, err error) {
-	reference := corev1.ObjectReference{APIVersion: namespaceKind.GroupVersion().String(), Kind: namespaceKind.Kind, Name: render.Namespace}
-	err = withObject(ctx, c, reference, func(namespace *metav1.PartialObjectMetadata) error {
-		if namespace.DeletionTimestamp == nil {
-			if kept, err = search(ctx, contents); err != nil || kept != "" {
-				return err
-			}
+	namespaces, err := read(ctx, c, references(namespaceKind, render.Namespace))
+	if err != nil {
+		return "", nil, err
+	}
+	if slices.ContainsFunc(namespaces, isAlive) {
+		if kept, err = search(ctx, contents); err != nil || kept != "" {
+			return kept, nil, err
 		}
-		return left.delete(ctx, c, namespace)
-	})
-	return kept, left, err
+	}
+	d := newDeletion(c)
+	err = d.delete(ctx, namespaces)
+	return "", d.left, err
 }
 
 // search says what of somebody else is in the namespace of Flux. If that can't be found out for all of it, it says so.
@@ -69,7 +71,7 @@ func search(ctx context.Context, contents *shoot.Contents) (string, error) {
 	group, groupContext := errgroup.WithContext(limited)
 	group.SetLimit(parallelLists)
 	for _, resource := range resources {
-		if groups.Has(resource.Group) || passing.Has(resource.GroupResource()) {
+		if slices.Contains(definitions, resource.GroupResource().String()) || passing.Has(resource.GroupResource()) {
 			continue
 		}
 		group.Go(func() error { return found.list(groupContext, contents, resource) })

@@ -5,6 +5,10 @@
 package removal
 
 import (
+	"bytes"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +16,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
 )
 
 func TestIsForeign(t *testing.T) {
@@ -47,37 +55,35 @@ func TestIsForeign(t *testing.T) {
 	}
 }
 
-func TestIsOurs(t *testing.T) {
+// TestInstallationOfEachRelease shows that nothing that a release installs outside of its namespace is unknown.
+func TestInstallationOfEachRelease(t *testing.T) {
 	g := NewWithT(t)
-	ours := func(kind, name string) bool {
-		for _, labelled := range labelledKinds {
-			if labelled.Kind == kind {
-				return labelled.isOurs(name)
-			}
-		}
-		return false
-	}
-	for kind, names := range map[string][]string{
-		"CustomResourceDefinition": {"gitrepositories.source.toolkit.fluxcd.io", "imagepolicies.image.toolkit.fluxcd.io", "artifactgenerators.source.extensions.fluxcd.io"},
-		"ClusterRole":              {"crd-controller-flux-system", "flux-edit-flux-system", "flux-view-flux-system"},
-		"ClusterRoleBinding":       {"crd-controller-flux-system", "cluster-reconciler-flux-system"},
-		"Deployment":               {"source-controller"},
-	} {
-		for _, name := range names {
-			g.Expect(ours(kind, name)).To(BeTrue(), name)
+	catalogue, err := release.NewCatalogue(release.Options{})
+	g.Expect(err).NotTo(HaveOccurred())
+	embedded, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
+	g.Expect(err).NotTo(HaveOccurred())
+	rendered, err := render.NewInstallation(embedded.Manifests, render.Images{})
+	g.Expect(err).NotTo(HaveOccurred())
+	for _, object := range rendered.Objects {
+		if gvk := object.GetObjectKind().GroupVersionKind(); object.GetNamespace() == "" && gvk != namespaceKind {
+			g.Expect(installation).To(ContainElement(references(gvk, object.GetName())[0]))
 		}
 	}
-	for kind, names := range map[string][]string{
-		"CustomResourceDefinition": {"databases.example.org", "terraforms.infra.contrib.fluxcd.io", "fluxinstances.fluxcd.controlplane.io", "toolkit.fluxcd.io"},
-		"ClusterRole":              {"flux-view", "my-flux-system"},
-		"ClusterRoleBinding":       {"team-flux-system"},
-		"ConfigMap":                {"vars"},
-		"Secret":                   {"flux-system"},
-	} {
-		for _, name := range names {
-			g.Expect(ours(kind, name)).To(BeFalse(), name)
-		}
+	manifests := map[string][]byte{"embedded": embedded.Manifests}
+	for _, version := range fluxreleases.Versions() {
+		files, err := fluxreleases.Files(version)
+		g.Expect(err).NotTo(HaveOccurred())
+		manifests[version] = bytes.Join(slices.Collect(maps.Values(files)), []byte("\n---\n"))
 	}
+	for version, manifests := range manifests {
+		count := 0
+		for _, match := range regexp.MustCompile(`(?m)^  name: ([a-z]+\.[a-z.]+\.fluxcd\.io)$`).FindAllSubmatch(manifests, -1) {
+			g.Expect(definitions).To(ContainElement(string(match[1])), version)
+			count++
+		}
+		g.Expect(count).To(BeNumerically(">=", 8), version)
+	}
+	g.Expect(slices.IsSorted(definitions)).To(BeTrue())
 }
 
 func TestLeftIsBounded(t *testing.T) {

@@ -21,30 +21,51 @@ package removal
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 // DeleteInstallation deletes what Flux was installed with, but for its namespace: CustomResourceDefinitions and with them all objects
 // of Flux, the roles in the cluster and their bindings, and in the namespace what runs. It returns what is not gone yet. That is
-// what the extension applied, and what Flux's users have added to it (with the labels of an installation, see ours.go).
+// what the extension applied, and what Flux's users have added to it (with the labels of an installation, see ours.go). The error is a
+// *shoot.Unfinished if there is more than can be deleted in a moment: then the next call goes on.
 func DeleteInstallation(ctx context.Context, c client.Client, applied []corev1.ObjectReference) (Left, error) {
-	var left Left
-	remove := func(object *metav1.PartialObjectMetadata) error { return left.delete(ctx, c, object) }
-	for _, reference := range applied {
-		if reference.GroupVersionKind() == namespaceKind {
-			continue
-		}
-		if err := withObject(ctx, c, reference, remove); err != nil {
-			return nil, err
+	objects, err := readInstallation(ctx, c, applied)
+	if err != nil {
+		return nil, err
+	}
+	d := newDeletion(c)
+	err = d.delete(ctx, objects)
+	for _, kind := range runningKinds {
+		if err == nil {
+			err = d.deleteLabelled(ctx, kind)
 		}
 	}
-	for _, kind := range labelledKinds {
-		if err := listLabelled(ctx, c, kind.GroupVersionKind, remove); err != nil {
-			return nil, err
-		}
+	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {
+		return nil, fmt.Errorf("what Flux was installed with is being deleted from the shoot: %w", unfinished)
+	} else if err != nil {
+		return nil, err
 	}
-	return left, nil
+	return d.left, nil
+}
+
+// readInstallation returns what the extension applied, but for the namespace, and what else belongs to an installation outside of it.
+func readInstallation(ctx context.Context, c client.Reader, applied []corev1.ObjectReference) ([]metav1.PartialObjectMetadata, error) {
+	objects, err := read(ctx, c, without(applied, func(reference corev1.ObjectReference) bool { return reference.GroupVersionKind() == namespaceKind }))
+	if err != nil {
+		return nil, err
+	}
+	others, err := read(ctx, c, without(installation, func(reference corev1.ObjectReference) bool { return slices.Contains(applied, reference) }))
+	return append(objects, slices.DeleteFunc(others, func(object metav1.PartialObjectMetadata) bool { return !isInstalled(&object) })...), err
+}
+
+func without(references []corev1.ObjectReference, drop func(corev1.ObjectReference) bool) []corev1.ObjectReference {
+	return slices.DeleteFunc(slices.Clone(references), drop)
 }

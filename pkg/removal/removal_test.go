@@ -30,6 +30,9 @@ const (
 	foreign = "example.org/finalizer"
 )
 
+// flux are the labels of an installation.
+var flux = map[string]string{"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/instance": "flux-system"}
+
 func definition(group, plural, kind string, labels map[string]string) *apiextensionsv1.CustomResourceDefinition {
 	definition := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: plural + "." + group, Labels: labels}}
 	definition.Spec.Group, definition.Spec.Names.Kind = group, kind
@@ -44,17 +47,32 @@ func object(apiVersion, kind, name string, finalizers ...string) *metav1.Partial
 	}
 }
 
+// applied is what the extension knows of CustomResourceDefinitions that it has applied.
+func applied(names ...string) []corev1.ObjectReference {
+	var references []corev1.ObjectReference
+	for _, name := range names {
+		references = append(references, corev1.ObjectReference{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition", Name: name})
+	}
+	return references
+}
+
 func newShoot(g Gomega, objects ...client.Object) client.WithWatch {
 	scheme := runtime.NewScheme()
 	g.Expect(apiextensionsv1.AddToScheme(scheme)).To(Succeed())
-	for _, object := range objects {
+	kinds := []client.Object{
+		object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", ""), object("helm.toolkit.fluxcd.io/v1", "HelmRelease", ""),
+		object("source.extensions.fluxcd.io/v1", "ArtifactGenerator", ""), object("apps/v1", "Deployment", ""), object("v1", "Pod", ""),
+		object("v1", "Service", ""), object("v1", "ServiceAccount", ""), object("v1", "ResourceQuota", ""), object("networking.k8s.io/v1", "NetworkPolicy", ""),
+		object("rbac.authorization.k8s.io/v1", "ClusterRole", ""), object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", ""),
+	}
+	for _, object := range append(kinds, objects...) {
 		gvk := object.GetObjectKind().GroupVersionKind()
 		scheme.AddKnownTypeWithName(gvk, &metav1.PartialObjectMetadata{})
 		scheme.AddKnownTypeWithName(gvk.GroupVersion().WithKind(gvk.Kind+"List"), &metav1.PartialObjectMetadataList{})
 	}
-	flux := map[string]string{"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/instance": "flux-system"}
 	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects,
 		definition("kustomize.toolkit.fluxcd.io", "kustomizations", "Kustomization", flux),
+		definition("helm.toolkit.fluxcd.io", "helmreleases", "HelmRelease", flux),
 		definition("source.extensions.fluxcd.io", "artifactgenerators", "ArtifactGenerator", flux),
 		definition("example.org", "others", "Other", nil),
 		definition("example.org", "borrowers", "Borrower", flux),
@@ -79,8 +97,8 @@ func TestDropFinalizers(t *testing.T) {
 	g.Expect(finalizers(other)).To(ConsistOf(toolkit, foreign), "not a kind of Flux")
 	g.Expect(finalizers(borrower)).To(ConsistOf(toolkit), "nor one, although somebody gave its definition the labels")
 
-	g.Expect(removal.DropFinalizers(t.Context(), shoot, []string{"others.example.org", "gone.example.org", "kustomizations.kustomize.toolkit.fluxcd.io"})).To(Succeed())
-	g.Expect(finalizers(other)).To(ConsistOf(foreign), "named")
+	g.Expect(removal.DropFinalizers(t.Context(), shoot, applied("others.example.org", "gone.example.org", "kustomizations.kustomize.toolkit.fluxcd.io"))).To(Succeed())
+	g.Expect(finalizers(other)).To(ConsistOf(foreign), "applied")
 }
 
 func TestDropFinalizersSaysWhere(t *testing.T) {
@@ -105,11 +123,45 @@ func TestTerminating(t *testing.T) {
 	for _, object := range append(objects, waits) {
 		g.Expect(shoot.Delete(t.Context(), object)).To(Succeed())
 	}
-	left, err := removal.Terminating(t.Context(), shoot)
+	left, err := removal.Terminating(t.Context(), shoot, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left).To(HaveLen(4))
 	g.Expect(left.String()).To(Equal("Kustomization default/apps-0, Kustomization default/apps-1, Kustomization default/apps-2, …"))
 	g.Expect(left[:2].String()).To(Equal("Kustomization default/apps-0, Kustomization default/apps-1"))
+}
+
+// TestTerminatingChain has a Kustomization that is just gone when Kustomizations are looked at, after it has begun to delete a HelmRelease, of
+// a kind that has been looked at before.
+func TestTerminatingChain(t *testing.T) {
+	g := NewWithT(t)
+	release := object("helm.toolkit.fluxcd.io/v1", "HelmRelease", "podinfo", toolkit)
+	parent := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "parent", toolkit)
+	apps := newShoot(g, release, parent)
+	g.Expect(apps.Delete(t.Context(), parent)).To(Succeed())
+	gone := false
+	shoot := interceptor.NewClient(apps, interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			if list.GetObjectKind().GroupVersionKind().Kind == "KustomizationList" && !gone {
+				gone = true
+				g.Expect(c.Delete(ctx, release)).To(Succeed())
+				g.Expect(c.Get(ctx, client.ObjectKeyFromObject(parent), parent)).To(Succeed())
+				parent.Finalizers = nil
+				g.Expect(c.Update(ctx, parent)).To(Succeed())
+			}
+			return c.List(ctx, list, options...)
+		},
+	})
+	left, err := removal.Terminating(t.Context(), shoot, nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(gone).To(BeTrue())
+	g.Expect(left.String()).To(Equal("HelmRelease default/podinfo"))
+
+	g.Expect(apps.Get(t.Context(), client.ObjectKeyFromObject(release), release)).To(Succeed())
+	release.Finalizers = nil
+	g.Expect(apps.Update(t.Context(), release)).To(Succeed())
+	left, err = removal.Terminating(t.Context(), shoot, nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(left).To(BeEmpty())
 }
 
 func TestUnprotect(t *testing.T) {
@@ -118,19 +170,21 @@ func TestUnprotect(t *testing.T) {
 	apps.Annotations = map[string]string{"note": "kept"}
 	render.Protect(apps)
 	shoot := newShoot(g, apps)
-	applied := []corev1.ObjectReference{
+	references := []corev1.ObjectReference{
 		{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization", Namespace: "default", Name: "gone"},
 		{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization", Namespace: "default", Name: "apps"},
 	}
 	for range 2 {
-		g.Expect(removal.Unprotect(t.Context(), shoot, applied)).To(Succeed())
+		g.Expect(removal.Unprotect(t.Context(), shoot, references)).To(Succeed())
 		g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(apps), apps)).To(Succeed())
 		g.Expect(apps.Annotations).To(Equal(map[string]string{"note": "kept"}))
 	}
+	render.Protect(apps)
+	g.Expect(shoot.Update(t.Context(), apps)).To(Succeed())
 	broken := interceptor.NewClient(shoot, interceptor.Funcs{
 		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
 			return errors.New("out of order")
 		},
 	})
-	g.Expect(removal.Unprotect(t.Context(), broken, applied)).To(MatchError("failed to leave Kustomization default/gone of the shoot to its users: out of order"))
+	g.Expect(removal.Unprotect(t.Context(), broken, references)).To(MatchError("failed to leave Kustomization default/apps of the shoot to its users: out of order"))
 }

@@ -5,7 +5,6 @@
 package render
 
 import (
-	"encoding/json"
 	"maps"
 
 	"github.com/Masterminds/semver/v3"
@@ -52,19 +51,6 @@ func Unprotect(object client.Object) bool {
 	}
 	object.SetAnnotations(annotations)
 	return true
-}
-
-// UnprotectPatch is a JSON merge patch that does what Unprotect does, and nothing where there is nothing to do.
-func UnprotectPatch() []byte {
-	annotations := map[string]any{}
-	for key := range protection {
-		annotations[key] = nil
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations}})
-	if err != nil {
-		panic(err) // strings and nothing else
-	}
-	return patch
 }
 
 // IsProtected tells whether Protect has been called for the object with these annotations.

@@ -5,7 +5,7 @@
 // Package shoot gives access to the API servers of shoots.
 //
 // What a shoot holds is its users' choice, in number and in size. So answers are bounded in bytes, lists are read in pages, and
-// work on all objects of a kind is done in slices (Sweep).
+// work on many objects is done in slices (Slice, Sweep).
 package shoot
 
 import (
@@ -23,8 +23,10 @@ import (
 	"github.com/gardener/gardener/pkg/client/kubernetes"
 )
 
-// requestTimeout bounds a single request, so that a shoot that does not answer holds up a worker for a short time only.
-const requestTimeout = 10 * time.Second
+// requestTimeout bounds a single request, so that a shoot that does not answer holds up a worker for a short time only. It is longer
+// than an API server waits for a webhook that does not answer, before it lets a write pass: 10 s by default, and up to 15 s where Gardener
+// finds nothing wrong with it (WebhookMaximumTimeoutSecondsNotProblematic of gardenlet).
+const requestTimeout = 16 * time.Second
 
 // NewClient returns a client of the shoot with the given namespace in the seed. It doesn't cache, and has the rights that
 // gardenlet has in the shoot. The error says where credentials were looked for.

@@ -17,7 +17,6 @@ import (
 
 const (
 	// pageSize is how many objects are listed at once. The API server reads all of each object, of which we get the metadata.
-	// Where a page is worked on, it is what is finished at the end of a slice, also by a slow API server.
 	pageSize = 100
 	// maxPageTries bounds how often one page is asked for: in halves, as long as it is too long, and where the list has become old.
 	maxPageTries = 16
@@ -25,18 +24,25 @@ const (
 
 // List visits the objects of a kind, with their metadata only, until visit returns false or an error. It reads them in pages.
 func List(ctx context.Context, reader client.Reader, gvk schema.GroupVersionKind, visit func(*metav1.PartialObjectMetadata) (more bool, err error), options ...client.ListOption) error {
+	return ListPages(ctx, reader, gvk, func(objects []metav1.PartialObjectMetadata) (bool, error) {
+		for i := range objects {
+			if more, err := visit(&objects[i]); err != nil || !more {
+				return false, err
+			}
+		}
+		return true, nil
+	}, options...)
+}
+
+// ListPages does what List does, with all objects of a page at once.
+func ListPages(ctx context.Context, reader client.Reader, gvk schema.GroupVersionKind, visit func([]metav1.PartialObjectMetadata) (more bool, err error), options ...client.ListOption) error {
 	for list := newPages(reader, gvk, "", options...); ; {
 		objects, err := list.next(ctx)
 		if err != nil {
 			return err
 		}
-		for i := range objects {
-			if more, err := visit(&objects[i]); err != nil || !more {
-				return err
-			}
-		}
-		if list.token == "" {
-			return nil
+		if more, err := visit(objects); err != nil || !more || list.token == "" {
+			return err
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (l *list) List(_ context.Context, objects client.ObjectList, options ...cli
 	}
 	page := objects.(*metav1.PartialObjectMetadataList)
 	for i := first; i < next; i++ {
-		page.Items = append(page.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("thing-", i)}})
+		page.Items = append(page.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("thing-%04d", i)}})
 	}
 	if next < l.count {
 		page.Continue, page.RemainingItemCount = fmt.Sprint(next), new(l.count-next)

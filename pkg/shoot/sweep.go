@@ -6,65 +6,40 @@ package shoot
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"time"
+	"slices"
 
-	"golang.org/x/sync/errgroup"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-const (
-	// sliceDuration is how long one slice of a Sweep holds a worker. The page that is under way is finished.
-	sliceDuration = 3 * time.Second
-	// parallelVisits is how many objects are visited at the same time.
-	parallelVisits = 8
-)
-
-// Unfinished is the error of a Sweep that has come to the end of its slice, and goes on with the next one.
-type Unfinished struct {
-	// Kind is the kind of which objects are being visited.
-	Kind string
-	// Visited is how many objects of the kind have been visited, and Remaining how many are to be, or 0 if that is not known.
-	Visited, Remaining int64
-}
-
-// Error says how far it is.
-func (u *Unfinished) Error() string {
-	if u.Remaining == 0 {
-		return fmt.Sprintf("%d objects of kind %s are done, and it goes on by itself", u.Visited, u.Kind)
-	}
-	return fmt.Sprintf("%d of about %d objects of kind %s are done, and it goes on by itself", u.Visited, u.Visited+u.Remaining, u.Kind)
-}
-
-// Slice bounds the time of all that is done for one shoot in one try.
-type Slice struct {
-	end time.Time
-}
-
-// NewSlice returns a slice that begins now.
-func NewSlice() Slice {
-	return Slice{end: time.Now().Add(sliceDuration)}
-}
-
-// Kind is a kind of objects of a shoot that a CustomResourceDefinition defines.
+// Kind is a kind of objects of a shoot that a CustomResourceDefinition defines. It holds little of that, which anybody in the shoot may
+// have made large.
 type Kind struct {
 	schema.GroupVersionKind
-	// definition is the metadata of the CustomResourceDefinition.
-	definition metav1.ObjectMeta
+	// definition, uid and generation are those of the CustomResourceDefinition.
+	definition string
+	uid        types.UID
+	generation int64
+	// notes are those of Sweeps, by the key of their annotation.
+	notes map[string]string
 }
 
-// KindOf returns the kind of a CustomResourceDefinition as it is in the shoot, in its storage version.
-func KindOf(definition *apiextensionsv1.CustomResourceDefinition) Kind {
-	kind := Kind{definition: definition.ObjectMeta}
+// KindOf returns the kind of a CustomResourceDefinition as it is in the shoot, in its storage version, with the notes that Sweeps with
+// these annotations have left. A Sweep needs its own.
+func KindOf(definition *apiextensionsv1.CustomResourceDefinition, annotations ...string) Kind {
+	kind := Kind{definition: definition.Name, uid: definition.UID, generation: definition.Generation, notes: map[string]string{}}
 	kind.Group, kind.Kind = definition.Spec.Group, definition.Spec.Names.Kind
-	kind.definition.Annotations = maps.Clone(definition.Annotations)
 	for _, version := range definition.Spec.Versions {
 		if version.Storage {
 			kind.Version = version.Name
+		}
+	}
+	for _, annotation := range annotations {
+		if note, ok := definition.Annotations[annotation]; ok {
+			kind.notes[annotation] = note[:min(len(note), maxNoteBytes)]
 		}
 	}
 	return kind
@@ -73,7 +48,7 @@ func KindOf(definition *apiextensionsv1.CustomResourceDefinition) Kind {
 // Sweep visits all objects of some kinds in all namespaces of a shoot, with their metadata only. There can be any number of
 // them: it goes through them in pages and in slices of some seconds, and where a slice ends, it notes in an annotation of
 // the kind's CustomResourceDefinition how far it is. There the next slice goes on, whoever runs it and wherever: the
-// note outlives the process and the seed. Each slice gets on by one page at least.
+// note outlives the process and the seed. Each slice gets on by some objects at least.
 //
 // An object that is made meanwhile may be left out, and others are visited again if a slice was interrupted.
 type Sweep struct {
@@ -97,9 +72,13 @@ func (s *Sweep) Run(ctx context.Context, c client.Client, slice Slice, kinds ...
 			}
 			return err
 		}
+		if slice.Over() && i+1 < len(kinds) {
+			s.note(ctx, c, kinds, i+1, position{})
+			return &Unfinished{Kind: kinds[i].Kind, Visited: at.Visited}
+		}
 		at = position{}
 	}
-	return s.erase(ctx, c, kinds)
+	return s.Reset(ctx, c, kinds...)
 }
 
 // sweep visits the objects of one kind from a position on, which it moves.
@@ -110,27 +89,31 @@ func (s *Sweep) sweep(ctx context.Context, c client.Client, slice Slice, kind Ki
 			return err
 		}
 		if list.restarted {
-			at.Visited = 0
+			*at = position{}
 		}
-		if err := s.visit(ctx, objects); err != nil {
-			return err
+		// An API server lists objects in the order of these keys.
+		objects = slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return keyOf(&object) <= at.Last })
+		done, err := slice.Do(ctx, len(objects), func(ctx context.Context, i int) error { return s.Visit(ctx, &objects[i]) })
+		at.Visited += int64(done)
+		left := int64(len(objects)-done) + list.remaining
+		if done < len(objects) {
+			if done > 0 {
+				at.Last = keyOf(&objects[done-1])
+			}
+		} else {
+			at.Continue, at.Last = list.token, ""
 		}
-		at.Continue = list.token
-		at.Visited += int64(len(objects))
 		switch {
-		case list.token == "":
+		case err != nil:
+			return err
+		case done == len(objects) && list.token == "":
 			return nil
-		case time.Now().After(slice.end):
-			return &Unfinished{Kind: kind.Kind, Visited: at.Visited, Remaining: list.remaining}
+		case done < len(objects) || slice.Over():
+			return &Unfinished{Kind: kind.Kind, Visited: at.Visited, Remaining: left}
 		}
 	}
 }
 
-func (s *Sweep) visit(ctx context.Context, objects []metav1.PartialObjectMetadata) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelVisits)
-	for i := range objects {
-		group.Go(func() error { return s.Visit(ctx, &objects[i]) })
-	}
-	return group.Wait()
+func keyOf(object *metav1.PartialObjectMetadata) string {
+	return client.ObjectKeyFromObject(object).String()
 }

@@ -9,8 +9,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	. "github.com/onsi/gomega"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -44,7 +48,7 @@ func newWorld(counts map[string]int64) *world {
 func (w *world) kinds(names ...string) []Kind {
 	var kinds []Kind
 	for _, name := range names {
-		kinds = append(kinds, KindOf(w.definitions[name]))
+		kinds = append(kinds, KindOf(w.definitions[name], annotation))
 	}
 	return kinds
 }
@@ -107,22 +111,64 @@ func (v *visits) visit(_ context.Context, object *metav1.PartialObjectMetadata) 
 	return nil
 }
 
+func (v *visits) count() int {
+	v.mutex.Lock()
+	defer v.mutex.Unlock()
+	return len(v.seen)
+}
+
 func TestSweepInSlices(t *testing.T) {
 	g := NewWithT(t)
-	w, v := newWorld(map[string]int64{"A": 240, "B": 120, "C": 0}), &visits{}
+	w, v := newWorld(map[string]int64{"A": 106, "B": 12, "C": 0}), &visits{}
 	run := func() error {
 		// Nothing is remembered but what is in the shoot. The slice has ended before it begins.
-		return (&Sweep{Annotation: annotation, Visit: v.visit}).Run(t.Context(), w, Slice{}, w.kinds("A", "B", "C")...)
+		return (&Sweep{Annotation: annotation, Visit: v.visit}).Run(t.Context(), w, Slice{end: time.Now()}, w.kinds("A", "B", "C")...)
 	}
-	g.Expect(run()).To(Equal(&Unfinished{Kind: "A", Visited: 100, Remaining: 140}))
-	g.Expect(w.notes()).To(Equal(map[string]string{"A": `{"uid":"A","generation":1,"continue":"100","visited":100}`}))
-	g.Expect(run()).To(MatchError("200 of about 240 objects of kind A are done, and it goes on by itself"))
-	g.Expect(run()).To(Equal(&Unfinished{Kind: "B", Visited: 100, Remaining: 20}))
-	g.Expect(w.notes()).To(Equal(map[string]string{"B": `{"uid":"B","generation":1,"continue":"100","visited":100}`}))
+	g.Expect(run()).To(Equal(&Unfinished{Kind: "A", Visited: 8, Remaining: 98}))
+	g.Expect(w.notes()).To(Equal(map[string]string{"A": `{"uid":"A","generation":1,"continue":"","last":"/thing-0007","visited":8}`}))
+	g.Expect(run()).To(MatchError("16 of about 106 objects of kind A are done, and it goes on by itself"))
+	for range 11 {
+		g.Expect(run()).To(HaveOccurred())
+	}
+	g.Expect(w.notes()).To(Equal(map[string]string{"A": `{"uid":"A","generation":1,"continue":"100","visited":100}`}), "a whole page")
+	g.Expect(run()).To(Equal(&Unfinished{Kind: "A", Visited: 106}))
+	g.Expect(w.notes()).To(Equal(map[string]string{"B": `{"uid":"B","generation":1,"continue":"","visited":0}`}))
+	g.Expect(run()).To(Equal(&Unfinished{Kind: "B", Visited: 8, Remaining: 4}))
+	g.Expect(run()).To(Equal(&Unfinished{Kind: "B", Visited: 12}))
 	g.Expect(run()).To(Succeed())
 	g.Expect(w.notes()).To(BeEmpty())
-	g.Expect(v.seen).To(HaveLen(360))
+	g.Expect(v.seen).To(HaveLen(118))
 	g.Expect(v.seen).To(HaveEach(1))
+}
+
+// TestSlowSweep has a shoot whose API server waits for a webhook that does not answer at each write: from the begin, or once it has been fast.
+// However slow it is, no slice holds a worker for much longer than one write takes, and each gets on.
+func TestSlowSweep(t *testing.T) {
+	for name, fast := range map[string]int{"from the begin": 0, "later": 110} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := NewWithT(t)
+				w, v := newWorld(map[string]int64{"A": 140, "B": 6, "C": 6, "D": 6}), &visits{}
+				sweep := &Sweep{Annotation: annotation, Visit: func(ctx context.Context, object *metav1.PartialObjectMetadata) error {
+					if v.count() >= fast {
+						<-time.After(9 * time.Second)
+					}
+					return v.visit(ctx, object)
+				}}
+				for err := errors.New("not yet"); err != nil; {
+					begin, before := time.Now(), v.count()
+					err = sweep.Run(t.Context(), w, NewSlice(), w.kinds("A", "B", "C", "D")...)
+					g.Expect(time.Since(begin)).To(BeNumerically("<=", 12*time.Second))
+					g.Expect(v.count()).To(BeNumerically(">", before))
+					if err != nil {
+						g.Expect(err).To(BeAssignableToTypeOf(&Unfinished{}))
+					}
+				}
+				g.Expect(v.seen).To(HaveLen(158))
+				g.Expect(v.seen).To(HaveEach(1))
+			})
+		})
+	}
 }
 
 func TestSweepThatNeedsOneSliceLeavesNoNote(t *testing.T) {
@@ -136,18 +182,18 @@ func TestSweepThatNeedsOneSliceLeavesNoNote(t *testing.T) {
 // An object that can't be written is no reason to begin anew once it can.
 func TestSweepGoesOnAfterAnError(t *testing.T) {
 	g := NewWithT(t)
-	w, v := newWorld(map[string]int64{"A": 240, "B": 240}), &visits{fail: "B thing-110"}
+	w, v := newWorld(map[string]int64{"A": 240, "B": 240}), &visits{fail: "B thing-0110"}
 	sweep := &Sweep{Annotation: annotation, Visit: v.visit}
 	for range 2 {
 		g.Expect(sweep.Run(t.Context(), w, NewSlice(), w.kinds("A", "B")...)).To(MatchError("no"))
-		g.Expect(w.notes()).To(Equal(map[string]string{"B": `{"uid":"B","generation":1,"continue":"100","visited":100}`}))
+		g.Expect(w.notes()).To(Equal(map[string]string{"B": `{"uid":"B","generation":1,"continue":"100","last":"/thing-0109","visited":110}`}))
 	}
 	v.fail = ""
 	g.Expect(sweep.Run(t.Context(), w, NewSlice(), w.kinds("A", "B")...)).To(Succeed())
 	g.Expect(w.notes()).To(BeEmpty())
 	g.Expect(v.seen).To(HaveLen(480))
-	g.Expect(v.seen["A thing-0"]).To(Equal(1))
-	g.Expect(v.seen["B thing-99"]).To(Equal(1))
+	g.Expect(v.seen["A thing-0000"]).To(Equal(1))
+	g.Expect(v.seen["B thing-0109"]).To(Equal(1))
 }
 
 func TestSweepOfAnotherDefinitionBeginsAnew(t *testing.T) {
@@ -173,13 +219,49 @@ func TestSweepReset(t *testing.T) {
 	g := NewWithT(t)
 	w, v := newWorld(map[string]int64{"A": 240}), &visits{}
 	sweep, kinds := &Sweep{Annotation: annotation, Visit: v.visit}, w.kinds("A")
-	g.Expect(sweep.Run(t.Context(), w, Slice{}, kinds...)).To(HaveOccurred())
+	g.Expect(sweep.Begun(kinds...)).To(BeFalse())
+	g.Expect(sweep.Run(t.Context(), w, Slice{end: time.Now()}, kinds...)).To(HaveOccurred())
 	g.Expect(w.notes()).NotTo(BeEmpty())
+	g.Expect(sweep.Begun(w.kinds("A")...)).To(BeTrue())
 	g.Expect(sweep.Reset(t.Context(), w, kinds...)).To(Succeed())
 	g.Expect(w.notes()).To(BeEmpty())
+	g.Expect(sweep.Begun(w.kinds("A")...)).To(BeFalse())
 }
 
+// TestKindOf shows that nothing is kept of a definition that its owner can make large.
 func TestKindOf(t *testing.T) {
-	w := newWorld(map[string]int64{"A": 0})
-	NewWithT(t).Expect(KindOf(w.definitions["A"]).GroupVersionKind.String()).To(Equal("example.org/v1, Kind=A"))
+	g := NewWithT(t)
+	definition := newWorld(map[string]int64{"A": 0}).definitions["A"]
+	definition.Annotations = map[string]string{"example.org/large": strings.Repeat("x", 200<<10), annotation: strings.Repeat("x", 200<<10)}
+	definition.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "somebody"}}
+	kind := KindOf(definition, annotation)
+	g.Expect(kind.GroupVersionKind.String()).To(Equal("example.org/v1, Kind=A"))
+	g.Expect(len(fmt.Sprintf("%#v", kind))).To(BeNumerically("<", 2*maxNoteBytes))
+}
+
+func TestSliceDo(t *testing.T) {
+	g := NewWithT(t)
+	broken := errors.New("broken")
+	do := func(slice Slice, fail int) (int, error) {
+		return slice.Do(t.Context(), 30, func(_ context.Context, i int) error {
+			if i == fail {
+				return broken
+			}
+			return nil
+		})
+	}
+	done, err := do(NewSlice(), -1)
+	g.Expect(done, err).To(Equal(30))
+	done, err = do(Slice{}, -1)
+	g.Expect(done, err).To(Equal(30), "it has no end")
+	done, err = do(Slice{end: time.Now()}, -1)
+	g.Expect(done, err).To(Equal(8), "it has ended")
+	done, err = do(NewSlice(), 20)
+	g.Expect(err).To(MatchError(broken))
+	g.Expect(done).To(Equal(20))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = NewSlice().Do(ctx, 30, func(context.Context, int) error { return nil })
+	g.Expect(err).To(MatchError(context.Canceled))
 }

@@ -73,5 +73,5 @@ func (a *Actuator) unprotect(ctx context.Context, managedResource *resourcesv1al
 	if err != nil {
 		return err
 	}
-	return explain(removal.Unprotect(ctx, shootClient, applied))
+	return ifUnfinished(explain(removal.Unprotect(ctx, shootClient, applied)))
 }

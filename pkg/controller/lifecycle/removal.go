@@ -63,7 +63,7 @@ func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha
 	}
 	left, err := removal.DeleteInstallation(ctx, shootClient, applied)
 	if err != nil {
-		return explain(err)
+		return ifUnfinished(explain(err))
 	}
 	kept := ""
 	if len(left) == 0 {
@@ -112,12 +112,12 @@ func (a *Actuator) disarm(ctx context.Context, namespace string, installation *r
 	}
 	left, err := removal.StopControllers(ctx, shootClient, applied)
 	if err != nil {
-		return explain(err)
+		return ifUnfinished(explain(err))
 	}
 	if len(left) > 0 {
 		return soon(left.Since(), fmt.Errorf("the controllers of Flux are still being stopped in the shoot: %s", left))
 	}
-	return ifUnfinished(explain(removal.DropFinalizers(ctx, shootClient, definitionsAmong(applied))))
+	return ifUnfinished(explain(removal.DropFinalizers(ctx, shootClient, applied)))
 }
 
 // deleteWorkloads lets Flux delete what it deployed from the project's repository. It is done as soon as no object of Flux
@@ -131,14 +131,15 @@ func (a *Actuator) deleteWorkloads(ctx context.Context, ex *extensionsv1alpha1.E
 	if works, err := removal.HasControllers(ctx, shootClient); err != nil {
 		return explain(err)
 	} else if works {
-		if err := a.deleteConfiguration(ctx, ex.Namespace, has.configuration, shootClient); err != nil {
+		if err := a.deleteConfiguration(ctx, ex.Namespace, has, shootClient); err != nil {
 			return err
 		}
 	}
 	return a.advance(ctx, ex, has, fluxv1alpha1.RemovalWorkloadsDeleted)
 }
 
-func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, configuration *resourcesv1alpha1.ManagedResource, shootClient client.Client) error {
+func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, has *installed, shootClient client.Client) error {
+	configuration := has.configuration
 	if configuration != nil && configuration.DeletionTimestamp == nil {
 		if err := a.quiet(ctx, configuration); err != nil {
 			return err
@@ -157,7 +158,11 @@ func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, co
 	}
 	// In this order: when the root Kustomization is gone, those that it deployed are being deleted.
 	deleted := a.checkDeleted(ctx, namespace, managedresource.Configuration)
-	left, err := removal.Terminating(ctx, shootClient)
+	applied, err := managedresource.Objects(ctx, a.Seed, has.installation)
+	if err != nil {
+		return err
+	}
+	left, err := removal.Terminating(ctx, shootClient, applied)
 	if err != nil {
 		return ifUnfinished(explain(err))
 	}
@@ -190,22 +195,11 @@ func lastWritten(object client.Object) time.Time {
 	return last
 }
 
-// definitionsAmong are the names of the CustomResourceDefinitions among objects.
-func definitionsAmong(objects []corev1.ObjectReference) []string {
-	var names []string
-	for _, object := range objects {
-		if object.Kind == "CustomResourceDefinition" {
-			names = append(names, object.Name)
-		}
-	}
-	return names
-}
-
 // explain adds to an error of a request to the shoot what it means if there was no answer.
 func explain(err error) error {
 	var noAnswer *url.Error
 	if errors.As(err, &noAnswer) {
-		return fmt.Errorf("the API server of the shoot does not answer, and Flux can't be removed before it does: %w", err)
+		return fmt.Errorf("the API server of the shoot, or a webhook that it asks, does not answer, and Flux can't be removed before it does: %w", err)
 	}
 	return err
 }

@@ -404,7 +404,7 @@ func TestSwitchedOffWhileTheShootSleeps(t *testing.T) {
 	s.operateDeletion()
 	s.expectFailure("has not yet taken note")
 	s.takeNote(managedresource.Installation)
-	s.expectFailure("the API server of the shoot does not answer, and Flux can't be removed before it does")
+	s.expectFailure("the API server of the shoot, or a webhook that it asks, does not answer, and Flux can't be removed before it does")
 	s.giveAccess(shared.access)
 	s.expectSwitchedOff()
 	s.expectNothingInSeed()

@@ -147,12 +147,12 @@ func TestManyObjects(t *testing.T) {
 	count, finalizers := s.count("v1")
 	s.Expect(count).To(Equal(*manyObjects))
 	s.Expect(finalizers).To(Equal(*manyObjects))
-	left, err := removal.Terminating(s.ctx, connection())
+	left, err := removal.Terminating(s.ctx, connection(), nil)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(BeEmpty())
 
 	s.Expect(s.tries(t, *manyObjects, "removing the finalizers", func() error {
-		return removal.DropFinalizers(s.ctx, connection(), []string{wanted[0].Name})
+		return removal.DropFinalizers(s.ctx, connection(), reference(wanted[0]))
 	})).To(BeNumerically(">", 1))
 	count, finalizers = s.count("v1")
 	s.Expect(count).To(Equal(*manyObjects))
@@ -223,9 +223,9 @@ func TestNoteOfAnotherDefinition(t *testing.T) {
 		s.Expect(s.Patch(s.ctx, live, client.RawPatch("application/merge-patch+json", patch))).To(Succeed())
 		writes := &failing{}
 		recorded := newShoot(t, writes.wrap)
-		writes.failAt(250) // the objects of the first page are written too
+		writes.failAt(100) // after the place of the note, there are 50 only
 		_, err = migration.Prepare(s.ctx, recorded.Client, []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")})
-		s.Expect(err).To(MatchError(ContainSubstring("killed at write 250")), name)
+		s.Expect(err).To(MatchError(ContainSubstring("killed at write 100")), name)
 	}
 
 	// What can't be understood of a note is no reason to stop.
@@ -243,6 +243,11 @@ func TestNoteOfAnotherDefinition(t *testing.T) {
 	s.Expect(found).To(Equal(300))
 }
 
+// reference is what the extension knows of a definition that it has applied.
+func reference(definition *apiextensionsv1.CustomResourceDefinition) []corev1.ObjectReference {
+	return []corev1.ObjectReference{{APIVersion: apiextensionsv1.SchemeGroupVersion.String(), Kind: "CustomResourceDefinition", Name: definition.Name}}
+}
+
 // TestTerminating is about objects on several pages.
 func TestTerminating(t *testing.T) {
 	s := newShoot(t, nil)
@@ -253,24 +258,24 @@ func TestTerminating(t *testing.T) {
 	s.group = definition.Spec.Group
 	s.give(definition)
 	s.fill("v1", 300, nil)
-	c := s.client()
-	left, err := removal.Terminating(s.ctx, c)
+	c, applied := s.client(), reference(definition)
+	left, err := removal.Terminating(s.ctx, c, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(BeEmpty())
 
 	s.Expect(s.Delete(s.ctx, s.object("v1", "object-00290"))).To(Succeed())
-	left, err = removal.Terminating(s.ctx, c)
+	left, err = removal.Terminating(s.ctx, c, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left.String()).To(Equal("Source default/object-00290"))
 	s.Expect(left.Since()).To(BeTemporally("~", time.Now(), 10*time.Second))
 
 	s.Expect(s.DeleteAllOf(s.ctx, &unstructured.Unstructured{Object: s.object("v1", "").Object}, client.InNamespace("default"))).To(Succeed())
-	left, err = removal.Terminating(s.ctx, c)
+	left, err = removal.Terminating(s.ctx, c, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(HaveLen(4), "more are not counted")
 	s.Expect(left.String()).To(HaveSuffix(", …"))
-	s.tries(t, 300, "removing the finalizers", func() error { return removal.DropFinalizers(s.ctx, c, nil) })
-	left, err = removal.Terminating(s.ctx, c)
+	s.tries(t, 300, "removing the finalizers", func() error { return removal.DropFinalizers(s.ctx, c, applied) })
+	left, err = removal.Terminating(s.ctx, c, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(BeEmpty())
 }

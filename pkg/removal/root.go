@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package removal
+
+import (
+	"context"
+	"fmt"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+// PruneOnDeletion lets the deletion of the root Kustomization delete what it deployed. A release that does not know
+// spec.deletionPolicy does that anyway. It is no error if there is no root Kustomization.
+func PruneOnDeletion(ctx context.Context, c client.Client) error {
+	root, err := findRoot(ctx, c)
+	if err != nil || root == nil {
+		return err
+	}
+	return pruneOnDeletion(ctx, c, root)
+}
+
+// DeleteRoot lets Flux delete what it deployed from the project's repository, where no ManagedResource in the seed can: the root
+// Kustomization is deleted in the shoot, if it came from the ManagedResource of the given name.
+func DeleteRoot(ctx context.Context, c client.Client, managedResource string) error {
+	root, err := findRoot(ctx, c)
+	if err != nil || root == nil || root.GetDeletionTimestamp() != nil || !cameFrom(root, managedResource) {
+		return err
+	}
+	if err := pruneOnDeletion(ctx, c, root); err != nil {
+		return err
+	}
+	if err := c.Delete(ctx, root, client.Preconditions{UID: new(root.GetUID())}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("failed to delete Kustomization %s of the shoot: %w", client.ObjectKeyFromObject(root), err)
+	}
+	return nil
+}
+
+// findRoot returns the root Kustomization, or nil if the shoot has none.
+func findRoot(ctx context.Context, c client.Reader) (*unstructured.Unstructured, error) {
+	definition := &apiextensionsv1.CustomResourceDefinition{}
+	kind := "kustomizations." + kustomizev1.GroupVersion.Group
+	if err := c.Get(ctx, client.ObjectKey{Name: kind}, definition); apierrors.IsNotFound(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", kind, err)
+	}
+	root := &unstructured.Unstructured{}
+	root.SetGroupVersionKind(shoot.KindOf(definition).GroupVersionKind)
+	key := client.ObjectKey{Namespace: render.Namespace, Name: render.Name}
+	if err := c.Get(ctx, key, root); apierrors.IsNotFound(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("failed to read Kustomization %s of the shoot: %w", key, err)
+	}
+	return root, nil
+}
+
+func pruneOnDeletion(ctx context.Context, c client.Writer, root *unstructured.Unstructured) error {
+	policy, found, err := unstructured.NestedString(root.Object, "spec", "deletionPolicy")
+	if err != nil || !found || policy == kustomizev1.DeletionPolicyDelete {
+		return err
+	}
+	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"deletionPolicy":%q}}`, kustomizev1.DeletionPolicyDelete))
+	if err := c.Patch(ctx, root, patch); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("failed to set spec.deletionPolicy of Kustomization %s of the shoot: %w", client.ObjectKeyFromObject(root), err)
+	}
+	return nil
+}
