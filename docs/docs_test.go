@@ -10,6 +10,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"reflect"
@@ -31,8 +32,14 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
-// varies stands for what a sentence is completed with: "…" in the documentation, a verb or another operand in the code.
-const varies = "…"
+const (
+	// varies stands for what a sentence is completed with: "…" in the documentation, a verb or another operand in the code.
+	varies = "…"
+	// module is what the import paths of this module begin with.
+	module = "github.com/23technologies/gardener-extension-shoot-flux/"
+	// mapOfCode is the page that has all packages.
+	mapOfCode = "docs/development/architecture.md"
+)
 
 var (
 	codeSpan = regexp.MustCompile("`+[^`]+`+")
@@ -42,19 +49,33 @@ var (
 	verb     = regexp.MustCompile(`%(\[\d+\])?[+#]*[\d.]*[a-zA-Z]`)
 	// notInAnchor is what GitHub leaves out of the anchor of a heading.
 	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	// layer is a row of the map's table of packages: its number, and the link to the package.
+	layer = regexp.MustCompile(`(?m)^\| (\d+) \| \[[^\]]*\]\(([^)]*)\)`)
+	// block is where a paragraph, an item of a list or a row of a table ends.
+	block = regexp.MustCompile(`\n(?:\s*\n|\s*(?:-|\d+\.) |\|)`)
+	// function is a code span with the name of a function or method.
+	function = regexp.MustCompile("`(\\w+)\\(\\)`")
+	// named is a code span with the path of a file or directory that the repository has. It has none of dev/.
+	named = regexp.MustCompile("`((?:pkg|cmd|test|hack|charts|docs|example|\\.ci)/[\\w./-]*)`")
+	// target is a command with targets of make.
+	target = regexp.MustCompile(`(?m)^make((?: [a-z][a-z0-9-]*)+)`)
+	// rule is a line of the Makefile with targets.
+	rule = regexp.MustCompile(`(?m)^([a-z][a-z0-9 -]*):(?:[^=]|$)`)
+	// testName is the name of a test that a command runs.
+	testName = regexp.MustCompile(`\^(Test\w+)\$`)
 )
 
 // root is the repository.
 var root = os.DirFS("..")
 
-// documents are README.md and the Markdown files of docs/, by their paths in the repository.
+// documents are the Markdown files for people, by their paths in the repository.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	g := NewWithT(t)
 	paths, err := fs.Glob(root, "docs/*/*.md")
 	g.Expect(err).NotTo(HaveOccurred())
 	found := map[string]string{}
-	for _, name := range append(paths, "README.md") {
+	for _, name := range append(paths, "README.md", "CONTRIBUTING.md", "dev/README.md") {
 		content, err := fs.ReadFile(root, name)
 		g.Expect(err).NotTo(HaveOccurred())
 		found[name] = string(content)
@@ -250,4 +271,184 @@ func TestStatus(t *testing.T) {
 			g.Expect(explained).To(ContainSubstring("| `"+name+"` |"), "a row of a table")
 		}
 	}
+}
+
+// targetsOf are the files and directories of the repository that a document links to.
+func targetsOf(name, document string) []string {
+	var targets []string
+	for _, match := range link.FindAllStringSubmatch(document, -1) {
+		if file, _, _ := strings.Cut(match[1], "#"); file != "" && !strings.Contains(file, "://") {
+			targets = append(targets, path.Join(path.Dir(name), file))
+		}
+	}
+	return targets
+}
+
+// goDirectories are the directories below dir that have Go files.
+func goDirectories(t *testing.T, dir string) []string {
+	t.Helper()
+	found := map[string]bool{}
+	err := fs.WalkDir(root, dir, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && strings.HasSuffix(name, ".go") {
+			found[path.Dir(name)] = true
+		}
+		return err
+	})
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return slices.Sorted(maps.Keys(found))
+}
+
+// TestMap shows that the map has each package of the product, and each directory of test/ and hack/.
+func TestMap(t *testing.T) {
+	g := NewWithT(t)
+	linked := targetsOf(mapOfCode, documents(t)[mapOfCode])
+	for _, dir := range slices.Concat(goDirectories(t, "pkg"), goDirectories(t, "cmd")) {
+		g.Expect(linked).To(ContainElement(dir), "%s needs a row in the table of packages of %s", dir, mapOfCode)
+	}
+	for _, parent := range []string{"test", "hack"} {
+		entries, err := fs.ReadDir(root, parent)
+		g.Expect(err).NotTo(HaveOccurred())
+		for _, entry := range entries {
+			if entry.IsDir() {
+				g.Expect(linked).To(ContainElement(path.Join(parent, entry.Name())), "it needs a row in the last table of %s", mapOfCode)
+			}
+		}
+	}
+}
+
+// TestLayers shows that each package of the product imports only packages that the map has above it.
+func TestLayers(t *testing.T) {
+	g := NewWithT(t)
+	layers := map[string]int{}
+	for _, match := range layer.FindAllStringSubmatch(documents(t)[mapOfCode], -1) {
+		number, err := strconv.Atoi(match[1])
+		g.Expect(err).NotTo(HaveOccurred())
+		layers[path.Join(path.Dir(mapOfCode), match[2])] = number
+	}
+	g.Expect(layers).To(HaveLen(len(goDirectories(t, "pkg"))+len(goDirectories(t, "cmd"))), "one row for each package")
+	for dir, number := range layers {
+		for _, imported := range importsOf(t, dir) {
+			g.Expect(layers).To(HaveKey(imported), "%s imports it, and it is not part of the product", dir)
+			g.Expect(layers[imported]).To(BeNumerically("<", number), "%s imports %s, which stands beside or below it in %s", dir, imported, mapOfCode)
+		}
+	}
+}
+
+// importsOf are the directories of this module that a package imports, without its tests.
+func importsOf(t *testing.T, dir string) []string {
+	t.Helper()
+	g := NewWithT(t)
+	entries, err := fs.ReadDir(root, dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	var imported []string
+	for _, entry := range entries {
+		name := path.Join(dir, entry.Name())
+		if entry.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		content, err := fs.ReadFile(root, name)
+		g.Expect(err).NotTo(HaveOccurred())
+		file, err := parser.ParseFile(token.NewFileSet(), name, content, parser.ImportsOnly)
+		g.Expect(err).NotTo(HaveOccurred())
+		for _, spec := range file.Imports {
+			importPath, err := strconv.Unquote(spec.Path.Value)
+			g.Expect(err).NotTo(HaveOccurred())
+			if own, isOwn := strings.CutPrefix(importPath, module); isOwn {
+				imported = append(imported, own)
+			}
+		}
+	}
+	return imported
+}
+
+// TestFunctions shows that each function that a developer's page names is in a file that the same paragraph, item or row links.
+func TestFunctions(t *testing.T) {
+	g := NewWithT(t)
+	count := 0
+	for name, document := range documents(t) {
+		if !strings.HasPrefix(name, "docs/development/") {
+			continue
+		}
+		for _, text := range block.Split(fence.ReplaceAllString(document, ""), -1) {
+			for _, match := range function.FindAllStringSubmatch(text, -1) {
+				count++
+				declaration := regexp.MustCompile(`(?m)^func (\([^)]*\) )?` + match[1] + `[\[(]`)
+				g.Expect(slices.ContainsFunc(targetsOf(name, text), func(file string) bool {
+					content, err := fs.ReadFile(root, file)
+					return err == nil && declaration.Match(content)
+				})).To(BeTrue(), "%s: no file that is linked beside it has func %s: %s", name, match[1], text)
+			}
+		}
+	}
+	g.Expect(count).To(BeNumerically(">", 30), "the pages were not understood")
+}
+
+// TestPaths shows that the repository has each file and directory that a document names.
+func TestPaths(t *testing.T) {
+	g := NewWithT(t)
+	for name, document := range documents(t) {
+		for _, match := range named.FindAllStringSubmatch(document, -1) {
+			_, err := fs.Stat(root, path.Clean(match[1]))
+			g.Expect(err).NotTo(HaveOccurred(), name)
+		}
+	}
+}
+
+// TestCommands shows that there are the targets of make and the tests in the commands of the documents.
+func TestCommands(t *testing.T) {
+	g := NewWithT(t)
+	makefile, err := fs.ReadFile(root, "Makefile")
+	g.Expect(err).NotTo(HaveOccurred())
+	var targets []string
+	for _, match := range rule.FindAllSubmatch(makefile, -1) {
+		targets = append(targets, strings.Fields(string(match[1]))...)
+	}
+	tests := testsOf(t)
+	commands := 0
+	for name, document := range documents(t) {
+		for _, match := range target.FindAllStringSubmatch(commandsOf(document), -1) {
+			for wanted := range strings.FieldsSeq(match[1]) {
+				commands++
+				g.Expect(targets).To(ContainElement(wanted), name)
+			}
+		}
+		for _, match := range testName.FindAllStringSubmatch(document, -1) {
+			g.Expect(tests).To(ContainElement(match[1]), name)
+		}
+	}
+	g.Expect(commands).To(BeNumerically(">", 20), "the commands were not understood")
+}
+
+// commandsOf are the code blocks and code spans of a document, one below the other.
+func commandsOf(document string) string {
+	var commands []string
+	for _, match := range fence.FindAllStringSubmatch(document, -1) {
+		commands = append(commands, match[2])
+	}
+	for _, span := range codeSpan.FindAllString(fence.ReplaceAllString(document, ""), -1) {
+		commands = append(commands, strings.Trim(span, "`"))
+	}
+	return strings.Join(commands, "\n")
+}
+
+// testsOf are the names of all tests.
+func testsOf(t *testing.T) []string {
+	t.Helper()
+	g := NewWithT(t)
+	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	var tests []string
+	for _, parent := range []string{"pkg", "cmd", "test", "hack", "charts", "example"} {
+		for _, dir := range goDirectories(t, parent) {
+			files, err := fs.Glob(root, dir+"/*_test.go")
+			g.Expect(err).NotTo(HaveOccurred())
+			for _, file := range files {
+				content, err := fs.ReadFile(root, file)
+				g.Expect(err).NotTo(HaveOccurred())
+				for _, match := range declaration.FindAllSubmatch(content, -1) {
+					tests = append(tests, string(match[1]))
+				}
+			}
+		}
+	}
+	return tests
 }
