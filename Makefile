@@ -112,7 +112,7 @@ clean: ## Remove what was built and vendored. Stop the landscape first.
 ##@ Check
 
 .PHONY: test
-test: test-unit test-integration test-landscape test-e2e ## Run all tests: unit, integration, of the landscape itself, end to end.
+test: test-unit test-integration test-landscape test-fleet test-e2e ## Run all tests: unit, integration, of the landscape itself, of 100 shoots, end to end.
 
 .PHONY: test-fast
 test-fast: test-unit test-integration ## Run the tests that need no landscape.
@@ -129,6 +129,10 @@ test-integration: tools-landscape ## Run the integration tests on real programs:
 test-landscape: tools-landscape ## Run the tests of the local landscape's parts.
 	hack/test.sh landscape
 
+.PHONY: test-fleet
+test-fleet: tools-landscape build ## Check what 100 shoots on one seed cost: requests, writes, bytes.
+	hack/test.sh fleet -v
+
 .PHONY: test-e2e
 test-e2e: tools-landscape build ## Run the end-to-end tests on the local landscape.
 	hack/test.sh e2e
@@ -142,6 +146,11 @@ bench: tools-landscape build ## Run the benchmarks, those of the landscape too. 
 	go test -run='^$$' -bench=. -benchmem ./pkg/...
 	hack/test.sh e2e -run='^$$' -bench=TimeToSync -benchtime=$(or $(PAIRS),5)x
 	hack/test.sh e2e -run='^$$' -bench=Requests -benchtime=1x
+
+# Without -v, go test would show nothing until the end.
+.PHONY: bench-fleet
+bench-fleet: tools-landscape build ## Measure what many shoots on one seed cost: SHOOTS=1000 in one project, and in PROJECTS=50.
+	hack/test.sh fleet -timeout=6h -v -run='^$$' -bench=Fleet -benchtime=1x -shoots=$(or $(SHOOTS),1000) -projects=$(or $(PROJECTS),50)
 
 .PHONY: lint
 lint: lint-go lint-chart lint-alerts lint-scripts ## Run all linters.

@@ -4,8 +4,8 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs one kind of tests: unit, integration (real programs: kube-apiserver, etcd, Git), landscape (the parts of the local landscape) or e2e
-# (what people do, on the whole of it).
+# Runs one kind of tests: unit, integration (real programs: kube-apiserver, etcd, Git), landscape (the parts of the local landscape), e2e
+# (what people do, on the whole of it) or fleet (what many shoots on one seed cost).
 # More arguments go to go test: hack/test.sh unit -run TestParse
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,8 +17,9 @@ case "$kind" in
   integration) timeout=25m ;;
   landscape)   timeout=25m ;;
   e2e)         timeout=40m ;;
+  fleet)       timeout=25m ;;
   *)
-    echo "usage: hack/test.sh unit|integration|landscape|e2e [arguments of go test]" >&2
+    echo "usage: hack/test.sh unit|integration|landscape|e2e|fleet [arguments of go test]" >&2
     exit 1
     ;;
 esac
@@ -26,14 +27,15 @@ esac
 all="$(go list ./...)"
 case "$kind" in
   unit)        packages="$(grep -v '/test/' <<<"$all")" ;;
-  integration) packages="$(grep '/test/' <<<"$all" | grep -Ev '/test/(e2e|landscape)(/|$)')" ;;
+  integration) packages="$(grep '/test/' <<<"$all" | grep -Ev '/test/(e2e|fleet|landscape)(/|$)')" ;;
   landscape)   packages="$(grep -E '/test/landscape(/|$)' <<<"$all")" ;;
   e2e)         packages="$(grep '/test/e2e$' <<<"$all")" ;;
+  fleet)       packages="$(grep '/test/fleet$' <<<"$all")" ;;
 esac
 
-# The race detector needs cgo. End-to-end tests drive programs that are built without it; it would see none of them.
+# The race detector needs cgo. End-to-end tests and those of a fleet drive programs that are built without it; it would see none of them.
 flags=()
-if [[ "$kind" != e2e && "$(go env GOARCH)" =~ ^(amd64|arm64)$ ]]; then
+if [[ "$kind" != e2e && "$kind" != fleet && "$(go env GOARCH)" =~ ^(amd64|arm64)$ ]]; then
   if ! command -v "${CC:-gcc}" >/dev/null; then
     echo "a C compiler is missing, which the race detector needs: install gcc, or set CC" >&2
     exit 1

@@ -1,0 +1,123 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"context"
+	"flag"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
+)
+
+var (
+	shootsFlag   = flag.Int("shoots", 1000, "how many shoots there are at most in the benchmark, and also 100 and 300 of them if those are fewer")
+	projectsFlag = flag.Int("projects", 50, "how many projects the shoots of the benchmark are in, besides one")
+	idleFlag     = flag.Duration("idle", 2*time.Minute, "how long the benchmark measures idle shoots")
+	patienceFlag = flag.Duration("patience", 15*time.Minute, "how long anything may take in the benchmark until it goes on without it")
+)
+
+// What the short form allows for 100 shoots in 10 projects. These figures hardly depend on the machine: they are what the code takes, with a little
+// room for what is repeated by chance, such as a conflict of two writers. Lower one when the code takes less.
+const (
+	maxSeedRequests   = 40.0    // per shoot, first reconciliation
+	maxOtherWrites    = 15.0    // per shoot, besides those that Gardener's library makes for the operation
+	maxGardenRequests = 4.0     // per shoot
+	maxShootRequests  = 36.0    // per shoot
+	maxReports        = 200     // versions of flux-status together
+	maxReportBytes    = 1 << 20 // of them together
+
+	maxIdleSeedRequests   = 400.0 // per shoot and hour
+	maxIdleSeedWrites     = 200.0
+	maxIdleGardenRequests = 20.0
+	maxIdleShootRequests  = 400.0
+
+	maxRestartWrites = 300 // to seed and garden together, without Leases
+)
+
+var shared *integration.Servers
+
+func TestMain(m *testing.M) {
+	os.Exit(integration.Run(m, func(_ context.Context, servers *integration.Servers) (func(), error) {
+		shared = servers
+		return nil, nil
+	}))
+}
+
+func run(tb testing.TB, size size, settings settings) *figures {
+	tb.Helper()
+	g := NewWithT(tb)
+	l, err := startLandscape(tb.Context(), shared, size, tb.TempDir(), os.Stdout)
+	g.Expect(err).NotTo(HaveOccurred())
+	defer func() { g.Expect(l.stop()).To(Succeed()) }()
+	figures, err := measure(tb.Context(), l, settings)
+	g.Expect(err).NotTo(HaveOccurred())
+	figures.printRequests(os.Stdout)
+	return figures
+}
+
+// TestFleet is the short form. It fails on what does not depend on how busy the machine is.
+func TestFleet(t *testing.T) {
+	f := run(t, size{shoots: 100, projects: 10}, settings{patience: 5 * time.Minute, idle: 30 * time.Second, short: true})
+	g := NewWithT(t)
+	g.Expect(writeTable(os.Stdout, []*figures{f})).To(Succeed())
+
+	for name, waited := range map[string]outcome{"Succeeded": f.succeeded, "FluxReady": f.ready, "change": f.change, "restart": f.caughtUp} {
+		if waited.missing > 0 {
+			t.Errorf("%s: %s", name, waited)
+		}
+	}
+	for _, figure := range []struct {
+		name   string
+		is, at float64
+	}{
+		{"requests to the seed per shoot", f.perShoot(f.first.seed.all()), maxSeedRequests},
+		{"writes to the seed per shoot besides the library's", f.otherWrites(), maxOtherWrites},
+		{"requests to the garden per shoot", f.perShoot(f.first.garden.all()), maxGardenRequests},
+		{"requests to each shoot", f.perShoot(f.first.shoot.all()), maxShootRequests},
+		{"versions of flux-status", float64(f.first.reports), maxReports},
+		{"bytes of all versions of flux-status", float64(f.first.reportBytes), maxReportBytes},
+		{"idle requests to the seed per shoot and hour", f.perHour(f.idle.seed.all()), maxIdleSeedRequests},
+		{"idle writes to the seed per shoot and hour", f.perHour(f.idle.seed.writes()), maxIdleSeedWrites},
+		{"idle requests to the garden per shoot and hour", f.perHour(f.idle.garden.all()), maxIdleGardenRequests},
+		{"idle requests to the shoot per hour", f.perHour(f.idle.shoot.all()), maxIdleShootRequests},
+		{"writes after a restart", float64(f.restart.seed.writes() + f.restart.garden.writes()), maxRestartWrites},
+		{"FluxReady Unknown or False on shoots that are well", float64(f.wrong), 0},
+	} {
+		if figure.is > figure.at {
+			t.Errorf("%s: %.2f, more than %.2f", figure.name, figure.is, figure.at)
+		}
+	}
+}
+
+// BenchmarkFleet measures up to -shoots shoots, in one project and in -projects projects, and prints a table.
+func BenchmarkFleet(b *testing.B) {
+	var columns []*figures
+	for b.Loop() {
+		columns = nil
+		for _, size := range sizes(*shootsFlag, *projectsFlag) {
+			columns = append(columns, run(b, size, settings{patience: *patienceFlag, idle: *idleFlag}))
+		}
+	}
+	NewWithT(b).Expect(writeTable(os.Stdout, columns)).To(Succeed())
+}
+
+// sizes are those that are measured.
+func sizes(shoots, projects int) []size {
+	counts := slices.DeleteFunc([]int{100, 300, 1000}, func(count int) bool { return count >= shoots })
+	spread := slices.Compact([]int{1, projects})
+	var all []size
+	for _, count := range append(counts, shoots) {
+		for _, projects := range spread {
+			all = append(all, size{shoots: count, projects: projects})
+		}
+	}
+	return all
+}

@@ -1,0 +1,336 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// firstPatience is how long the first shoot may take, with which the API server of the shoots gets Flux.
+	firstPatience = 3 * time.Minute
+	// healthPatience is how long a measurement of idleness is put off until Gardener's health check has looked at all shoots.
+	healthPatience = time.Minute
+	// afterRestart is how long an extension that has caught up is watched for what it writes.
+	afterRestart = 15 * time.Second
+	// deadPart is which part of the shoots die: one of so many.
+	deadPart = 10
+	// deathNoticed is how long the others are not measured after some have died.
+	deathNoticed = 45 * time.Second
+)
+
+// settings say how much is measured.
+type settings struct {
+	// patience is how long anything may take. What takes longer is reported as such, and the measurement goes on.
+	patience time.Duration
+	// idle is how long it is measured what happens while nothing changes.
+	idle time.Duration
+	// short leaves out what is noisy or takes long: bare writes, failover and dead shoots.
+	short bool
+}
+
+// measurement is that of one size.
+type measurement struct {
+	*landscape
+	settings
+	shoots []shoot
+	// first is a shoot of a project of its own, that is there before the others.
+	first     []shoot
+	extension *replica
+	bare      bareWriter
+	figures   *figures
+}
+
+// measure takes all figures of one size. The extension must have been built. That it ends by itself ends the measurement.
+func measure(ctx context.Context, l *landscape, settings settings) (*figures, error) {
+	ctx, l.fail = context.WithCancelCause(ctx)
+	defer l.fail(nil)
+	m := &measurement{
+		landscape: l, settings: settings, shoots: newShoots(l.size), figures: &figures{size: l.size},
+		first: []shoot{{project: "garden-first", name: "first", control: controlNamespace("garden-first", "first")}},
+	}
+	m.bare.seed = l.seed.Client
+	defer func() {
+		if m.extension != nil {
+			_ = m.extension.Stop()
+		}
+	}()
+	phases := []func(context.Context) error{m.begin, m.create, m.rest, m.change, m.stop, m.restart}
+	if !m.short {
+		phases = []func(context.Context) error{m.begin, m.create, m.rest, m.change, m.stop, m.writeBare, m.restart, m.failOver, m.die}
+	}
+	for _, phase := range phases {
+		if err := errors.Join(phase(ctx), context.Cause(ctx)); err != nil {
+			return m.figures, err
+		}
+	}
+	m.figures.wrong = l.observer.wrongConditions()
+	return m.figures, nil
+}
+
+// traffic is the requests of the extension to each kind of cluster, and what it has written to ConfigMaps flux-status.
+type traffic struct {
+	seed, garden, shoot  requests
+	reports, reportBytes int
+}
+
+// during returns the traffic while something is done, and the processor time that the extension takes for it.
+func (m *measurement) during(do func() error) (traffic, time.Duration, error) {
+	if _, err := m.takeTraffic(); err != nil {
+		return traffic{}, 0, err
+	}
+	reports, bytes := m.observer.reported()
+	before, err := m.extension.usage()
+	if err != nil {
+		return traffic{}, 0, err
+	}
+	if err := do(); err != nil {
+		return traffic{}, 0, err
+	}
+	taken, err := m.takeTraffic()
+	if err != nil {
+		return traffic{}, 0, err
+	}
+	taken.reports, taken.reportBytes = m.observer.reported()
+	taken.reports -= reports
+	taken.reportBytes -= bytes
+	after, err := m.extension.usage()
+	return taken, after.cpu - before.cpu, err
+}
+
+func (m *measurement) takeTraffic() (taken traffic, err error) {
+	var seedErr, gardenErr error
+	taken.seed, seedErr = m.seedLog.take()
+	taken.garden, gardenErr = m.gardenLog.take()
+	taken.shoot = m.proxy.take()
+	return taken, errors.Join(seedErr, gardenErr)
+}
+
+// begin prepares all shoots, starts the extension and gives it the first one.
+func (m *measurement) begin(ctx context.Context) error {
+	end := m.phase("preparing the shoots")
+	if err := m.seed.Client.Create(ctx, extensionNamespaceObject()); err != nil {
+		return fmt.Errorf("failed to make the namespace of the extension: %w", err)
+	}
+	if err := m.prepare(ctx, append(m.first, m.shoots...)); err != nil {
+		return err
+	}
+	end("")
+	end = m.phase("starting the extension, and a first shoot")
+	var err error
+	if m.extension, err = m.startExtension(ctx, "extension-a"); err != nil {
+		return err
+	}
+	if err := m.operate(ctx, m.first); err != nil {
+		return err
+	}
+	if waited := m.observer.wait(ctx, time.Now(), firstPatience, m.first, isReady); waited.missing > 0 {
+		return fmt.Errorf("the first shoot is not ready after %s: see the log of the extension in %s", firstPatience, m.extension.LogFile())
+	}
+	end("")
+	m.bare.before, err = m.readWritten(ctx, m.first[0].control)
+	return err
+}
+
+// create measures the way from the first Extension to the last shoot that follows its repository.
+func (m *measurement) create(ctx context.Context) (err error) {
+	end := m.phase("creating the Extensions")
+	f := m.figures
+	f.first, f.firstCPU, err = m.during(func() error {
+		began := time.Now()
+		if err := m.operate(ctx, m.shoots); err != nil {
+			return err
+		}
+		f.succeeded = m.observer.wait(ctx, began, m.patience, m.shoots, hasSucceeded)
+		f.ready = m.observer.wait(ctx, began, m.patience, m.shoots, isReady)
+		return nil
+	})
+	end(": Succeeded after %s, FluxReady after %s", f.succeeded, f.ready)
+	return err
+}
+
+// rest measures what happens while nothing changes.
+func (m *measurement) rest(ctx context.Context) (err error) {
+	end := m.phase("watching idle shoots for %s", m.idle)
+	f := m.figures
+	m.observer.wait(ctx, time.Now(), healthPatience, m.shoots, isHealthy)
+	began := time.Now()
+	f.idle, f.idleCPU, err = m.during(func() error { return pause(ctx, m.idle) })
+	f.idleTime = time.Since(began)
+	end("")
+	if err != nil {
+		return err
+	}
+	usage, err := m.extension.usage()
+	f.peak, f.idleMemory = usage.peak, usage.resident
+	if err != nil {
+		return err
+	}
+	f.idleHeap, err = m.extension.heap(ctx)
+	return err
+}
+
+// change measures how long a change of all projects' configuration takes to reach all shoots.
+func (m *measurement) change(ctx context.Context) (err error) {
+	end := m.phase("changing the configuration")
+	f := m.figures
+	f.changeTraffic, f.changeCPU, err = m.during(func() (err error) {
+		f.change, err = m.reach(ctx, "next", m.shoots)
+		return err
+	})
+	end(": %s", f.change)
+	if err != nil {
+		return err
+	}
+	m.observer.wait(ctx, time.Now(), firstPatience, m.first, hasOther(map[string]string{m.first[0].control: m.bare.before.configuration.secret.Name}))
+	m.bare.after, err = m.readWritten(ctx, m.first[0].control)
+	return err
+}
+
+// reach changes the branch in all projects, and waits until some shoots have it.
+func (m *measurement) reach(ctx context.Context, branch string, shoots []shoot) (outcome, error) {
+	before, began := m.observer.configurations(), time.Now()
+	if err := m.configure(ctx, append(m.first, m.shoots...), branch); err != nil {
+		return outcome{}, err
+	}
+	reached := m.observer.wait(ctx, began, m.patience, shoots, hasOther(before))
+	m.observer.wait(ctx, time.Now(), m.patience, shoots, hasSucceeded)
+	return reached, nil
+}
+
+// stop ends the extension as a new version of its Deployment does.
+func (m *measurement) stop(context.Context) error {
+	usage, err := m.extension.usage()
+	m.figures.peak = max(m.figures.peak, usage.peak)
+	return errors.Join(err, m.extension.Stop())
+}
+
+// writeBare measures the bare writes of the same objects.
+func (m *measurement) writeBare(ctx context.Context) error {
+	end := m.phase("writing the same objects with a plain client")
+	namespaces, err := m.bareNamespaces(ctx)
+	if err != nil {
+		return err
+	}
+	f := m.figures
+	if f.bareCreate, err = timed(ctx, namespaces, m.bare.create); err != nil {
+		return err
+	}
+	if f.bareChange, err = timed(ctx, namespaces, m.bare.change); err != nil {
+		return err
+	}
+	end(": %.1f s, and the change %.1f s", f.bareCreate, f.bareChange)
+	return nil
+}
+
+// restart measures a start with all shoots present: how long it takes to look into all of them, and what is written.
+func (m *measurement) restart(ctx context.Context) (err error) {
+	end := m.phase("restarting the extension")
+	f, before, began := m.figures, m.proxy.counts(), time.Now()
+	if _, err := m.takeTraffic(); err != nil {
+		return err
+	}
+	reports, _ := m.observer.reported()
+	if m.extension, err = m.startExtension(ctx, "extension-b"); err != nil {
+		return err
+	}
+	f.caughtUp = m.observer.wait(ctx, began, m.patience, m.shoots, func(control string, _ *observedShoot) (bool, time.Time) {
+		return m.proxy.count(control) > before[control], time.Now()
+	})
+	if err := pause(ctx, afterRestart); err != nil {
+		return err
+	}
+	f.restart, err = m.takeTraffic()
+	f.restart.reports, _ = m.observer.reported()
+	f.restart.reports -= reports
+	end(": caught up after %s", f.caughtUp)
+	return err
+}
+
+// failOver kills the leader of two replicas while a change is under way.
+func (m *measurement) failOver(ctx context.Context) (err error) {
+	end := m.phase("killing the leader of two replicas")
+	f := m.figures
+	other, err := m.startExtension(ctx, "extension-c")
+	if err != nil {
+		return err
+	}
+	before, err := m.leader(ctx)
+	if err != nil {
+		return err
+	}
+	m.extension.Kill()
+	m.extension = other
+	began := time.Now()
+	f.failoverTraffic, _, err = m.during(func() error {
+		taken := make(chan outcome, 1)
+		go func() { taken <- m.waitForLeader(ctx, began, before) }()
+		var err error
+		f.failoverChange, err = m.reach(ctx, "failover", m.shoots)
+		f.failover = <-taken
+		return err
+	})
+	end(": another one leads after %s, and all have the change after %s", f.failover, f.failoverChange)
+	return err
+}
+
+func (m *measurement) waitForLeader(ctx context.Context, began time.Time, before string) outcome {
+	ctx, cancel := context.WithTimeout(ctx, m.patience)
+	defer cancel()
+	for {
+		if now, err := m.leader(ctx); err == nil && now != "" && now != before {
+			return outcome{seconds: time.Since(began).Seconds()}
+		}
+		if pause(ctx, observationInterval) != nil {
+			return outcome{seconds: time.Since(began).Seconds(), missing: 1}
+		}
+	}
+}
+
+// die measures what the shoots that live have to suffer from those that do not.
+func (m *measurement) die(ctx context.Context) error {
+	end := m.phase("letting one of %d shoots die", deadPart)
+	f := m.figures
+	var living []shoot
+	for i, shoot := range m.shoots {
+		switch i % (2 * deadPart) {
+		case 0:
+			m.proxy.setFault(shoot.control, refuses)
+		case deadPart:
+			m.proxy.setFault(shoot.control, hangs)
+		default:
+			living = append(living, shoot)
+		}
+	}
+	if err := pause(ctx, deathNoticed); err != nil {
+		return err
+	}
+	before := m.proxy.counts()
+	if err := pause(ctx, m.idle); err != nil {
+		return err
+	}
+	after, asked := m.proxy.counts(), 0
+	for _, shoot := range living {
+		asked += after[shoot.control] - before[shoot.control]
+	}
+	f.livingRequests = float64(asked) / float64(len(living)) * float64(time.Hour) / float64(m.idle)
+	var err error
+	f.livingChange, err = m.reach(ctx, "dead", living)
+	end(": the others have a change after %s", f.livingChange)
+	return err
+}
+
+// pause waits.
+func pause(ctx context.Context, duration time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(duration):
+		return nil
+	}
+}
