@@ -49,8 +49,8 @@ func (b boundedActuator) Restore(ctx context.Context, log logr.Logger, ex *exten
 
 // boundedError is an error with another text. Its codes are found in what it wraps.
 type boundedError struct {
-	text string
 	error
+	text string
 }
 
 func (b *boundedError) Error() string { return b.text }
