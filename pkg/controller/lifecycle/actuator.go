@@ -118,7 +118,7 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err := writeStatus(ctx, a.Seed, ex, flux.status); err != nil {
 		return mustFail(err)
 	}
-	if err := a.configure(ctx, ex.Namespace, configuration, credentials, objects); err != nil {
+	if err := a.configure(ctx, ex.Namespace, configuration, credentials, objects, has); err != nil {
 		return err
 	}
 	// gardenlet gives its gardener-resource-manager the right argument when it tries again.
@@ -140,7 +140,7 @@ func (a *Actuator) follow(ctx context.Context, gardenClient client.Client, proje
 }
 
 // configure makes Flux follow the project's repository.
-func (a *Actuator) configure(ctx context.Context, namespace string, configuration *wanted, credentials *source.Credentials, objects []client.Object) (err error) {
+func (a *Actuator) configure(ctx context.Context, namespace string, configuration *wanted, credentials *source.Credentials, objects []client.Object, has *present) (err error) {
 	defer metrics.ObservePhase(metrics.PhaseConfigure, time.Now(), &err)
 	data, err := managedresource.Serialize(objects)
 	if err != nil {
@@ -150,7 +150,7 @@ func (a *Actuator) configure(ctx context.Context, namespace string, configuratio
 	if credentials != nil {
 		labels[managedresource.SourceVersionLabel] = credentials.Version
 	}
-	return mustFail(managedresource.Apply(ctx, a.Seed, namespace, managedresource.Configuration, labels, data))
+	return mustFail(managedresource.Apply(ctx, a.Seed, namespace, managedresource.Configuration, labels, data, has.configuration))
 }
 
 // Restore continues on the seed that has taken over.

@@ -110,7 +110,7 @@ func newController(ctx context.Context, mgr manager.Manager, actuator extension.
 		operated = operated.Watches(&extensionsv1alpha1.Cluster{}, handler.EnqueueRequestsFromMapFunc(extension.ClusterToExtensionMapper(mgr.GetClient(), predicates...)))
 	}
 	return operated.Build(&pausable{
-		Reconciler: extension.NewReconciler(mgr, extension.AddArgs{Actuator: actuator, FinalizerSuffix: Type}),
+		Reconciler: extension.NewReconciler(mgr, extension.AddArgs{Actuator: boundedActuator{actuator}, FinalizerSuffix: Type}),
 		seed:       mgr.GetClient(),
 		pauses:     pauses,
 	})

@@ -75,21 +75,23 @@ func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1
 	policy := has.state.RemovalPolicy
 	log.Info("The extension has been switched off", "removalPolicy", policy, "phase", has.state.RemovalPhase)
 	if policy == fluxv1alpha1.RemovalKeepFlux {
-		return a.letGo(ctx, has)
+		return a.letGo(ctx, ex.Namespace, has)
 	}
-	if begun, err := a.beginRemoval(ctx, ex, has); err != nil || !begun {
+	switch begun, err := a.beginRemoval(ctx, ex, has); {
+	case err != nil:
 		return err
+	case !begun:
+		return a.withdraw(ctx, ex, has)
 	}
 	if policy == fluxv1alpha1.RemovalDeleteWorkloads && has.state.RemovalPhase == fluxv1alpha1.RemovalBegun {
-		if err := a.deleteWorkloads(ctx, ex, has); err != nil {
+		if err := a.deleteWorkloadsFirst(ctx, ex, has); err != nil {
 			return err
 		}
 	}
 	return a.removeFlux(ctx, ex, has)
 }
 
-// beginRemoval tells whether there is something to remove. Without a ManagedResource in the seed, what was to be installed may never have
-// come into the shoot, and what is there may be somebody else's.
+// beginRemoval tells whether the Flux in the shoot is to be removed, and notes that before anything is.
 func (a *Actuator) beginRemoval(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) (bool, error) {
 	if has.state.RemovalPhase != "" {
 		return true, nil
@@ -100,10 +102,15 @@ func (a *Actuator) beginRemoval(ctx context.Context, ex *extensionsv1alpha1.Exte
 	return true, a.advance(ctx, ex, has, fluxv1alpha1.RemovalBegun)
 }
 
-// isOurs tells whether the Flux in the shoot is the extension's to stop and to remove.
+// isOurs tells whether the extension has installed the Flux in the shoot. Where this seed has put nothing into the shoot, it may have come
+// with the shoot from another one. But it may as well be somebody else's: with installation: once, the seed has a ManagedResource without
+// objects for it, and what was to be installed may never have come into the shoot.
 func (a *Actuator) isOurs(ctx context.Context, namespace string, has *installed) (bool, error) {
-	if has.inSeed() || has.state.OwnedByUsers {
+	if hasApplied(has.installation) {
 		return true, nil
+	}
+	if err := a.quiet(ctx, has.installation); err != nil { // else it could come after the look
+		return false, err
 	}
 	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
 	if err != nil {
@@ -174,24 +181,26 @@ func (a *Actuator) releaseAll(ctx context.Context, namespace string) error {
 }
 
 // letGo does the same one after the other: the installation, which knows the removal policy, goes last. What stays is the shoot's users'.
-func (a *Actuator) letGo(ctx context.Context, has *installed) error {
-	for _, managedResource := range []*resourcesv1alpha1.ManagedResource{has.configuration, has.installation} {
-		if managedResource == nil {
-			continue
-		}
-		if isTheirs := managedResource == has.installation && has.state.OwnedByUsers; !isTheirs {
-			if err := a.unprotect(ctx, managedResource); err != nil {
+func (a *Actuator) letGo(ctx context.Context, namespace string, has *installed) error {
+	for _, name := range inOrderOfDeletion {
+		if isTheirs := name == managedresource.Installation && has.state.OwnedByUsers; !isTheirs {
+			if err := a.unprotect(ctx, namespace, name, has.managedResource(name)); err != nil {
 				return err
 			}
 		}
-		if err := managedresource.Release(ctx, a.Seed, managedResource.Namespace, managedResource.Name); err != nil {
-			return err
-		}
-		if err := a.checkDeleted(ctx, managedResource.Namespace, managedResource.Name); err != nil {
+		if err := a.releaseOne(ctx, namespace, name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// releaseOne deletes a ManagedResource but leaves its objects in the shoot, and says so until it is gone.
+func (a *Actuator) releaseOne(ctx context.Context, namespace, name string) error {
+	if err := managedresource.Release(ctx, a.Seed, namespace, name); err != nil {
+		return err
+	}
+	return a.checkDeleted(ctx, namespace, name)
 }
 
 // remove deletes the ManagedResource of the given name with its objects.
@@ -256,6 +265,14 @@ func (a *Actuator) findInstalled(ctx context.Context, ex *extensionsv1alpha1.Ext
 	}
 	configuration, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.Configuration)
 	return &installed{installation: installation, configuration: configuration, state: state}, err
+}
+
+// managedResource returns the ManagedResource of the given name, or nil.
+func (i *installed) managedResource(name string) *resourcesv1alpha1.ManagedResource {
+	if name == managedresource.Configuration {
+		return i.configuration
+	}
+	return i.installation
 }
 
 // inSeed tells whether there is something of the extension in the seed.

@@ -24,8 +24,8 @@ import (
 // looked at again, so that in most cases the shoot is not asked.
 func (a *Actuator) checkExisting(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, flux *chosen, configuration []client.Object) error {
 	objects := notApplied(has.configuration, configuration)
-	if !flux.ofUsers && (has.installation == nil || len(has.installation.Status.Resources) == 0) {
-		objects = append(objects, flux.notable...)
+	if !flux.ofUsers { // a new release, or the operator's pull secret, adds objects later
+		objects = append(objects, notApplied(has.installation, flux.notable)...)
 	}
 	if len(objects) == 0 {
 		return nil
@@ -41,10 +41,18 @@ func (a *Actuator) checkExisting(ctx context.Context, ex *extensionsv1alpha1.Ext
 		return err
 	}
 	if takesOver {
-		a.Events.Eventf(ex, nil, corev1.EventTypeWarning, "FluxTakenOver", "Reconcile", "%s", fmt.Sprintf("The shoot had Flux %s of somebody else's, which is the extension's "+
-			"from now on: what was changed of its manifests goes. With installation: once, it would have stayed as it was", has.fluxVersion))
+		a.Events.Eventf(ex, nil, corev1.EventTypeWarning, "FluxTakenOver", "Reconcile", "%s", describeTakeover(has, flux))
 	}
 	return nil
+}
+
+// describeTakeover tells the shoot's owner that something of somebody else's is written over.
+func describeTakeover(has *present, flux *chosen) string {
+	if hasApplied(has.installation) {
+		return fmt.Sprintf("The shoot had a Deployment of somebody else's that Flux %s brings too, which is the extension's from now on: what was changed of its manifest goes", flux.version)
+	}
+	return fmt.Sprintf("The shoot had Flux %s of somebody else's, which is the extension's "+
+		"from now on: what was changed of its manifests goes. With installation: once, it would have stayed as it was", has.fluxVersion)
 }
 
 // notApplied are the objects that gardener-resource-manager has not yet put into the shoot for the ManagedResource, which may be nil.

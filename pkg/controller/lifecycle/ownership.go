@@ -94,7 +94,7 @@ func (a *Actuator) leaveToUsers(ctx context.Context, ex *extensionsv1alpha1.Exte
 	if err != nil {
 		return err
 	}
-	return mustFail(managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, labels, nothing))
+	return mustFail(managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, labels, nothing, nil))
 }
 
 // handOver leaves the installation to the shoot's users as soon as it is in the shoot, unprotected, if it is to be made only once. From

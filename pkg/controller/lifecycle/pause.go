@@ -59,7 +59,8 @@ func (p *pauses) of(ctx context.Context, shoot *gardencorev1beta1.Shoot, seed *g
 }
 
 // pausable keeps the controller from repeating by itself what gardenlet does not ask for, while a shoot is to be left alone: then
-// nothing is written, not even a status. It continues afterwards.
+// nothing is written, not even a status. It continues afterwards. Whether gardenlet itself heeds the annotation of a Shoot is its
+// operator's choice (respectSyncPeriodOverwrite, by default it does not), so that what it asks for is done in any case.
 type pausable struct {
 	reconcile.Reconciler
 	// seed caches.
@@ -73,11 +74,11 @@ func (p *pausable) Reconcile(ctx context.Context, request reconcile.Request) (re
 	if err := p.seed.Get(ctx, request.NamespacedName, ex); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	if _, asked := ex.Annotations[v1beta1constants.GardenerOperation]; asked {
+	if isAskedFor(ex) {
 		return p.Reconciler.Reconcile(ctx, request)
 	}
 	shoot, seed, err := readCluster(ctx, p.seed, request.Namespace)
-	if err != nil || shoot == nil { // the library says what is wrong
+	if err != nil || shoot == nil || deletionHasBegun(shoot) { // without a Shoot, the library says what is wrong
 		return p.Reconciler.Reconcile(ctx, request)
 	}
 	if why, again := p.pauses.of(ctx, shoot, seed); why != "" {
@@ -85,6 +86,20 @@ func (p *pausable) Reconcile(ctx context.Context, request reconcile.Request) (re
 		return reconcile.Result{RequeueAfter: again}, nil
 	}
 	return p.Reconciler.Reconcile(ctx, request)
+}
+
+// isAskedFor tells whether gardenlet has asked for an Extension to be worked on. It asks for a deletion by nothing but the deletion
+// (DeleteExtensionObject in pkg/extensions/customresources.go of Gardener), and waits for it.
+func isAskedFor(ex *extensionsv1alpha1.Extension) bool {
+	_, operation := ex.Annotations[v1beta1constants.GardenerOperation]
+	return operation || ex.DeletionTimestamp != nil
+}
+
+// deletionHasBegun tells whether gardenlet is deleting a Shoot. One that leaves the Shoot alone tells the seed of its deletion, too, but
+// not that it has begun with it (prepareOperation in pkg/gardenlet/controller/shoot/shoot/reconciler.go of Gardener).
+func deletionHasBegun(shoot *gardencorev1beta1.Shoot) bool {
+	last := shoot.Status.LastOperation
+	return shoot.DeletionTimestamp != nil && last != nil && last.Type == gardencorev1beta1.LastOperationTypeDelete
 }
 
 // readCluster returns Shoot and Seed of a Cluster, which may be nil. Its CloudProfile is large, and not needed.

@@ -16,7 +16,6 @@ import (
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 )
 
 // failure is an error that gardenlet is told in any case, so that it stops: about the seed, which an operator has to look after, or
@@ -49,8 +48,8 @@ func (a *Actuator) settle(ctx context.Context, log logr.Logger, ex *extensionsv1
 	} else if state.FluxVersion == "" {
 		return err
 	}
-	problem.Message = readiness.Normalise(err.Error())
-	log.Info("The shoot does not have what is configured, and keeps what it had", "reason", problem.Reason, "problem", err.Error())
+	problem.Message = boundedText(err)
+	log.Info("The shoot does not have what is configured, and keeps what it had", "reason", problem.Reason, "problem", problem.Message)
 	return a.writeProblem(ctx, ex, state, problem)
 }
 

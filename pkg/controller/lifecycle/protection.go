@@ -7,6 +7,7 @@ package lifecycle
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
@@ -53,25 +54,38 @@ func withProtection(data managedresource.Data, change func(client.Object) bool) 
 	return managedresource.Serialize(objects)
 }
 
-// unprotect lets the shoot's users have what a ManagedResource holds: from then on, their repository may change it. It is done in the shoot,
-// because the gardener-resource-manager of a shoot in which the extension is switched off does not manage Flux's namespace any more.
-func (a *Actuator) unprotect(ctx context.Context, managedResource *resourcesv1alpha1.ManagedResource) error {
-	switch keeps := managedResource.Spec.KeepObjects; {
-	case keeps != nil && *keeps: // this has been done, and its release has begun: its Secret may be gone
+// unprotect lets the shoot's users have what came from a ManagedResource, which the seed may not have: from then on, their repository may
+// change it. It is done in the shoot, because the gardener-resource-manager of a shoot in which the extension is switched off does not manage
+// Flux's namespace any more.
+func (a *Actuator) unprotect(ctx context.Context, namespace, name string, managedResource *resourcesv1alpha1.ManagedResource) error {
+	if managedResource != nil && managedResource.DeletionTimestamp != nil { // this has been done, and its Secret may be gone
 		return nil
-	case len(managedResource.Status.Resources) == 0: // nothing is in the shoot yet, and nobody waits for what may never come
-		return nil
+	}
+	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	if err != nil {
+		return err
+	}
+	objects, err := a.toUnprotect(ctx, shootClient, name, managedResource)
+	if err != nil || len(objects) == 0 { // nothing is in the shoot yet, and nobody waits for what may never come
+		return err
 	}
 	if err := a.quiet(ctx, managedResource); err != nil {
 		return err
 	}
-	applied, err := managedresource.Objects(ctx, a.Seed, managedResource)
-	if err != nil {
-		return err
+	return ifUnfinished(explain(removal.Unprotect(ctx, shootClient, objects)))
+}
+
+// toUnprotect are the objects of a ManagedResource. If the seed has put none of them into the shoot, another one may have, from which the shoot
+// came here, and the shoot is asked.
+func (a *Actuator) toUnprotect(ctx context.Context, shootClient client.Client, name string, managedResource *resourcesv1alpha1.ManagedResource) ([]corev1.ObjectReference, error) {
+	if hasApplied(managedResource) {
+		return managedresource.Objects(ctx, a.Seed, managedResource)
 	}
-	shootClient, err := shoot.NewClient(ctx, a.Seed, managedResource.Namespace)
-	if err != nil {
-		return err
-	}
-	return ifUnfinished(explain(removal.Unprotect(ctx, shootClient, applied)))
+	found, err := removal.Protected(ctx, shootClient, name)
+	return found, explain(err)
+}
+
+// hasApplied tells whether gardener-resource-manager has put something of a ManagedResource, which may be nil, into the shoot.
+func hasApplied(managedResource *resourcesv1alpha1.ManagedResource) bool {
+	return managedResource != nil && len(managedResource.Status.Resources) > 0
 }

@@ -35,10 +35,7 @@ func (a *Actuator) removeFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 			return err
 		}
 	}
-	if err := managedresource.Release(ctx, a.Seed, ex.Namespace, managedresource.Installation); err != nil {
-		return err
-	}
-	return a.checkDeleted(ctx, ex.Namespace, managedresource.Installation)
+	return a.releaseOne(ctx, ex.Namespace, managedresource.Installation)
 }
 
 func (a *Actuator) removeFluxFromShoot(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
@@ -91,8 +88,10 @@ func (a *Actuator) prepareForDeletion(ctx context.Context, ex *extensionsv1alpha
 	if err != nil || !has.inSeed() && !has.wasInstalled() {
 		return err
 	}
-	if ours, err := a.isOurs(ctx, ex.Namespace, has); err != nil || !ours {
-		return err
+	if !has.inSeed() && !has.state.OwnedByUsers { // what was to be installed may never have come into the shoot
+		if ours, err := a.isOurs(ctx, ex.Namespace, has); err != nil || !ours {
+			return err
+		}
 	}
 	return reconcilerutils.ReconcileErrCauseOrErr(a.disarm(ctx, ex.Namespace, has.installation))
 }
@@ -120,22 +119,69 @@ func (a *Actuator) disarm(ctx context.Context, namespace string, installation *r
 	return ifUnfinished(explain(removal.DropFinalizers(ctx, shootClient, applied)))
 }
 
-// deleteWorkloads lets Flux delete what it deployed from the project's repository. It is done as soon as no object of Flux
-// waits for its controller any more: a Kustomization that deletes others goes when they are being deleted.
-func (a *Actuator) deleteWorkloads(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
+// deleteWorkloadsFirst lets Flux delete what it deployed, before it goes itself.
+func (a *Actuator) deleteWorkloadsFirst(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
 	shootClient, err := shoot.NewClient(ctx, a.Seed, ex.Namespace)
 	if err != nil {
 		return err
 	}
-	// Without controllers, nobody could do it. That is so when the repository holds Flux itself, and Flux has begun with that.
-	if works, err := removal.HasControllers(ctx, shootClient); err != nil {
-		return explain(err)
-	} else if works {
-		if err := a.deleteConfiguration(ctx, ex.Namespace, has, shootClient); err != nil {
+	if err := a.deleteWorkloads(ctx, ex.Namespace, has, shootClient); err != nil {
+		return err
+	}
+	return a.advance(ctx, ex, has, fluxv1alpha1.RemovalWorkloadsDeleted)
+}
+
+// withdraw leaves a Flux alone that the extension has not installed, with all that its users have in it. What goes is what makes it follow the
+// project's repository. Nothing is noted of how far that is: each step finds out by itself.
+func (a *Actuator) withdraw(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
+	shootClient, err := shoot.NewClient(ctx, a.Seed, ex.Namespace)
+	if err != nil {
+		return err
+	}
+	if has.state.RemovalPolicy == fluxv1alpha1.RemovalDeleteWorkloads {
+		if err := a.deleteWorkloads(ctx, ex.Namespace, has, shootClient); err != nil {
 			return err
 		}
 	}
-	return a.advance(ctx, ex, has, fluxv1alpha1.RemovalWorkloadsDeleted)
+	if err := a.stopFollowing(ctx, has.configuration, shootClient); err != nil {
+		return err
+	}
+	if err := a.releaseOne(ctx, ex.Namespace, managedresource.Configuration); err != nil {
+		return err
+	}
+	if has.state.OwnedByUsers && has.installation != nil && has.installation.DeletionTimestamp == nil { // else it has been said
+		a.Events.Eventf(ex, nil, corev1.EventTypeNormal, "FluxStays", "Delete", "%s", "Flux stays in the shoot, because the extension has not installed it. "+
+			"It does not follow the project's repository any more")
+	}
+	return a.releaseOne(ctx, ex.Namespace, managedresource.Installation)
+}
+
+// stopFollowing deletes in the shoot what makes its users' Flux follow the project's repository, and nothing that Flux deployed from there.
+func (a *Actuator) stopFollowing(ctx context.Context, configuration *resourcesv1alpha1.ManagedResource, shootClient client.Client) error {
+	if follows, err := removal.Follows(ctx, shootClient, managedresource.Configuration); err != nil || !follows {
+		return explain(err)
+	}
+	if err := a.quiet(ctx, configuration); err != nil {
+		return err
+	}
+	left, err := removal.Withdraw(ctx, shootClient, managedresource.Configuration)
+	if err != nil {
+		return explain(err)
+	}
+	if len(left) > 0 {
+		return soon(left.Since(), fmt.Errorf("what makes Flux follow the project's repository is still being deleted from the shoot: %s", left))
+	}
+	return nil
+}
+
+// deleteWorkloads lets Flux delete what it deployed from the project's repository. It is done as soon as no object of Flux
+// waits for its controller any more: a Kustomization that deletes others goes when they are being deleted.
+func (a *Actuator) deleteWorkloads(ctx context.Context, namespace string, has *installed, shootClient client.Client) error {
+	// Without controllers, nobody could do it. That is so when the repository holds Flux itself, and Flux has begun with that.
+	if works, err := removal.HasControllers(ctx, shootClient); err != nil || !works {
+		return explain(err)
+	}
+	return a.deleteConfiguration(ctx, namespace, has, shootClient)
 }
 
 func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, has *installed, shootClient client.Client) error {

@@ -73,7 +73,7 @@ func (a *Actuator) applyInstallation(ctx context.Context, ex *extensionsv1alpha1
 	if err := a.note(ctx, ex, labels, false); err != nil {
 		return err
 	}
-	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, labels, data); err != nil || has.installation == nil {
+	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, labels, data, has.installation); err != nil || has.installation == nil {
 		return mustFail(err)
 	}
 	return mustFail(managedresource.Regard(ctx, a.Seed, has.installation))

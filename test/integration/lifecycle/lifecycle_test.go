@@ -22,6 +22,7 @@ import (
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
@@ -324,8 +325,8 @@ func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
 
 // switchOff deletes the Extension as gardenlet does when it is no longer in the Shoot.
 func (s *shoot) switchOff() {
-	s.Expect(shared.seedClient.Delete(s.ctx, s.extension)).To(Succeed())
 	s.operateDeletion()
+	s.Expect(shared.seedClient.Delete(s.ctx, s.extension)).To(Succeed())
 }
 
 // takeNote says that a ManagedResource is ignored, as gardener-resource-manager does.
@@ -340,10 +341,9 @@ func (s *shoot) takeNote(name string) {
 	s.Expect(shared.seedClient.Status().Update(s.ctx, managedResource)).To(Succeed())
 }
 
-// operateDeletion annotates the Extension as gardenlet does when it deletes it.
+// operateDeletion annotates the Extension as gardenlet does before it deletes it, and each time when it finds that it is not gone yet.
 func (s *shoot) operateDeletion() {
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
-	s.Expect(shared.seedClient.Patch(s.ctx, s.extension, patch)).To(Succeed())
+	s.Expect(gardenerutils.ConfirmDeletion(s.ctx, shared.seedClient, s.extension)).To(Succeed())
 }
 
 func TestWhatLeavesTheShootAlone(t *testing.T) {

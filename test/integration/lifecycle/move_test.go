@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -142,7 +143,7 @@ func TestMoveBetweenTheStepsOfAnUpgrade(t *testing.T) {
 			data, err := managedresource.Serialize(rendered.Objects)
 			l.Expect(err).NotTo(HaveOccurred())
 			labels := map[string]string{managedresource.FluxVersionLabel: newest, managedresource.MigratingLabel: "false"}
-			l.Expect(managedresource.Apply(l.ctx, shared.seedClient, l.control, managedresource.Installation, labels, data)).To(Succeed())
+			l.Expect(managedresource.Apply(l.ctx, shared.seedClient, l.control, managedresource.Installation, labels, data, nil)).To(Succeed())
 			l.Eventually(func() error { return managedresource.CheckApplied(l.installation()) }, patience).Should(MatchError(ContainSubstring("missing from spec.versions")))
 			l.extension.Status.State = nil
 			l.Expect(shared.seedClient.Status().Update(l.ctx, l.extension)).To(Succeed())
@@ -177,50 +178,79 @@ func (l *living) retryInstallation() {
 	l.Expect(shared.seedClient.Patch(l.ctx, l.installation(), patch)).To(Succeed())
 }
 
+// arrivals are what a seed can have of a shoot that has just moved there: nothing of what was installed from another one, or a part.
+var arrivals = map[string]func(*living){
+	"it could not be restored": func(l *living) {
+		l.loseConfiguration()
+		l.operate("restore")
+		l.expectProblem(fluxv1alpha1.NotAsConfigured, "does not exist in the garden")
+		l.expectNothingInSeed()
+	},
+	"it sleeps": func(l *living) {
+		l.sleep()
+		l.operate("restore")
+		l.expectSuccess()
+		l.wakeUp()
+		l.expectNothingInSeed()
+	},
+	"it was restored in part": func(l *living) {
+		l.loseConfiguration()
+		nothing, err := managedresource.Serialize(nil)
+		l.Expect(err).NotTo(HaveOccurred())
+		l.Expect(managedresource.Apply(l.ctx, shared.seedClient, l.control, managedresource.Installation, nil, nothing, nil)).To(Succeed())
+		l.operate("restore")
+		l.expectProblem(fluxv1alpha1.NotAsConfigured, "does not exist in the garden")
+	},
+}
+
+func (l *living) loseConfiguration() {
+	l.Expect(shared.gardenClient.DeleteAllOf(l.ctx, &corev1.ConfigMap{}, client.InNamespace(l.project))).To(Succeed())
+}
+
 // TestSwitchedOffAfterAMove switches the extension off where the seed has nothing of what was installed from another one.
 func TestSwitchedOffAfterAMove(t *testing.T) {
 	t.Parallel()
-	noConfiguration := func(l *living) {
-		l.Expect(shared.gardenClient.DeleteAllOf(l.ctx, &corev1.ConfigMap{}, client.InNamespace(l.project))).To(Succeed())
-	}
-	for name, tc := range map[string]struct {
-		policy string
-		arrive func(*living)
-	}{
-		"it could not be restored": {"delete-workloads", func(l *living) {
-			noConfiguration(l)
-			l.operate("restore")
-			l.expectProblem(fluxv1alpha1.NotAsConfigured, "does not exist in the garden")
-			l.expectNothingInSeed()
-		}},
-		"it sleeps": {"keep-workloads", func(l *living) {
-			l.sleep()
-			l.operate("restore")
-			l.expectSuccess()
-			l.wakeUp()
-			l.expectNothingInSeed()
-		}},
-		"it was restored in part": {"delete-workloads", func(l *living) {
-			noConfiguration(l)
-			nothing, err := managedresource.Serialize(nil)
-			l.Expect(err).NotTo(HaveOccurred())
-			l.Expect(managedresource.Apply(l.ctx, shared.seedClient, l.control, managedresource.Installation, nil, nothing)).To(Succeed())
-			l.operate("restore")
-			l.expectProblem(fluxv1alpha1.NotAsConfigured, "does not exist in the garden")
-		}},
-	} {
+	policies := map[string]string{"it could not be restored": "delete-workloads", "it sleeps": "keep-workloads", "it was restored in part": "delete-workloads"}
+	for name, arrive := range arrivals {
 		t.Run(name, func(t *testing.T) {
 			l := newWorking(t)
-			byRoot, byTeam, byApps := l.work(t, withPolicy(tc.policy))
+			byRoot, byTeam, byApps := l.work(t, withPolicy(policies[name]))
 			l.move()
-			tc.arrive(l)
+			arrive(l)
 			l.switchOff()
 			l.expectSwitchedOff()
 			l.expectNoFlux()
-			kept := tc.policy == "keep-workloads"
+			kept := policies[name] == "keep-workloads"
 			l.Expect(l.exists(byRoot)).To(Equal(kept))
 			l.Expect(l.exists(byTeam)).To(Equal(kept))
 			l.Expect(l.exists(byApps)).To(BeTrue())
+		})
+	}
+}
+
+// TestKeepFluxAfterAMove gives the shoot's users a Flux of which the seed knows nothing: their repository may change all of it.
+func TestKeepFluxAfterAMove(t *testing.T) {
+	t.Parallel()
+	for name, arrive := range arrivals {
+		t.Run(name, func(t *testing.T) {
+			l := newLiving(t)
+			l.reconcileWith(with(privateRepository, "fluxVersion", newest, "removalPolicy", "keep-flux"))
+			l.expectVersion(newest)
+			l.expectFollowed()
+			l.move()
+			arrive(l)
+			l.switchOff()
+			l.expectSwitchedOff()
+			l.expectNothingInSeed()
+			for _, object := range []client.Object{
+				l.deployment("source-controller"), fluxObject("GitRepository", "flux-system", nil), fluxObject("Kustomization", "flux-system", nil),
+				l.definition("gitrepositories.source.toolkit.fluxcd.io"), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "flux-system"}},
+				&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "flux-source"}},
+				&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "crd-controller-flux-system"}},
+			} {
+				l.Expect(l.exists(object)).To(BeTrue(), object.GetName())
+				l.Expect(render.IsProtected(object.GetAnnotations())).To(BeFalse(), object.GetName())
+			}
 		})
 	}
 }
@@ -296,8 +326,8 @@ func TestStateOfAnEarlierRelease(t *testing.T) {
 	forget()
 	s.sleep()
 	s.operate("reconcile")
+	s.Eventually(s.state, patience).Should(Equal(known), "also while the shoot sleeps")
 	s.expectSuccess()
-	s.Expect(s.state()).To(Equal(known), "also while the shoot sleeps")
 	s.wakeUp()
 
 	forget()

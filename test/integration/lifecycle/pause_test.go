@@ -9,11 +9,13 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	"github.com/gardener/gardener/pkg/extensions"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
 // pause lets time pass.
@@ -121,6 +123,62 @@ func TestAShootThatFailsIsLeftAlone(t *testing.T) {
 
 	s.operate("reconcile") // gardenlet is asked to
 	s.expectSuccess()
+}
+
+// TestADeletionIsNotLeftAlone deletes what gardenlet, which by default does not heed the annotation, waits for.
+func TestADeletionIsNotLeftAlone(t *testing.T) {
+	t.Parallel()
+	notYet := "gardener-resource-manager has not yet taken note"
+	for name, delete := range map[string]func(*shoot){
+		"switched off": func(s *shoot) {
+			s.switchOff()
+			s.expectFailure(notYet)
+			s.takeNote(managedresource.Installation)
+		},
+		"the shoot is deleted": func(s *shoot) {
+			s.beginDeletion(gardencorev1beta1.LastOperationTypeDelete)
+			s.expectFailure(notYet) // Flux is stopped before the Extension goes
+			s.switchOff()
+		},
+		"the shoot is deleted by force": func(s *shoot) {
+			s.object.Annotations["confirmation.gardener.cloud/force-deletion"] = "true"
+			s.giveAccess(unreachable)
+			s.beginDeletion(gardencorev1beta1.LastOperationTypeDelete)
+			s.switchOff()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShoot(t, targetNamespace)
+			s.configure(publicRepository)
+			s.operate("reconcile")
+			s.expectSuccess()
+			s.annotateShoot(map[string]string{"shoot.gardener.cloud/ignore": "true"})
+			delete(s)
+			s.expectSwitchedOff()
+			s.expectNothingInSeed()
+		})
+	}
+}
+
+// TestAShootThatIsNotDeletedYetIsLeftAlone has a gardenlet that heeds the annotation: the owner has deleted the Shoot, and gardenlet does
+// not begin with it.
+func TestAShootThatIsNotDeletedYetIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.annotateShoot(map[string]string{"shoot.gardener.cloud/ignore": "true"})
+	s.beginDeletion(gardencorev1beta1.LastOperationTypeReconcile)
+	s.Expect(s.writes()).To(BeEmpty())
+}
+
+// beginDeletion is what the seed knows of a Shoot that its owner has deleted, with what gardenlet last did.
+func (s *shoot) beginDeletion(last gardencorev1beta1.LastOperationType) {
+	s.object.DeletionTimestamp = new(metav1.Now())
+	s.object.Status.LastOperation = &gardencorev1beta1.LastOperation{Type: last, State: gardencorev1beta1.LastOperationStateProcessing}
+	s.syncCluster()
 }
 
 func (s *shoot) annotateShoot(annotations map[string]string) {

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -408,6 +409,29 @@ func TestSwitchedOffWhileTheShootSleeps(t *testing.T) {
 	s.giveAccess(shared.access)
 	s.expectSwitchedOff()
 	s.expectNothingInSeed()
+}
+
+// TestSwitchedOffTellsInABoundedLength has a shoot that refuses with many words.
+func TestSwitchedOffTellsInABoundedLength(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	refusal := fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":%q}`, strings.Repeat("because ", 40_000))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(refusal))
+	}))
+	t.Cleanup(server.Close)
+	s.giveAccess([]byte(strings.Replace(string(unreachable), "http://127.0.0.1:1", server.URL, 1)))
+	s.switchOff()
+	s.expectFailure("has not yet taken note")
+	s.takeNote(managedresource.Installation)
+	s.expectFailure("because because")
+	s.Expect(len(s.extension.Status.LastError.Description)).To(BeNumerically("<", 2<<10))
+	s.Expect(len(s.extension.Status.LastOperation.Description)).To(BeNumerically("<", 2<<10))
 }
 
 // unreachable is a kubeconfig for an API server that is down.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -105,6 +106,7 @@ func TestTakeover(t *testing.T) {
 			l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 			if installation == "once" {
 				l.Expect(deployment.Annotations).NotTo(HaveKey(resourcesv1alpha1.OriginAnnotation))
+				l.expectTheirsStays(apps, deployment)
 				return
 			}
 			l.expectVersion(newest)
@@ -112,6 +114,53 @@ func TestTakeover(t *testing.T) {
 			l.Expect(render.IsProtected(deployment.Annotations)).To(BeTrue())
 		})
 	}
+}
+
+// expectTheirsStays switches the extension off in a shoot whose Flux it has not installed.
+func (l *living) expectTheirsStays(apps *unstructured.Unstructured, deployment *appsv1.Deployment) {
+	l.Eventually(func() error {
+		return l.client.Get(l.ctx, client.ObjectKeyFromObject(fluxObject("GitRepository", "flux-system", nil)), fluxObject("GitRepository", "flux-system", nil))
+	}, patience).Should(Succeed())
+	l.switchOff()
+	l.expectSwitchedOff()
+	l.expectNothingInSeed()
+	namespace := &corev1.Namespace{}
+	l.Expect(l.client.Get(l.ctx, client.ObjectKey{Name: "flux-system"}, namespace)).To(Succeed())
+	l.Expect(namespace.DeletionTimestamp).To(BeNil())
+	l.expectUnchanged(apps, deployment)
+	for _, object := range []client.Object{l.definition("gitrepositories.source.toolkit.fluxcd.io"), l.definition("kustomizations.kustomize.toolkit.fluxcd.io")} {
+		l.Expect(l.exists(object)).To(BeTrue(), object.GetName())
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "flux-source"}}
+	for _, object := range []client.Object{fluxObject("GitRepository", "flux-system", nil), fluxObject("Kustomization", "flux-system", nil), secret} {
+		l.Expect(l.exists(object)).To(BeFalse(), object.GetName())
+	}
+	l.expectEvent("FluxStays", "Flux stays in the shoot, because the extension has not installed it. It does not follow the project's repository any more")
+}
+
+// TestTakeoverOfWhatIsAddedLater lets the operator choose a pull secret for Flux's images when a shoot has Flux, and a Secret of that name.
+func TestTakeoverOfWhatIsAddedLater(t *testing.T) {
+	t.Parallel()
+	l := newLiving(t)
+	actuator := l.newInterrupted(t, &interruptions{})
+	l.configure(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
+	l.reconcile(actuator)
+	l.expectApplied(newest)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: render.PullSecretName}, StringData: map[string]string{"theirs": "x"}}
+	l.Expect(l.client.Create(l.ctx, secret)).To(Succeed())
+
+	pullSecret := []byte(`{"auths": {"registry.example.org": {"auth": "eDp5"}}}`)
+	actuator.Images = func() (render.Images, error) { return render.Images{PullSecret: pullSecret}, nil }
+	l.Expect(l.reconcileOnce(actuator)).To(MatchError(ContainSubstring("Secret flux-system/flux-image-pull-secret has another content")))
+	l.expectUnchanged(secret)
+
+	l.Expect(l.client.Delete(l.ctx, secret)).To(Succeed())
+	l.reconcile(actuator)
+	l.Eventually(func(g Gomega) {
+		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(secret), secret)).To(Succeed())
+		g.Expect(secret.Data).To(HaveKeyWithValue(corev1.DockerConfigJsonKey, pullSecret))
+	}, patience).Should(Succeed())
+	l.Expect(l.reconcileOnce(actuator)).To(Succeed(), "what is the extension's may change")
 }
 
 // TestTakeoverOfWhatCameBetween installs only Flux, whose users then make it follow their repository, before the project has one.

@@ -1,0 +1,147 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package removal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+)
+
+const (
+	installation  = "extension-shoot-flux-installation"
+	configuration = "extension-shoot-flux-configuration"
+)
+
+// from makes an object of flux-system that gardener-resource-manager has applied for a ManagedResource.
+func from(managedResource, apiVersion, kind, name string, finalizers ...string) *metav1.PartialObjectMetadata {
+	o := object(apiVersion, kind, name, finalizers...)
+	o.Namespace = "flux-system"
+	o.Annotations = map[string]string{"resources.gardener.cloud/origin": "seed-one:shoot--one--two/" + managedResource}
+	return o
+}
+
+func protected(object *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+	render.Protect(object)
+	return object
+}
+
+func labelled(object *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+	object.Labels = map[string]string{"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/instance": "flux-system"}
+	return object
+}
+
+func TestProtected(t *testing.T) {
+	g := NewWithT(t)
+	namespace := protected(from(installation, "v1", "Namespace", "flux-system"))
+	namespace.Namespace = ""
+	shoot := newShoot(g,
+		namespace,
+		protected(from(installation, "v1", "Secret", "flux-image-pull-secret")),
+		protected(labelled(from(installation, "apps/v1", "Deployment", "source-controller"))),
+		labelled(from(installation, "apps/v1", "Deployment", "given-away")),
+		protected(labelled(from("shoot-core", "apps/v1", "Deployment", "of-gardener"))),
+		protected(from(configuration, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system")),
+		protected(from(configuration, "v1", "Secret", "flux-source")),
+		protected(from(configuration, "v1", "Secret", "another")),
+	)
+	found := func(managedResource string) []string {
+		references, err := removal.Protected(t.Context(), shoot, managedResource)
+		g.Expect(err).NotTo(HaveOccurred())
+		var names []string
+		for _, reference := range references {
+			names = append(names, reference.APIVersion+" "+reference.Kind+" "+reference.Namespace+"/"+reference.Name)
+		}
+		return names
+	}
+	g.Expect(found(installation)).To(ConsistOf("v1 Namespace /flux-system", "v1 Secret flux-system/flux-image-pull-secret", "apps/v1 Deployment flux-system/source-controller"))
+	g.Expect(found(configuration)).To(ConsistOf("kustomize.toolkit.fluxcd.io/v1 Kustomization flux-system/flux-system", "v1 Secret flux-system/flux-source"))
+}
+
+func TestProtectedIsBounded(t *testing.T) {
+	g := NewWithT(t)
+	var objects []client.Object
+	for i := range 600 {
+		objects = append(objects, protected(labelled(from(installation, "v1", "ServiceAccount", fmt.Sprint("one-", i)))))
+	}
+	found, err := removal.Protected(t.Context(), newShoot(g, objects...), installation)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(found).To(HaveLen(500))
+}
+
+func TestWithdraw(t *testing.T) {
+	g := NewWithT(t)
+	root := from(configuration, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", toolkit)
+	secret := from(configuration, "v1", "Secret", "flux-source")
+	apps := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", toolkit)
+	var requests []string
+	shoot := interceptor.NewClient(newShoot(g, root, secret, apps), interceptor.Funcs{
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			data, err := patch.Data(object)
+			g.Expect(err).NotTo(HaveOccurred())
+			requests = append(requests, "patch "+object.GetName()+" "+string(data))
+			return c.Patch(ctx, object, patch, options...)
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			requests = append(requests, "delete "+object.GetName())
+			return c.Delete(ctx, object, options...)
+		},
+	})
+	g.Expect(removal.Follows(t.Context(), shoot, configuration)).To(BeTrue())
+	left, err := removal.Withdraw(t.Context(), shoot, configuration)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(left.String()).To(Equal("Kustomization flux-system/flux-system, Secret flux-system/flux-source"))
+	g.Expect(requests).To(Equal([]string{`patch flux-system {"spec":{"suspend":true}}`, "delete flux-system", "delete flux-source"}), "suspended, it deletes nothing else")
+
+	requests = nil
+	left, err = removal.Withdraw(t.Context(), shoot, configuration)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(left.String()).To(Equal("Kustomization flux-system/flux-system"), "Flux has some time for its part")
+	g.Expect(requests).To(BeEmpty())
+	g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(apps), apps)).To(Succeed())
+	g.Expect(apps.Finalizers).To(ConsistOf(toolkit))
+}
+
+// TestWithdrawWithoutControllers waits for nobody who may not be there.
+func TestWithdrawWithoutControllers(t *testing.T) {
+	g := NewWithT(t)
+	root := from(configuration, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", toolkit)
+	root.DeletionTimestamp = new(metav1.NewTime(time.Now().Add(-2 * time.Minute)))
+	shoot := newShoot(g, root)
+	for range 2 {
+		_, err := removal.Withdraw(t.Context(), shoot, configuration)
+		g.Expect(err).NotTo(HaveOccurred())
+	}
+	g.Expect(removal.Follows(t.Context(), shoot, configuration)).To(BeFalse())
+}
+
+// TestWithdrawLeavesTheirs has a GitRepository and a Kustomization of the same names that the shoot's users made.
+func TestWithdrawLeavesTheirs(t *testing.T) {
+	g := NewWithT(t)
+	theirs := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", toolkit)
+	theirs.Namespace = "flux-system"
+	shoot := interceptor.NewClient(newShoot(g, theirs), interceptor.Funcs{
+		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return errors.New("it is written")
+		},
+		Delete: func(context.Context, client.WithWatch, client.Object, ...client.DeleteOption) error {
+			return errors.New("it is deleted")
+		},
+	})
+	g.Expect(removal.Follows(t.Context(), shoot, configuration)).To(BeFalse())
+	left, err := removal.Withdraw(t.Context(), shoot, configuration)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(left).To(BeEmpty())
+}

@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package removal
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// finalizerPatience is how long Flux has for its part in the deletion of the extension's own objects. It may not run at all.
+const finalizerPatience = time.Minute
+
+// Follows tells whether the shoot has something of what makes Flux follow the project's repository, from the ManagedResource of the
+// given name.
+func Follows(ctx context.Context, c client.Reader, managedResource string) (bool, error) {
+	objects, err := following(ctx, c, managedResource)
+	return len(objects) > 0, err
+}
+
+// Withdraw deletes what makes Flux follow the project's repository, and came from the ManagedResource of the given name, from a shoot whose
+// users have a Flux of their own, which runs on. What Flux has deployed stays: the deletion of a Kustomization that is suspended deletes nothing else,
+// in every release (package takeover). Nobody else may bring it back meanwhile. It returns what is not gone yet.
+func Withdraw(ctx context.Context, c client.Client, managedResource string) (Left, error) {
+	objects, err := following(ctx, c, managedResource)
+	if err != nil {
+		return nil, err
+	}
+	for i := range objects {
+		if err := letGo(ctx, c, &objects[i]); err != nil {
+			return nil, err
+		}
+	}
+	deletion := newDeletion(c)
+	err = deletion.delete(ctx, objects)
+	return deletion.left, err
+}
+
+// letGo suspends a Kustomization before it is deleted, and takes the finalizers off what has been waiting for Flux for too long.
+func letGo(ctx context.Context, c client.Client, object *metav1.PartialObjectMetadata) error {
+	if object.Kind == kustomizev1.KustomizationKind && object.DeletionTimestamp == nil {
+		suspend := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"suspend":true}}`))
+		if err := c.Patch(ctx, object, suspend); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("failed to suspend %s of the shoot: %w", describe(object), err)
+		}
+	}
+	stuck := object.DeletionTimestamp != nil && time.Since(object.DeletionTimestamp.Time) > finalizerPatience
+	if stuck && slices.ContainsFunc(object.Finalizers, isFinalizer) {
+		return dropFinalizers(ctx, c, object)
+	}
+	return nil
+}
+
+// following is what makes Flux follow the project's repository.
+func following(ctx context.Context, c client.Reader, managedResource string) ([]metav1.PartialObjectMetadata, error) {
+	references, err := followers(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: render.Namespace, Name: source.SecretName})
+	objects, err := read(ctx, c, references)
+	return slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return !cameFrom(&object, managedResource) }), err
+}
