@@ -303,6 +303,8 @@ func TestSwitchedOffBesideAnotherFlux(t *testing.T) {
 	l.Expect(shared.seedClient.Create(l.ctx, l.extension)).To(Succeed())
 	l.Expect(fluxv1alpha1.SetState(l.extension, fluxv1alpha1.FluxState{FluxVersion: newest, RemovalPolicy: fluxv1alpha1.RemovalDeleteWorkloads})).To(Succeed())
 	l.Expect(shared.seedClient.Status().Update(l.ctx, l.extension)).To(Succeed())
+	l.extension.Annotations = nil
+	l.Expect(shared.seedClient.Update(l.ctx, l.extension)).To(Succeed())
 	l.switchOff()
 	l.expectSwitchedOff()
 	l.Expect(l.versionOfFlux()).To(Equal(newest))

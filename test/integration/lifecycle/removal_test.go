@@ -245,6 +245,30 @@ func TestSwitchedOffDeletesWorkloads(t *testing.T) {
 	l.Expect(l.exists(byApps)).To(BeTrue(), "somebody applied its Kustomization, it is not in the project's repository")
 }
 
+// TestSwitchedOffLeavesTheirFlux has a Flux that the shoot's users installed, and that the extension was only to make follow the repository.
+func TestSwitchedOffLeavesTheirFlux(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []string{"keep-workloads", "delete-workloads"} {
+		t.Run(policy, func(t *testing.T) {
+			l := newWorking(t)
+			l.upgradeByUsers(newest)
+			byRoot, byTeam, byApps := l.work(t, with(withPolicy(policy), "installation", "once"))
+			l.switchOff()
+			l.expectSwitchedOff()
+			l.expectNothingInSeed()
+			kept := policy == "keep-workloads"
+			l.Expect(l.exists(byRoot)).To(Equal(kept))
+			l.Expect(l.exists(byTeam)).To(Equal(kept))
+			l.Expect(l.exists(byApps)).To(BeTrue())
+			l.Expect(l.exists(fluxObject("Kustomization", "flux-system", nil))).To(BeFalse())
+			apps := l.unstructured(userObject{"kustomizations.kustomize.toolkit.fluxcd.io", "Kustomization", "apps", nil})
+			for _, object := range []client.Object{l.deployment("source-controller"), apps, l.definition("gitrepositories.source.toolkit.fluxcd.io")} {
+				l.Expect(l.exists(object)).To(BeTrue(), object.GetName())
+			}
+		})
+	}
+}
+
 // Nothing waits for controllers that don't run.
 func TestSwitchedOffDeletesNoWorkloadsWithoutControllers(t *testing.T) {
 	t.Parallel()
@@ -418,20 +442,34 @@ func TestSwitchedOffTellsInABoundedLength(t *testing.T) {
 	s.configure(publicRepository)
 	s.operate("reconcile")
 	s.expectSuccess()
-	refusal := fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":%q}`, strings.Repeat("because ", 40_000))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusForbidden)
-		_, _ = w.Write([]byte(refusal))
-	}))
-	t.Cleanup(server.Close)
-	s.giveAccess([]byte(strings.Replace(string(unreachable), "http://127.0.0.1:1", server.URL, 1)))
+	s.giveAccess([]byte(strings.Replace(string(unreachable), "http://127.0.0.1:1", s.refuse(t), 1)))
 	s.switchOff()
 	s.expectFailure("has not yet taken note")
 	s.takeNote(managedresource.Installation)
 	s.expectFailure("because because")
 	s.Expect(len(s.extension.Status.LastError.Description)).To(BeNumerically("<", 2<<10))
 	s.Expect(len(s.extension.Status.LastOperation.Description)).To(BeNumerically("<", 2<<10))
+}
+
+// refuse is the address of an API server that refuses to tell of a namespace, as a webhook or an authorizer of somebody else's can.
+func (s *shoot) refuse(t *testing.T) string {
+	transport, err := rest.TransportFor(shared.seed.Config)
+	s.Expect(err).NotTo(HaveOccurred())
+	target, err := url.Parse(shared.seed.Config.Host)
+	s.Expect(err).NotTo(HaveOccurred())
+	forward := &httputil.ReverseProxy{Transport: transport, Rewrite: func(request *httputil.ProxyRequest) { request.SetURL(target) }}
+	refusal := fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":%q}`, strings.Repeat("because ", 40_000))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if !strings.HasPrefix(request.URL.Path, "/api/v1/namespaces/") {
+			forward.ServeHTTP(w, request)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(refusal))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // unreachable is a kubeconfig for an API server that is down.
