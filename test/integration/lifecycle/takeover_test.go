@@ -114,6 +114,40 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
+// TestAnotherNamespace has a Flux of the shoot's users in another namespace, before the extension is switched on and when it is switched off.
+func TestAnotherNamespace(t *testing.T) {
+	t.Parallel()
+	l := newLiving(t)
+	l.installByUsers("v2.6.4", "gitops")
+	theirs := l.deployment("kustomize-controller")
+	theirs.Namespace = "gitops"
+	l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(theirs), theirs)).To(Succeed())
+	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
+	l.expectFailure("Flux is installed in namespace gitops (Deployment gitops/")
+	l.expectNothingInSeed()
+	l.expectUnchanged(theirs)
+
+	l.Expect(l.client.DeleteAllOf(l.ctx, theirs, client.InNamespace("gitops"))).To(Succeed())
+	l.expectSuccess()
+	l.expectVersion(newest)
+	l.expectFollowed()
+
+	again := theirs.DeepCopy()
+	again.ObjectMeta = metav1.ObjectMeta{Namespace: theirs.Namespace, Name: theirs.Name, Labels: theirs.Labels}
+	l.Expect(l.client.Create(l.ctx, again)).To(Succeed())
+	apps := fluxObject("Kustomization", "apps", map[string]any{"interval": "10m0s", "prune": true, "sourceRef": map[string]any{"kind": "GitRepository", "name": "apps"}})
+	apps.SetFinalizers([]string{fluxFinalizer})
+	l.Expect(l.client.Create(l.ctx, apps)).To(Succeed())
+	l.switchOff()
+	l.expectFailure("another Flux runs in namespace gitops of the shoot (Deployment gitops/kustomize-controller)")
+	l.expectUnchanged(apps)
+	l.Expect(l.definition("kustomizations.kustomize.toolkit.fluxcd.io").DeletionTimestamp).To(BeNil())
+
+	l.Expect(l.client.Delete(l.ctx, again)).To(Succeed())
+	l.expectSwitchedOff()
+	l.expectNothingInSeed()
+}
+
 // TestTakeoverOfWhatCameBetween installs only Flux, whose users then make it follow their repository, before the project has one.
 func TestTakeoverOfWhatCameBetween(t *testing.T) {
 	t.Parallel()
