@@ -125,7 +125,7 @@ func (i *inspection) checkSecret(ctx context.Context, key client.ObjectKey, want
 		return nil
 	}
 	i.conflict.add(fmt.Sprintf("Secret %s has another content", key),
-		fmt.Sprintf("kubectl -n %[1]s get secret %[2]s -o yaml > %[2]s.yaml && kubectl -n %[1]s delete secret %[2]s", key.Namespace, key.Name))
+		fmt.Sprintf("kubectl -n %[1]s get secret %[2]s -o yaml > %[2]s.yaml && kubectl delete -f %[2]s.yaml", key.Namespace, key.Name))
 	return nil
 }
 

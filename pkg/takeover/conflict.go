@@ -16,8 +16,8 @@ import (
 
 const (
 	// maxConflict is how many bytes a Conflict says at most. Nobody shortens it then, for whom choices and commands are words like others.
-	// There is room for what Gardener puts before an error.
-	maxConflict = readiness.MaxMessage - 64
+	// There is room for what Gardener puts before an error ("Unable to restore Extension resource: ").
+	maxConflict = readiness.MaxMessage - 40
 	// maxObstacle bounds what is said of one obstacle, so that there is room for the first one in any case.
 	maxObstacle = 400
 	// maxName bounds how much of an object's name is repeated where it is not part of a command.
@@ -55,13 +55,13 @@ func (c *Conflict) Error() string {
 	if c.ofFlux {
 		text += " To keep only Flux itself as it is, set installation to once."
 	}
-	text += " To remove all of Flux before, but nothing that it has deployed: flux uninstall"
+	text += " To remove Flux before, but nothing that it has deployed: flux uninstall"
 	if c.namespace != "" {
 		text += " --namespace=" + c.namespace
 	}
 	text += "."
 	if len(c.commands) > 0 {
-		text += " To hand it over without deleting anything that Flux has deployed, " + c.handOver(maxConflict-len(text))
+		text += " To hand it over without deleting what Flux has deployed, " + c.handOver(maxConflict-len(text))
 	}
 	text += " Found: "
 	return text + c.listObstacles(maxConflict-len(text))

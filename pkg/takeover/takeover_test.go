@@ -201,7 +201,7 @@ func TestCheck(t *testing.T) {
 		"nothing was deployed": {shoot: []client.Object{kustomization("flux-system", root)}},
 		"being deleted": {
 			shoot:    []client.Object{terminating(kustomization("flux-system", strings.Replace(root, "prune: true", "prune: true, suspend: true", 1), "default_a__ConfigMap"))},
-			conflict: []string{"it is left alone. To keep it, remove extension shoot-flux from the Shoot. To remove all", "flux uninstall. Found: Kustomization flux-system/flux-system is still being deleted. More may be found after that"},
+			conflict: []string{"it is left alone. To keep it, remove extension shoot-flux from the Shoot. To remove Flux", "flux uninstall. Found: Kustomization flux-system/flux-system is still being deleted. More may be found after that"},
 		},
 		"another branch, by default": {
 			shoot:    []client.Object{gitRepository("{url: 'https://git.example.org/fleet'}")},
@@ -210,8 +210,8 @@ func TestCheck(t *testing.T) {
 		"another directory of the same repository": {
 			shoot: []client.Object{gitRepository(source), kustomization("flux-system", strings.Replace(root, "clusters/one", "clusters/two", 1), "default_a__ConfigMap")},
 			conflict: []string{
-				"To keep it, remove extension shoot-flux from the Shoot. To remove all of Flux before, but nothing that it has deployed: flux uninstall. ",
-				`To hand it over without deleting anything that Flux has deployed, run in the shoot: kubectl -n flux-system patch kustomizations.kustomize.toolkit.fluxcd.io flux-system ` +
+				"To keep it, remove extension shoot-flux from the Shoot. To remove Flux before, but nothing that it has deployed: flux uninstall. ",
+				`To hand it over without deleting what Flux has deployed, run in the shoot: kubectl -n flux-system patch kustomizations.kustomize.toolkit.fluxcd.io flux-system ` +
 					`--type=merge -p '{"spec":{"suspend":true}}' -o name | xargs kubectl -n flux-system delete. Found: `,
 				"Kustomization flux-system/flux-system is another one, spec.path of it would go or change, and Flux would delete what it has deployed by it (objects: 1)",
 			},
@@ -243,7 +243,7 @@ func TestCheck(t *testing.T) {
 		},
 		"their Secret": {
 			shoot: []client.Object{secret("theirs")},
-			conflict: []string{"kubectl -n flux-system get secret flux-source -o yaml > flux-source.yaml && kubectl -n flux-system delete secret flux-source",
+			conflict: []string{"kubectl -n flux-system get secret flux-source -o yaml > flux-source.yaml && kubectl delete -f flux-source.yaml",
 				"Secret flux-system/flux-source has another content"},
 		},
 		"their Secret with the same content": {shoot: []client.Object{secret("ours")}},
@@ -291,7 +291,7 @@ func TestCheck(t *testing.T) {
 		},
 		"a source of flux-operator": {
 			shoot: []client.Object{labelled(gitRepository(source), "fluxcd.controlplane.io/name", "flux"), labelled(kustomization("flux-system", root), "app.kubernetes.io/managed-by", "Helm")},
-			conflict: []string{"it is left alone. To keep it, remove extension shoot-flux from the Shoot. To remove all",
+			conflict: []string{"it is left alone. To keep it, remove extension shoot-flux from the Shoot. To remove Flux",
 				"Found: GitRepository flux-system/flux-system belongs to flux-operator; Kustomization flux-system/flux-system belongs to Helm"},
 		},
 		"another Flux": {
@@ -358,7 +358,7 @@ func TestConflictIsBounded(t *testing.T) {
 // expectWhole checks that nothing of a conflict is cut wherever people read it, and that no command deletes without suspending before, even
 // if somebody cuts it.
 func expectWhole(g Gomega, err error) {
-	g.Expect(len(err.Error())).To(BeNumerically("<=", readiness.MaxMessage-64))
+	g.Expect(len(err.Error())).To(BeNumerically("<=", readiness.MaxMessage-40))
 	ex := &extensionsv1alpha1.Extension{}
 	ex.Status.LastError = &gardencorev1beta1.LastError{Description: "Unable to restore Extension resource: " + err.Error()}
 	line := status.LineOf(ex).Message
