@@ -11,10 +11,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
@@ -73,7 +76,20 @@ func (l *living) expectFollowed() {
 		g.Expect(render.IsProtected(root.GetAnnotations())).To(BeTrue())
 		g.Expect(root.Object["status"]).NotTo(HaveKey("inventory"))
 		g.Expect(root.Object["spec"]).To(And(HaveKeyWithValue("path", "./"), Not(HaveKey("decryption"))))
+		l.expectNoChangedFields(g)
 	}, patience).Should(Succeed())
+}
+
+// expectNoChangedFields checks that what gardener-resource-manager and the API server made of the objects is what the extension knows of them.
+func (l *living) expectNoChangedFields(g Gomega) {
+	for kind, spec := range map[string]any{"GitRepository": &sourcev1.GitRepositorySpec{}, "Kustomization": &kustomizev1.KustomizationSpec{}} {
+		object := fluxObject(kind, "flux-system", nil)
+		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+		g.Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object["spec"].(map[string]any), spec)).To(Succeed())
+		digests := l.status(g).Fields
+		g.Expect(digests).To(And(HaveKey("GitRepository.ref"), HaveKey("Kustomization.path")))
+		g.Expect(render.ChangedFields(spec, digests)).To(BeEmpty())
+	}
 }
 
 func TestTakeover(t *testing.T) {
@@ -117,7 +133,7 @@ func TestTakeover(t *testing.T) {
 // TestAnotherNamespace has a Flux of the shoot's users in another namespace, before the extension is switched on and when it is switched off.
 func TestAnotherNamespace(t *testing.T) {
 	t.Parallel()
-	l := newLiving(t)
+	l := newWorking(t)
 	l.installByUsers("v2.6.4", "gitops")
 	theirs := l.deployment("kustomize-controller")
 	theirs.Namespace = "gitops"
