@@ -17,9 +17,14 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 // unnamedReasons are those in the code of source-controller and kustomize-controller, v1.9 and before v1.0, for which their APIs
@@ -149,6 +154,59 @@ func TestReadyButNotFollowing(t *testing.T) {
 			g.Expect(late.Reason).To(Equal(test.late))
 			for _, words := range test.words {
 				g.Expect(late.Message).To(ContainSubstring(words))
+			}
+		})
+	}
+}
+
+// Whatever field somebody changes in the shoot, Flux follows something else than what is configured, or not as it should.
+func TestChangedFieldsAreTold(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*sourcev1.GitRepositorySpec, *kustomizev1.KustomizationSpec)
+		words  string
+	}{
+		"nothing": {func(*sourcev1.GitRepositorySpec, *kustomizev1.KustomizationSpec) {}, ""},
+		"branch":  {func(s *sourcev1.GitRepositorySpec, _ *kustomizev1.KustomizationSpec) { s.Reference.Branch = "theirs" }, "spec.ref of the GitRepository flux-system is not as configured: if somebody"},
+		"tag":     {func(s *sourcev1.GitRepositorySpec, _ *kustomizev1.KustomizationSpec) { s.Reference.Tag = "v1" }, "spec.ref of the GitRepository"},
+		"interval": {func(s *sourcev1.GitRepositorySpec, _ *kustomizev1.KustomizationSpec) {
+			s.Interval.Duration = 10000 * time.Hour
+		},
+			"spec.interval of the GitRepository"},
+		"secret":   {func(s *sourcev1.GitRepositorySpec, _ *kustomizev1.KustomizationSpec) { s.SecretRef.Name = "theirs" }, "spec.secretRef of the GitRepository"},
+		"long URL": {func(s *sourcev1.GitRepositorySpec, _ *kustomizev1.KustomizationSpec) { s.URL += "x" }, "names " + sshURL + "x in place of " + sshURL},
+		"path":     {func(_ *sourcev1.GitRepositorySpec, k *kustomizev1.KustomizationSpec) { k.Path = "./theirs" }, "spec.path of the Kustomization flux-system is not as configured: if somebody"},
+		"prune":    {func(_ *sourcev1.GitRepositorySpec, k *kustomizev1.KustomizationSpec) { k.Prune = false }, "spec.prune of the Kustomization"},
+		"source":   {func(_ *sourcev1.GitRepositorySpec, k *kustomizev1.KustomizationSpec) { k.SourceRef.Name = "theirs" }, "spec.sourceRef of the Kustomization"},
+		"another one": {func(_ *sourcev1.GitRepositorySpec, k *kustomizev1.KustomizationSpec) {
+			k.KubeConfig = &fluxmeta.KubeConfigReference{ConfigMapRef: &fluxmeta.LocalObjectReference{}}
+		}, "spec.kubeConfig of the Kustomization"},
+		"several": {func(s *sourcev1.GitRepositorySpec, k *kustomizev1.KustomizationSpec) {
+			s.Reference, s.Interval.Duration, k.Path = nil, time.Hour, ""
+		}, "in the shoot, spec.interval, spec.ref of the GitRepository flux-system and spec.path of the Kustomization flux-system is not as configured: if somebody changed it there, " +
+			"Gardener puts it back within an hour"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			o := state{repository: fetched, root: applied}.observe()
+			o.GitRepository.Kind, o.Kustomization.Kind = "GitRepository", "Kustomization"
+			o.GitRepository.Spec.SecretRef = &fluxmeta.LocalObjectReference{Name: "flux-source"}
+			o.Kustomization.Spec.Prune, o.Kustomization.Spec.SourceRef = true, kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "flux-system"}
+			digests, err := render.FieldDigests([]client.Object{o.GitRepository, o.Kustomization})
+			g.Expect(err).NotTo(HaveOccurred())
+			o.Told.Fields, o.Told.RepositoryURL = digests, sshURL
+
+			test.change(&o.GitRepository.Spec, &o.Kustomization.Spec)
+			now := Assess(o)
+			if test.words == "" {
+				g.Expect(now.Reason).To(Equal(Applied))
+				return
+			}
+			g.Expect(now.Status).To(Equal(gardencorev1beta1.ConditionProgressing))
+			g.Expect(now.Reason).To(Equal(NotApplied))
+			g.Expect(now.Message).To(ContainSubstring(test.words))
+			o.Told.Fields = nil
+			if name != "long URL" {
+				g.Expect(Assess(o).Reason).To(Equal(Applied), "of what an earlier release has applied nothing is known")
 			}
 		})
 	}

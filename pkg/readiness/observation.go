@@ -5,6 +5,7 @@
 package readiness
 
 import (
+	"strings"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -15,6 +16,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 // Observation is what is known about the repository in a shoot.
@@ -33,6 +35,9 @@ type Observation struct {
 	// PresentedHostKey is what the Git server presents to the seed by now, as type and fingerprint. It is empty if nobody has
 	// asked it, and NoHostKey if it did not tell.
 	PresentedHostKey string
+
+	// changedFields say in the order of their kinds which fields of the objects are not as configured.
+	changedFields []string
 }
 
 // NoHostKey stands for the host key of a Git server that did not answer.
@@ -41,6 +46,7 @@ const NoHostKey = "no key that could be read"
 // bounded returns an Observation in which all that a shoot's admin can write, and that is worked on or repeated, is short. The
 // objects are not changed.
 func (o Observation) bounded() Observation {
+	o.changedFields = changedFields(o)
 	if o.GitRepository != nil {
 		repository := *o.GitRepository
 		repository.Spec.URL = word(repository.Spec.URL, maxURL)
@@ -62,6 +68,28 @@ func (o Observation) bounded() Observation {
 		o.Kustomization = &kustomization
 	}
 	return o
+}
+
+// changedFields compares all that the objects have, of which not all is kept. The names of fields are those that the extension knows.
+func changedFields(o Observation) []string {
+	var changed []string
+	if o.GitRepository != nil {
+		changed = appendFields(changed, sourcev1.GitRepositoryKind, render.ChangedFields(&o.GitRepository.Spec, o.Told.Fields))
+	}
+	if o.Kustomization != nil {
+		changed = appendFields(changed, kustomizev1.KustomizationKind, render.ChangedFields(&o.Kustomization.Spec, o.Told.Fields))
+	}
+	return changed
+}
+
+func appendFields(all []string, kind string, fields []string) []string {
+	for i, field := range fields {
+		fields[i] = "spec." + field
+	}
+	if len(fields) == 0 {
+		return all
+	}
+	return append(all, strings.Join(fields, ", ")+" of the "+kind)
 }
 
 // boundedConditions are those that are looked at, with their messages as Normalise makes them.

@@ -62,7 +62,7 @@ func assess(o Observation) Readiness {
 	case o.Kustomization.Spec.Suspend:
 		return suspended("Kustomization", "kustomization")
 	}
-	for _, find := range []func(Observation) *Readiness{assessOwners, findOtherRepository, findStoppedController, assessSource} {
+	for _, find := range []func(Observation) *Readiness{assessOwners, findOtherConfiguration, findStoppedController, assessSource} {
 		if problem := find(o); problem != nil {
 			return *problem
 		}
@@ -70,13 +70,17 @@ func assess(o Observation) Readiness {
 	return assessKustomization(o)
 }
 
-// findOtherRepository tells whether somebody let the shoot's Flux follow something else than the project's repository.
-func findOtherRepository(o Observation) *Readiness {
+// findOtherConfiguration tells whether somebody let the shoot's Flux follow something else than what is configured.
+func findOtherConfiguration(o Observation) *Readiness {
 	wanted, is := word(o.Told.RepositoryURL, maxURL), o.GitRepository.Spec.URL
-	if wanted == "" || is == wanted {
-		return nil
+	switch {
+	case wanted != "" && is != wanted:
+		return new(progressing(NotApplied, fmt.Sprintf("the GitRepository flux-system of the shoot names %s in place of %s: if somebody changed it there, Gardener puts it back within an hour", is, wanted)))
+	case len(o.changedFields) > 0:
+		return new(progressing(NotApplied, fmt.Sprintf("in the shoot, %s flux-system is not as configured: if somebody changed it there, Gardener puts it back within an hour",
+			strings.Join(o.changedFields, " flux-system and "))))
 	}
-	return new(progressing(NotApplied, fmt.Sprintf("the GitRepository flux-system of the shoot names %s in place of %s: if somebody changed it there, Gardener puts it back within an hour", is, wanted)))
+	return nil
 }
 
 func assessSource(o Observation) *Readiness {

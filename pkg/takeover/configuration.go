@@ -26,7 +26,7 @@ import (
 
 const (
 	// maxFields bounds how many fields are named.
-	maxFields = 12
+	maxFields = 6
 	// maxFieldLength bounds the name of a field. The longest one of Flux is shorter.
 	maxFieldLength = 32
 	// predecessorsRoot is what the archived first version of the extension called its Kustomization.
@@ -40,7 +40,7 @@ var (
 	harmlessOfRoot   = []string{"deletionPolicy", "interval", "prune", "retryInterval", "timeout"}
 )
 
-// checkSource looks at the GitRepository, and at who follows it.
+// checkSource looks at the GitRepository.
 func (i *inspection) checkSource(ctx context.Context, key client.ObjectKey, wanted client.Object) error {
 	found, err := i.read(ctx, gitRepositoryKind, key)
 	if err != nil || found != nil && i.isOurs(found) {
@@ -58,8 +58,8 @@ func (i *inspection) checkSource(ctx context.Context, key client.ObjectKey, want
 		i.conflict.add(fmt.Sprintf("GitRepository %s is another one, and %s of it would go or change", key, list(fields)),
 			fmt.Sprintf("kubectl -n %s delete gitrepositories.%s %s", key.Namespace, gitRepositoryKind.Group, key.Name))
 	}
-	i.changesSource = true
-	return i.checkFollowers(ctx, key)
+	i.changedSource = &key
+	return nil
 }
 
 // checkRoot looks at the Kustomization, which has the name of its source.
@@ -80,7 +80,7 @@ func (i *inspection) checkRoot(ctx context.Context, key client.ObjectKey, wanted
 		case len(fields) > 0:
 			i.conflict.add(fmt.Sprintf("Kustomization %s is another one, %s of it would go or change, and Flux would delete what it has deployed by it (objects: %d)",
 				key, list(fields), deployed), forget(key))
-		case i.changesSource && deployed > 0:
+		case i.changedSource != nil && deployed > 0:
 			i.conflict.add(fmt.Sprintf("Kustomization %s would follow another repository, and Flux would delete what it has deployed by it (objects: %d)", key, deployed), forget(key))
 		}
 	}
@@ -125,7 +125,7 @@ func (i *inspection) checkSecret(ctx context.Context, key client.ObjectKey, want
 		return nil
 	}
 	i.conflict.add(fmt.Sprintf("Secret %s has another content", key),
-		fmt.Sprintf("kubectl -n %[1]s get secret %[2]s -o yaml > %[2]s.yaml && kubectl -n %[1]s delete secret %[2]s", key.Namespace, key.Name))
+		fmt.Sprintf("kubectl -n %[1]s get secret %[2]s -o yaml > %[2]s.yaml && kubectl delete -f %[2]s.yaml", key.Namespace, key.Name))
 	return nil
 }
 

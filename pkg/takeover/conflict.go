@@ -10,20 +10,38 @@ import (
 	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 )
 
-// Conflict is what a shoot has that is not the extension's, and would be lost. Its words are for the shoot's owner: what was found, and
-// what can be done. They hold nothing of what is inside of the objects but names of fields, and have a bounded length.
+const (
+	// maxConflict is how many bytes a Conflict says at most. Nobody shortens it then, for whom choices and commands are words like others.
+	// There is room for what Gardener puts before an error ("Unable to restore Extension resource: ").
+	maxConflict = readiness.MaxMessage - 40
+	// maxObstacle bounds what is said of one obstacle, so that there is room for the first one in any case.
+	maxObstacle = 400
+	// maxName bounds how much of an object's name is repeated where it is not part of a command.
+	maxName = 90
+	// documentation has the commands in general, where those for what was found are too long.
+	documentation = "https://github.com/23technologies/gardener-extension-shoot-flux/blob/main/docs/usage/existing-flux.md#choices"
+)
+
+// Conflict is what a shoot has that is not the extension's, and would be lost. Its words are for the shoot's owner: what can be done, and
+// what was found. They hold nothing of what is inside of the objects but names of fields, and have a bounded length.
 type Conflict struct {
 	obstacles []string
 	// commands are what hands over without deleting what Flux has deployed.
 	commands []string
 	// ofFlux tells that it is Flux itself that somebody else takes care of.
 	ofFlux bool
+	// namespace is where another Flux runs, or empty.
+	namespace string
+	// partial tells that not all has been looked at, because something was found before.
+	partial bool
 }
 
 func (c *Conflict) add(obstacle string, commands ...string) {
-	c.obstacles = append(c.obstacles, obstacle)
+	c.obstacles = append(c.obstacles, readiness.Shorten(obstacle, maxObstacle))
 	for _, command := range commands {
 		if !slices.Contains(c.commands, command) {
 			c.commands = append(c.commands, command)
@@ -31,21 +49,58 @@ func (c *Conflict) add(obstacle string, commands ...string) {
 	}
 }
 
-// Error implements error.
+// Error implements error. The choices come first and whole, then as many commands and obstacles as there is room for.
 func (c *Conflict) Error() string {
-	choices := "To keep it, remove extension shoot-flux from the Shoot."
+	text := "the shoot has something that is not the extension's and would be lost, so it is left alone. To keep it, remove extension shoot-flux from the Shoot."
 	if c.ofFlux {
-		choices += " To keep only Flux itself as it is, set installation to once."
+		text += " To keep only Flux itself as it is, set installation to once."
 	}
+	text += " To remove Flux before, but nothing that it has deployed: flux uninstall"
+	if c.namespace != "" {
+		text += " --namespace=" + c.namespace
+	}
+	text += "."
 	if len(c.commands) > 0 {
-		choices += " To hand it over without deleting anything that Flux has deployed, run in the shoot: " + strings.Join(c.commands, "; ") + "."
+		text += " To hand it over without deleting what Flux has deployed, " + c.handOver(maxConflict-len(text))
 	}
-	return fmt.Sprintf("the shoot has something that is not the extension's and would be lost, so it is left alone: %s. %s "+
-		"To remove all of Flux before, but nothing that it has deployed: flux uninstall", strings.Join(c.obstacles, "; "), choices)
+	text += " Found: "
+	return text + c.listObstacles(maxConflict-len(text))
 }
 
-// forget are the commands that delete a Kustomization but nothing that it has deployed.
+// handOver are all of the commands, or none: who runs only some of them, or a part of one, may lose something.
+func (c *Conflict) handOver(room int) string {
+	commands := "run in the shoot: " + strings.Join(c.commands, "; ") + "."
+	if len(commands)+len(c.obstacles[0])+maxName > room { // that of the words around is less than that of a name
+		return "see " + documentation + "."
+	}
+	return commands
+}
+
+// listObstacles names the first obstacle, and others as long as there is room.
+func (c *Conflict) listObstacles(room int) string {
+	suffix := ""
+	if c.partial {
+		suffix = ". More may be found after that"
+	}
+	for n := len(c.obstacles); ; n-- {
+		text := strings.Join(c.obstacles[:n], "; ")
+		if n < len(c.obstacles) {
+			text += fmt.Sprintf("; and %d more", len(c.obstacles)-n)
+		}
+		if text += suffix; n == 1 || len(text) <= room {
+			return text
+		}
+	}
+}
+
+// nameOf is the name of an object for a sentence.
+func nameOf(key client.ObjectKey) string {
+	return readiness.Shorten(key.String(), maxName)
+}
+
+// forget is a command that deletes a Kustomization but nothing that it has deployed. Only the suspension names it, so that what remains of
+// the command deletes nothing if somebody cuts it.
 func forget(kustomization client.ObjectKey) string {
-	return fmt.Sprintf(`kubectl -n %[1]s patch kustomizations.%[3]s %[2]s --type=merge -p '{"spec":{"suspend":true}}' && kubectl -n %[1]s delete kustomizations.%[3]s %[2]s`,
+	return fmt.Sprintf(`kubectl -n %[1]s patch kustomizations.%[3]s %[2]s --type=merge -p '{"spec":{"suspend":true}}' -o name | xargs kubectl -n %[1]s delete`,
 		kustomization.Namespace, kustomization.Name, kustomizationKind.Group)
 }

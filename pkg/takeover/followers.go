@@ -7,19 +7,22 @@ package takeover
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 const (
-	// pageSize bounds the memory for Kustomizations, which may have an inventory of thousands of objects each.
-	pageSize = 100
-	// maxPages bounds the time.
-	maxPages = 50
+	// maxKustomizations and searchTime bound how long a worker is held. Kustomizations may have an inventory of thousands of objects each.
+	maxKustomizations = 5000
+	searchTime        = 10 * time.Second
 	// maxFollowers bounds how many Kustomizations are named.
 	maxFollowers = 3
 )
@@ -31,30 +34,42 @@ func (i *inspection) checkFollowers(ctx context.Context, source client.ObjectKey
 	if err != nil || gvk.Empty() {
 		return err
 	}
-	kustomizations := &unstructured.UnstructuredList{}
-	kustomizations.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
-	var followers []client.ObjectKey
-	for page := 0; page == 0 || kustomizations.GetContinue() != ""; page++ {
-		if page == maxPages {
-			i.conflict.add(fmt.Sprintf("there are more than %d Kustomizations, and each that follows GitRepository %s would delete what it has deployed", pageSize*maxPages, source))
-			return nil
-		}
-		if err := i.shoot.List(ctx, kustomizations, client.Limit(pageSize), client.Continue(kustomizations.GetContinue())); err != nil {
-			return fmt.Errorf("failed to list the objects of kind %s of the shoot: %w", gvk.Kind, err)
-		}
-		for n := range kustomizations.Items {
-			candidate := &kustomizations.Items[n]
-			// The root Kustomization is looked at by itself.
-			if key := client.ObjectKeyFromObject(candidate); key != source && losesBy(candidate, source) {
-				followers = append(followers, key)
-			}
-		}
-		if len(followers) > maxFollowers {
-			break
+	search := &search{source: source, end: time.Now().Add(searchTime)}
+	if err := shoot.ListWhole(ctx, i.shoot, gvk, search.visit); err != nil {
+		return err
+	}
+	i.addFollowers(search.followers, source)
+	if search.givenUp {
+		i.conflict.add(fmt.Sprintf("there are more than %d Kustomizations, which are too many to look at all of them, and each that follows GitRepository %s would delete what it has deployed",
+			search.seen, nameOf(source)))
+	}
+	return nil
+}
+
+// search is a search for followers of a GitRepository.
+type search struct {
+	source client.ObjectKey
+	end    time.Time
+
+	followers []client.ObjectKey
+	seen      int
+	// givenUp tells that there may be more Kustomizations than have been seen.
+	givenUp bool
+}
+
+// visit tells whether the search goes on.
+func (s *search) visit(page []unstructured.Unstructured) bool {
+	if s.givenUp = s.seen >= maxKustomizations || time.Now().After(s.end); s.givenUp {
+		return false
+	}
+	s.seen += len(page)
+	for n := range page {
+		// The root Kustomization is looked at by itself.
+		if key := client.ObjectKeyFromObject(&page[n]); key != s.source && losesBy(&page[n], s.source) && !slices.Contains(s.followers, key) {
+			s.followers = append(s.followers, key)
 		}
 	}
-	i.addFollowers(followers, source)
-	return nil
+	return len(s.followers) <= maxFollowers
 }
 
 func (i *inspection) addFollowers(followers []client.ObjectKey, source client.ObjectKey) {
@@ -63,13 +78,13 @@ func (i *inspection) addFollowers(followers []client.ObjectKey, source client.Ob
 	}
 	var names, commands []string
 	for _, follower := range followers[:min(len(followers), maxFollowers)] {
-		names = append(names, follower.String())
+		names = append(names, nameOf(follower))
 		commands = append(commands, forget(follower))
 	}
 	if len(followers) > maxFollowers {
 		names = append(names, "…")
 	}
-	i.conflict.add(fmt.Sprintf("Kustomization %s would delete what it has deployed, because it follows GitRepository %s", strings.Join(names, ", "), source), commands...)
+	i.conflict.add(fmt.Sprintf("Kustomization %s would delete what it has deployed, because it follows GitRepository %s", strings.Join(names, ", "), nameOf(source)), commands...)
 }
 
 // losesBy tells whether a Kustomization follows a GitRepository, and deletes what is no longer in it.

@@ -35,17 +35,24 @@ func (i *inspection) checkDeployment(ctx context.Context, key client.ObjectKey) 
 		return nil
 	}
 	i.takesOver = true
-	switch labels := found.Labels; {
-	case programOf(labels) != "":
-		i.addKeeper(key, programOf(labels))
-	case labels[kustomizationKind.Group+"/name"] != "":
-		kustomization := client.ObjectKey{Namespace: labels[kustomizationKind.Group+"/namespace"], Name: labels[kustomizationKind.Group+"/name"]}
-		keeper, err := i.read(ctx, kustomizationKind, kustomization)
-		if err != nil || keeper == nil || i.isOurs(keeper) {
-			return err
-		}
-		i.addKeeper(key, "Kustomization "+kustomization.String(), forget(kustomization))
+	if program := programOf(found.Labels); program != "" {
+		i.addKeeper("Deployment "+key.String(), program)
+		return nil
 	}
+	return i.checkKeeper(ctx, "Deployment "+key.String(), found.Labels)
+}
+
+// checkKeeper looks for the Kustomization that deploys an object of Flux with these labels.
+func (i *inspection) checkKeeper(ctx context.Context, object string, labels map[string]string) error {
+	kustomization := client.ObjectKey{Namespace: labels[kustomizationKind.Group+"/namespace"], Name: labels[kustomizationKind.Group+"/name"]}
+	if kustomization.Name == "" {
+		return nil
+	}
+	keeper, err := i.read(ctx, kustomizationKind, kustomization)
+	if err != nil || keeper == nil || i.isOurs(keeper) {
+		return err
+	}
+	i.addKeeper(object, "Kustomization "+kustomization.String(), forget(kustomization))
 	return nil
 }
 
@@ -61,9 +68,9 @@ func programOf(labels map[string]string) string {
 }
 
 // addKeeper says once who takes care of Flux.
-func (i *inspection) addKeeper(deployment client.ObjectKey, keeper string, commands ...string) {
+func (i *inspection) addKeeper(object, keeper string, commands ...string) {
 	if !i.conflict.ofFlux {
-		i.conflict.add(fmt.Sprintf("Flux itself (Deployment %s) belongs to %s", deployment, keeper), commands...)
+		i.conflict.add(fmt.Sprintf("Flux itself (%s) belongs to %s", object, keeper), commands...)
 	}
 	i.conflict.ofFlux = true
 }

@@ -76,6 +76,9 @@ func Check(ctx context.Context, shoot client.Client, request Request) (takesOver
 			}
 		}
 	}
+	if err := i.checkOthers(ctx); err != nil {
+		return false, err
+	}
 	if len(i.conflict.obstacles) > 0 {
 		return false, &i.conflict
 	}
@@ -88,8 +91,28 @@ type inspection struct {
 	request   Request
 	conflict  Conflict
 	takesOver bool
-	// changesSource tells that whoever follows the GitRepository would get another content.
-	changesSource bool
+	// changedSource is the GitRepository if whoever follows it would get another content.
+	changedSource *client.ObjectKey
+}
+
+// checkOthers looks at what has other names than what would be written.
+func (i *inspection) checkOthers(ctx context.Context) error {
+	installs := slices.ContainsFunc(i.request.Objects, func(object client.Object) bool {
+		return object.GetObjectKind().GroupVersionKind().GroupKind() == deploymentKind
+	})
+	if installs {
+		if err := i.checkOtherInstallation(ctx); err != nil {
+			return err
+		}
+	}
+	switch {
+	case i.changedSource == nil:
+		return nil
+	case len(i.conflict.obstacles) > 0: // a search that costs more than all the rest, for what has to be done again anyway
+		i.conflict.partial = true
+		return nil
+	}
+	return i.checkFollowers(ctx, *i.changedSource)
 }
 
 func (i *inspection) check(ctx context.Context, kind schema.GroupKind, wanted client.Object) error {

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	. "github.com/onsi/gomega"
@@ -26,7 +28,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/yaml"
 
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
@@ -110,9 +117,33 @@ func protected[T client.Object](object T) T {
 	return object
 }
 
-func labelled(object *unstructured.Unstructured, key, value string) *unstructured.Unstructured {
-	object.SetLabels(map[string]string{key: value})
+func labelled(object *unstructured.Unstructured, labels ...string) *unstructured.Unstructured {
+	all := maps.Clone(object.GetLabels())
+	if all == nil {
+		all = map[string]string{}
+	}
+	for pair := range slices.Chunk(labels, 2) {
+		all[pair[0]] = pair[1]
+	}
+	object.SetLabels(all)
 	return object
+}
+
+func in[T client.Object](namespace string, object T) T {
+	object.SetNamespace(namespace)
+	return object
+}
+
+func named[T client.Object](name string, object T) T {
+	object.SetName(name)
+	return object
+}
+
+// definition is a CustomResourceDefinition of Flux in a namespace.
+func definition(namespace string) *unstructured.Unstructured {
+	object := object("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: gitrepositories.source.toolkit.fluxcd.io}")
+	object.SetNamespace("")
+	return labelled(object, "app.kubernetes.io/instance", namespace)
 }
 
 func terminating(object *unstructured.Unstructured) *unstructured.Unstructured {
@@ -161,18 +192,16 @@ func TestCheck(t *testing.T) {
 			conflict: []string{
 				"GitRepository flux-system/flux-system is another one, and spec.url of it would go or change",
 				"Kustomization flux-system/flux-system would follow another repository, and Flux would delete what it has deployed by it (objects: 2)",
-				"kubectl -n flux-system delete gitrepositories.source.toolkit.fluxcd.io flux-system",
-				"kubectl -n flux-system delete kustomizations.kustomize.toolkit.fluxcd.io flux-system",
 			},
 		},
 		"their repository is gone, but not what it deployed": {
 			shoot:    []client.Object{kustomization("flux-system", strings.Replace(root, "prune: true", "prune: false", 1), "default_a__ConfigMap")},
-			conflict: []string{"it is left alone: Kustomization flux-system/flux-system would follow another repository, and Flux would delete what it has deployed by it (objects: 1)"},
+			conflict: []string{"Found: Kustomization flux-system/flux-system would follow another repository, and Flux would delete what it has deployed by it (objects: 1)"},
 		},
 		"nothing was deployed": {shoot: []client.Object{kustomization("flux-system", root)}},
 		"being deleted": {
 			shoot:    []client.Object{terminating(kustomization("flux-system", strings.Replace(root, "prune: true", "prune: true, suspend: true", 1), "default_a__ConfigMap"))},
-			conflict: []string{"it is left alone: Kustomization flux-system/flux-system is still being deleted. To keep it, remove extension shoot-flux from the Shoot. To remove all"},
+			conflict: []string{"it is left alone. To keep it, remove extension shoot-flux from the Shoot. To remove Flux", "flux uninstall. Found: Kustomization flux-system/flux-system is still being deleted. More may be found after that"},
 		},
 		"another branch, by default": {
 			shoot:    []client.Object{gitRepository("{url: 'https://git.example.org/fleet'}")},
@@ -181,11 +210,10 @@ func TestCheck(t *testing.T) {
 		"another directory of the same repository": {
 			shoot: []client.Object{gitRepository(source), kustomization("flux-system", strings.Replace(root, "clusters/one", "clusters/two", 1), "default_a__ConfigMap")},
 			conflict: []string{
-				"it is left alone: Kustomization flux-system/flux-system is another one, spec.path of it would go or change, and Flux would delete what it has deployed by it (objects: 1). ",
-				"To keep it, remove extension shoot-flux from the Shoot.",
-				`To hand it over without deleting anything that Flux has deployed, run in the shoot: kubectl -n flux-system patch kustomizations.kustomize.toolkit.fluxcd.io flux-system ` +
-					`--type=merge -p '{"spec":{"suspend":true}}' && kubectl -n flux-system delete kustomizations.kustomize.toolkit.fluxcd.io flux-system.`,
-				"To remove all of Flux before, but nothing that it has deployed: flux uninstall",
+				"To keep it, remove extension shoot-flux from the Shoot. To remove Flux before, but nothing that it has deployed: flux uninstall. ",
+				`To hand it over without deleting what Flux has deployed, run in the shoot: kubectl -n flux-system patch kustomizations.kustomize.toolkit.fluxcd.io flux-system ` +
+					`--type=merge -p '{"spec":{"suspend":true}}' -o name | xargs kubectl -n flux-system delete. Found: `,
+				"Kustomization flux-system/flux-system is another one, spec.path of it would go or change, and Flux would delete what it has deployed by it (objects: 1)",
 			},
 		},
 		"the root directory, by default": {
@@ -215,8 +243,8 @@ func TestCheck(t *testing.T) {
 		},
 		"their Secret": {
 			shoot: []client.Object{secret("theirs")},
-			conflict: []string{"Secret flux-system/flux-source has another content",
-				"kubectl -n flux-system get secret flux-source -o yaml > flux-source.yaml && kubectl -n flux-system delete secret flux-source"},
+			conflict: []string{"kubectl -n flux-system get secret flux-source -o yaml > flux-source.yaml && kubectl delete -f flux-source.yaml",
+				"Secret flux-system/flux-source has another content"},
 		},
 		"their Secret with the same content": {shoot: []client.Object{secret("ours")}},
 		"the first version's": {
@@ -224,8 +252,8 @@ func TestCheck(t *testing.T) {
 				from(secret("old"), predecessors), from(kustomization("main-ks", "{path: ./, prune: true, interval: 5m, targetNamespace: default, sourceRef: {kind: GitRepository, name: main-gitrepo}}",
 					"default_a__ConfigMap"), predecessors),
 			},
-			conflict: []string{"it is left alone: Kustomization flux-system/main-ks of the extension's first version deploys the repository too, with spec.path, spec.targetNamespace that would go",
-				"delete kustomizations.kustomize.toolkit.fluxcd.io main-ks."},
+			conflict: []string{"patch kustomizations.kustomize.toolkit.fluxcd.io main-ks ",
+				"Found: Kustomization flux-system/main-ks of the extension's first version deploys the repository too, with spec.path, spec.targetNamespace that would go"},
 		},
 		"followers": {
 			shoot: []client.Object{
@@ -237,8 +265,8 @@ func TestCheck(t *testing.T) {
 				kustomization("empty", "{prune: true, sourceRef: {kind: GitRepository, name: flux-system}}"),
 			},
 			conflict: []string{
+				"fluxcd.io apps --type", "| xargs kubectl -n flux-system delete; kubectl -n team patch",
 				"Kustomization flux-system/apps, team/apps would delete what it has deployed, because it follows GitRepository flux-system/flux-system",
-				"kubectl -n flux-system delete kustomizations.kustomize.toolkit.fluxcd.io apps; kubectl -n team patch",
 			},
 		},
 		"Flux of the repository": {
@@ -246,8 +274,8 @@ func TestCheck(t *testing.T) {
 				gitRepository(source), kustomization("flux-system", bootstrapped, "default_a__ConfigMap"),
 				deployment(map[string]string{"kustomize.toolkit.fluxcd.io/name": "flux-system", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}),
 			},
-			conflict: []string{"Flux itself (Deployment flux-system/source-controller) belongs to Kustomization flux-system/flux-system", "set installation to once",
-				"delete kustomizations.kustomize.toolkit.fluxcd.io flux-system."},
+			conflict: []string{"set installation to once", "patch kustomizations.kustomize.toolkit.fluxcd.io flux-system ",
+				"Flux itself (Deployment flux-system/source-controller) belongs to Kustomization flux-system/flux-system"},
 		},
 		"Flux of a repository that is no longer followed": {
 			shoot:     []client.Object{deployment(map[string]string{"kustomize.toolkit.fluxcd.io/name": "flux-system", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"})},
@@ -255,7 +283,7 @@ func TestCheck(t *testing.T) {
 		},
 		"Flux of flux-operator": {
 			shoot:    []client.Object{deployment(map[string]string{"fluxcd.controlplane.io/name": "flux", "app.kubernetes.io/managed-by": "flux-operator"})},
-			conflict: []string{"belongs to flux-operator", "set installation to once"},
+			conflict: []string{"set installation to once", "belongs to flux-operator"},
 		},
 		"Flux of Helm": {
 			shoot:    []client.Object{deployment(map[string]string{"app.kubernetes.io/managed-by": "Helm"})},
@@ -263,8 +291,30 @@ func TestCheck(t *testing.T) {
 		},
 		"a source of flux-operator": {
 			shoot: []client.Object{labelled(gitRepository(source), "fluxcd.controlplane.io/name", "flux"), labelled(kustomization("flux-system", root), "app.kubernetes.io/managed-by", "Helm")},
-			conflict: []string{"it is left alone: GitRepository flux-system/flux-system belongs to flux-operator; Kustomization flux-system/flux-system belongs to Helm. " +
-				"To keep it, remove extension shoot-flux from the Shoot. To remove all"},
+			conflict: []string{"it is left alone. To keep it, remove extension shoot-flux from the Shoot. To remove Flux",
+				"Found: GitRepository flux-system/flux-system belongs to flux-operator; Kustomization flux-system/flux-system belongs to Helm"},
+		},
+		"another Flux": {
+			shoot:    []client.Object{in("gitops", deployment(map[string]string{"app.kubernetes.io/part-of": "flux"})), definition("gitops")},
+			conflict: []string{"flux uninstall --namespace=gitops. Found: Flux is installed in namespace gitops (Deployment gitops/source-controller), and a second one would work on the same objects"},
+		},
+		"another Flux of a chart that gives other names": {
+			shoot:    []client.Object{in("gitops", named("my-flux-src", deployment(map[string]string{"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/component": "source-controller"})))},
+			conflict: []string{"Found: Flux is installed in namespace gitops (Deployment gitops/my-flux-src)"},
+		},
+		"another Flux without labels": {
+			shoot:    []client.Object{in("gitops", deployment(nil)), definition("gitops")},
+			conflict: []string{"Found: Flux is installed in namespace gitops (Deployment gitops/source-controller)"},
+		},
+		"another Flux that is gone":             {shoot: []client.Object{in("gitops", named("podinfo", deployment(nil))), definition("gitops")}},
+		"definitions that Argo CD has labelled": {shoot: []client.Object{definition("my-app")}},
+		"something for Flux":                    {shoot: []client.Object{in("ui", named("flux-ui", deployment(map[string]string{"app.kubernetes.io/part-of": "flux"})))}},
+		"another Flux that would come back": {
+			shoot: []client.Object{
+				kustomization("gitops/flux-system", "{prune: true}"),
+				labelled(definition("gitops"), "kustomize.toolkit.fluxcd.io/name", "flux-system", "kustomize.toolkit.fluxcd.io/namespace", "gitops"),
+			},
+			conflict: []string{"kubectl -n gitops patch", "Found: Flux itself (CustomResourceDefinition gitrepositories.source.toolkit.fluxcd.io) belongs to Kustomization gitops/flux-system"},
 		},
 		"Flux of somebody": {shoot: []client.Object{deployment(nil)}, takesOver: true},
 	} {
@@ -300,26 +350,95 @@ func TestConflictIsBounded(t *testing.T) {
 	shoot := []client.Object{theirs, secret("theirs"), deployment(map[string]string{"app.kubernetes.io/managed-by": "Helm"})}
 	root := kustomization("flux-system", "{}", "a")
 	root.Object["spec"] = maps.Clone(spec)
-	shoot = append(shoot, root)
-	for i := range 10 {
-		shoot = append(shoot, kustomization(fmt.Sprint(strings.Repeat("n", 63), "/", strings.Repeat("x", 252), i), "{prune: true, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}", "a"))
+	_, err := takeover.Check(t.Context(), newShoot(append(shoot, root)...), takeover.Request{Namespace: control, Objects: wanted()})
+	g.Expect(err).To(MatchError(And(ContainSubstring(", …"), ContainSubstring("flux uninstall"), ContainSubstring("see https://"), ContainSubstring("; and 3 more. More may be found after that"))))
+	expectWhole(g, err)
+}
+
+// expectWhole checks that nothing of a conflict is cut wherever people read it, and that no command deletes without suspending before, even
+// if somebody cuts it.
+func expectWhole(g Gomega, err error) {
+	g.Expect(len(err.Error())).To(BeNumerically("<=", readiness.MaxMessage-40))
+	ex := &extensionsv1alpha1.Extension{}
+	ex.Status.LastError = &gardencorev1beta1.LastError{Description: "Unable to restore Extension resource: " + err.Error()}
+	line := status.LineOf(ex).Message
+	g.Expect(line).To(And(HaveSuffix(err.Error()), ContainSubstring("remove extension shoot-flux from the Shoot. "), ContainSubstring("flux uninstall. ")))
+	for _, command := range strings.Split(line, "xargs ")[1:] {
+		g.Expect(command).To(MatchRegexp(`^kubectl -n \S+ delete[.;] `), "what it deletes is only said where it is suspended")
 	}
-	_, err := takeover.Check(t.Context(), newShoot(shoot...), takeover.Request{Namespace: control, Objects: wanted()})
-	g.Expect(err).To(MatchError(And(ContainSubstring(", …"), ContainSubstring("flux uninstall"))))
-	g.Expect(len(err.Error())).To(BeNumerically("<", 6<<10))
+	g.Expect(strings.Count(line, `'{"spec":{"suspend":true}}' -o name |`)).To(Equal(strings.Count(line, "xargs ")))
+}
+
+func TestConflictWithFollowers(t *testing.T) {
+	for _, name := range []string{"apps", strings.Repeat("long-", 12), strings.Repeat("x", 252)} {
+		for count := range 5 {
+			t.Run(fmt.Sprint(len(name), " ", count), func(t *testing.T) {
+				g := NewWithT(t)
+				// An ordinary bootstrap, whose GitRepository has been handed over.
+				shoot := []client.Object{deployment(map[string]string{"kustomize.toolkit.fluxcd.io/name": "flux-system", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"})}
+				root := kustomization("flux-system", "{prune: true, sourceRef: {kind: GitRepository, name: flux-system}}", "default_a__ConfigMap")
+				if count == 0 {
+					shoot = append(shoot, root, gitRepository(otherSource))
+				}
+				for i := range count {
+					shoot = append(shoot, kustomization(fmt.Sprint(strings.Repeat("n", 63), "/", name, i), "{prune: true, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}", "a"))
+				}
+				_, err := takeover.Check(t.Context(), newShoot(shoot...), takeover.Request{Namespace: control, Objects: wanted()})
+				g.Expect(err).To(MatchError(ContainSubstring("Found: ")))
+				expectWhole(g, err)
+				if count == 0 {
+					g.Expect(err).To(MatchError(ContainSubstring("set installation to once")))
+				}
+			})
+		}
+	}
+}
+
+// Nobody searches through all Kustomizations as long as something else is to be settled.
+func TestFollowersAreSearchedLast(t *testing.T) {
+	g := NewWithT(t)
+	lists := 0
+	shoot := interceptor.NewClient(newShoot(secret("theirs")), interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		if _, ok := list.(*unstructured.UnstructuredList); ok {
+			lists++
+		}
+		return c.List(ctx, list, options...)
+	}})
+	_, err := takeover.Check(t.Context(), shoot, takeover.Request{Namespace: control, Objects: wanted()})
+	g.Expect(err).To(MatchError(HaveSuffix("Secret flux-system/flux-source has another content. More may be found after that")))
+	g.Expect(lists).To(BeZero())
+}
+
+// endless is a shoot with more Kustomizations than anybody has, which answers in a time.
+func endless(answer time.Duration, pages *int) client.Client {
+	return interceptor.NewClient(newShoot(), interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		found, ok := list.(*unstructured.UnstructuredList)
+		if !ok {
+			return c.List(ctx, list, options...)
+		}
+		<-time.After(answer)
+		*pages++
+		found.SetContinue("more")
+		for i := range 100 {
+			found.Items = append(found.Items, *kustomization(fmt.Sprint("k", *pages, "-", i), "{}"))
+		}
+		return nil
+	}})
 }
 
 func TestTooManyKustomizations(t *testing.T) {
-	g := NewWithT(t)
-	pages := 0
-	shoot := interceptor.NewClient(newShoot(), interceptor.Funcs{List: func(_ context.Context, _ client.WithWatch, list client.ObjectList, _ ...client.ListOption) error {
-		pages++
-		list.SetContinue("more")
-		return nil
-	}})
-	_, err := takeover.Check(t.Context(), shoot, takeover.Request{Namespace: control, Objects: wanted()})
-	g.Expect(err).To(MatchError(ContainSubstring("there are more than 5000 Kustomizations, and each that follows GitRepository flux-system/flux-system would delete what it has deployed")))
-	g.Expect(pages).To(Equal(50))
+	for answer, seen := range map[time.Duration]int{0: 5000, 3 * time.Second: 300} {
+		t.Run(answer.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := NewWithT(t)
+				pages, begin := 0, time.Now()
+				_, err := takeover.Check(t.Context(), endless(answer, &pages), takeover.Request{Namespace: control, Objects: wanted()})
+				g.Expect(err).To(MatchError(ContainSubstring(fmt.Sprintf("there are more than %d Kustomizations, which are too many to look at all of them, and each that follows "+
+					"GitRepository flux-system/flux-system would delete what it has deployed", seen))))
+				g.Expect(time.Since(begin)).To(BeNumerically("<", 15*time.Second))
+			})
+		})
+	}
 }
 
 func TestCheckSaysWhatCouldNotBeRead(t *testing.T) {
@@ -340,7 +459,7 @@ func TestCheckSaysWhatCouldNotBeRead(t *testing.T) {
 					return c.Get(ctx, key, object, options...)
 				},
 				List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-					if kind == "List" {
+					if _, whole := list.(*unstructured.UnstructuredList); whole && kind == "List" {
 						return errors.New("out of order")
 					}
 					return c.List(ctx, list, options...)

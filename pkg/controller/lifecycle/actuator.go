@@ -109,6 +109,9 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	}
 	a.announce(ex, shoot.Namespace, flux.warning, credentials)
 	describe(&flux.status, configuration.Repository, credentials)
+	if flux.status.Fields, err = render.FieldDigests(objects); err != nil {
+		return err
+	}
 
 	log.Info("Applying Flux", "version", flux.version, "origin", flux.status.Origin, "digest", flux.status.Digest)
 	if err := a.install(ctx, shoot, ex, configuration, has, flux); err != nil {

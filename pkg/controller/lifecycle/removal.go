@@ -39,6 +39,9 @@ func (a *Actuator) removeFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 }
 
 func (a *Actuator) removeFluxFromShoot(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
+	if err := a.checkOnlyFlux(ctx, ex.Namespace); err != nil {
+		return err
+	}
 	if err := a.disarm(ctx, ex.Namespace, has.installation); err != nil {
 		return err
 	}

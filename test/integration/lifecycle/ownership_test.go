@@ -48,9 +48,14 @@ func (l *living) expectConfigured(data map[string]string) {
 
 // upgradeByUsers applies a release as the users' repository would, without the extension.
 func (l *living) upgradeByUsers(version string) {
+	l.installByUsers(version, "flux-system")
+}
+
+// installByUsers does what `flux install --namespace` does.
+func (l *living) installByUsers(version, namespace string) {
 	flux, err := shared.actuator.Releases.Get(l.ctx, version)
 	l.Expect(err).NotTo(HaveOccurred())
-	for document := range strings.SplitSeq(string(flux.Manifests), "\n---\n") {
+	for document := range strings.SplitSeq(strings.ReplaceAll(string(flux.Manifests), "flux-system", namespace), "\n---\n") {
 		object := &unstructured.Unstructured{}
 		l.Expect(yaml.Unmarshal([]byte(document), &object.Object)).To(Succeed())
 		if len(object.Object) == 0 {

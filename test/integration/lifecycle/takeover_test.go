@@ -12,10 +12,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
@@ -74,7 +77,20 @@ func (l *living) expectFollowed() {
 		g.Expect(render.IsProtected(root.GetAnnotations())).To(BeTrue())
 		g.Expect(root.Object["status"]).NotTo(HaveKey("inventory"))
 		g.Expect(root.Object["spec"]).To(And(HaveKeyWithValue("path", "./"), Not(HaveKey("decryption"))))
+		l.expectNoChangedFields(g)
 	}, patience).Should(Succeed())
+}
+
+// expectNoChangedFields checks that what gardener-resource-manager and the API server made of the objects is what the extension knows of them.
+func (l *living) expectNoChangedFields(g Gomega) {
+	for kind, spec := range map[string]any{"GitRepository": &sourcev1.GitRepositorySpec{}, "Kustomization": &kustomizev1.KustomizationSpec{}} {
+		object := fluxObject(kind, "flux-system", nil)
+		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+		g.Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object["spec"].(map[string]any), spec)).To(Succeed())
+		digests := l.status(g).Fields
+		g.Expect(digests).To(And(HaveKey("GitRepository.ref"), HaveKey("Kustomization.path")))
+		g.Expect(render.ChangedFields(spec, digests)).To(BeEmpty())
+	}
 }
 
 func TestTakeover(t *testing.T) {
@@ -93,7 +109,7 @@ func TestTakeover(t *testing.T) {
 
 			l.configure(with(privateRepository, "fluxVersion", newest, "installation", installation))
 			l.operate("reconcile")
-			l.expectFailure("Secret flux-system/flux-source has another content")
+			l.expectFailure("get secret flux-source -o yaml > flux-source.yaml && kubectl delete -f flux-source.yaml")
 			l.expectFailure(anotherOne + ", spec.decryption, spec.path of it would go or change, and Flux would delete what it has deployed by it (objects: 1)")
 			l.expectNothingInSeed()
 			l.expectUnchanged(gitRepository, root, secret, apps, deployment)
@@ -161,6 +177,40 @@ func TestTakeoverOfWhatIsAddedLater(t *testing.T) {
 		g.Expect(secret.Data).To(HaveKeyWithValue(corev1.DockerConfigJsonKey, pullSecret))
 	}, patience).Should(Succeed())
 	l.Expect(l.reconcileOnce(actuator)).To(Succeed(), "what is the extension's may change")
+}
+
+// TestAnotherNamespace has a Flux of the shoot's users in another namespace, before the extension is switched on and when it is switched off.
+func TestAnotherNamespace(t *testing.T) {
+	t.Parallel()
+	l := newWorking(t)
+	l.installByUsers("v2.6.4", "gitops")
+	theirs := l.deployment("kustomize-controller")
+	theirs.Namespace = "gitops"
+	l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(theirs), theirs)).To(Succeed())
+	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
+	l.expectFailure("Flux is installed in namespace gitops (Deployment gitops/")
+	l.expectNothingInSeed()
+	l.expectUnchanged(theirs)
+
+	l.Expect(l.client.DeleteAllOf(l.ctx, theirs, client.InNamespace("gitops"))).To(Succeed())
+	l.expectSuccess()
+	l.expectVersion(newest)
+	l.expectFollowed()
+
+	again := theirs.DeepCopy()
+	again.ObjectMeta = metav1.ObjectMeta{Namespace: theirs.Namespace, Name: theirs.Name, Labels: theirs.Labels}
+	l.Expect(l.client.Create(l.ctx, again)).To(Succeed())
+	apps := fluxObject("Kustomization", "apps", map[string]any{"interval": "10m0s", "prune": true, "sourceRef": map[string]any{"kind": "GitRepository", "name": "apps"}})
+	apps.SetFinalizers([]string{fluxFinalizer})
+	l.Expect(l.client.Create(l.ctx, apps)).To(Succeed())
+	l.switchOff()
+	l.expectFailure("another Flux runs in namespace gitops of the shoot (Deployment gitops/kustomize-controller)")
+	l.expectUnchanged(apps)
+	l.Expect(l.definition("kustomizations.kustomize.toolkit.fluxcd.io").DeletionTimestamp).To(BeNil())
+
+	l.Expect(l.client.Delete(l.ctx, again)).To(Succeed())
+	l.expectSwitchedOff()
+	l.expectNothingInSeed()
 }
 
 // TestTakeoverOfWhatCameBetween installs only Flux, whose users then make it follow their repository, before the project has one.

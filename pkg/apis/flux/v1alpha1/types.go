@@ -85,6 +85,11 @@ type FluxStatus struct {
 	//
 	// +optional
 	Revision string `json:"revision,omitempty"`
+	// Fields are digests of the fields of spec that the GitRepository and the Kustomization of the shoot are to have, by <kind>.<field>. By
+	// them it is known whether somebody has changed one in the shoot. Of an Extension of an earlier release nothing is known.
+	//
+	// +optional
+	Fields map[string]string `json:"fields,omitempty"`
 	// PublicKey is the line to register at the Git server of a private repository.
 	//
 	// +optional

@@ -64,6 +64,13 @@ func (in *FluxState) DeepCopyObject() runtime.Object {
 func (in *FluxStatus) DeepCopyInto(out *FluxStatus) {
 	*out = *in
 	out.TypeMeta = in.TypeMeta
+	if in.Fields != nil {
+		in, out := &in.Fields, &out.Fields
+		*out = make(map[string]string, len(*in))
+		for key, val := range *in {
+			(*out)[key] = val
+		}
+	}
 	if in.HostKeys != nil {
 		in, out := &in.HostKeys, &out.HostKeys
 		*out = make([]string, len(*in))

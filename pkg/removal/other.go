@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package removal
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+)
+
+const (
+	partOfLabel    = "app.kubernetes.io/part-of"
+	componentLabel = "app.kubernetes.io/component"
+	// maxDeployments bounds how many Deployments are looked through.
+	maxDeployments = 1000
+)
+
+// controllers are the Deployments of all releases of Flux. A shard of a controller has a suffix.
+var controllers = []string{
+	"source-controller", "kustomize-controller", "helm-controller", "notification-controller", "image-reflector-controller", "image-automation-controller", "source-watcher",
+}
+
+// OtherController returns the metadata of a Deployment by which another Flux than that in namespace flux-system runs in the shoot, or nil.
+// Its controllers work on the objects of all namespaces too, because that is what `flux install` makes them do wherever it is told to
+// install them. All ways to install Flux give them the label. In a namespace that is named they are found by their names alone.
+func OtherController(ctx context.Context, c client.Reader, namespace string) (*metav1.PartialObjectMetadata, error) {
+	var (
+		found   *metav1.PartialObjectMetadata
+		seen    = 0
+		options = []client.ListOption{client.MatchingLabels{partOfLabel: "flux"}}
+	)
+	if namespace != "" {
+		options = []client.ListOption{client.InNamespace(namespace)}
+	}
+	err := shoot.List(ctx, c, deploymentKind, func(deployment *metav1.PartialObjectMetadata) (bool, error) {
+		seen++
+		if deployment.Namespace != render.Namespace && isController(deployment) {
+			found = deployment.DeepCopy()
+		}
+		return found == nil && seen < maxDeployments, nil
+	}, options...)
+	return found, err
+}
+
+func isController(deployment *metav1.PartialObjectMetadata) bool {
+	return slices.ContainsFunc(controllers, func(name string) bool {
+		return deployment.Labels[componentLabel] == name || deployment.Name == name || strings.HasPrefix(deployment.Name, name+"-")
+	})
+}
+
+// OtherFluxError is the error of a removal in a shoot that has another Flux, which would answer the deletion of its objects by deleting what
+// it has deployed.
+type OtherFluxError struct {
+	namespace, deployment string
+}
+
+// Error says what to do.
+func (e *OtherFluxError) Error() string {
+	return fmt.Sprintf("another Flux runs in namespace %[1]s of the shoot (%[2]s). It would delete what it has deployed when Flux's CustomResourceDefinitions go, so nothing is removed. "+
+		"To let the removal go on, stop it, and what it has deployed stays: kubectl -n %[1]s delete deployments -l %[3]s=flux. Its objects go with the CustomResourceDefinitions: keep a copy "+
+		"of what is to be used again", e.namespace, e.deployment, partOfLabel)
+}
+
+// CheckOnlyFlux returns an *OtherFluxError if another Flux runs in the shoot. It comes before DropFinalizers and DeleteInstallation.
+func CheckOnlyFlux(ctx context.Context, c client.Reader) error {
+	other, err := OtherController(ctx, c, "")
+	if err != nil || other == nil {
+		return err
+	}
+	return &OtherFluxError{namespace: other.Namespace, deployment: describe(other)}
+}
