@@ -7,6 +7,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -14,6 +15,8 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/component-base/version/verflag"
 	"k8s.io/utils/clock"
@@ -93,6 +96,11 @@ func newManager(options *options) (manager.Manager, error) {
 	// Gardener's API servers have priority and fairness. Without this, client-go sends five requests of a kind a second.
 	config.QPS = -1
 	managerOptions := options.manager.Completed().Options()
+	// The options of the cache have Gardener's kinds.
+	managerOptions.Scheme = runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(managerOptions.Scheme), extensionscontroller.AddToScheme(managerOptions.Scheme)); err != nil {
+		return nil, fmt.Errorf("failed to set up the scheme: %w", err)
+	}
 	managerOptions.Cache = seed.CacheOptions(lifecycle.Type)
 	// What is read now and then is not worth a watch, nor the right to list it.
 	managerOptions.Client.Cache = &client.CacheOptions{DisableFor: []client.Object{
@@ -101,9 +109,6 @@ func newManager(options *options) (manager.Manager, error) {
 	mgr, err := manager.New(config, managerOptions)
 	if err != nil {
 		return nil, fmt.Errorf("failed to create the manager: %w", err)
-	}
-	if err := extensionscontroller.AddToScheme(mgr.GetScheme()); err != nil {
-		return nil, fmt.Errorf("failed to set up the scheme: %w", err)
 	}
 	return mgr, nil
 }

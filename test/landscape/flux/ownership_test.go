@@ -81,9 +81,12 @@ func TestOwnership(t *testing.T) {
 	root := kustomization()
 	g.Expect(c.Patch(t.Context(), root, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"suspend":true}}`)))).To(Succeed())
 	g.Expect(c.Delete(t.Context(), root)).To(Succeed())
-	g.Expect(c.Delete(t.Context(), gitRepository(theirs))).To(Succeed())
-	// Flux still has to take its finalizers away.
-	g.Eventually(takeover.Check).WithContext(t.Context()).WithArguments(c, request).WithTimeout(timeout).Should(BeTrue())
+	source := gitRepository(theirs)
+	g.Expect(c.Delete(t.Context(), source)).To(Succeed())
+	for _, object := range []client.Object{root, source} { // each controller takes its finalizer away
+		g.Eventually(func() bool { return apierrors.IsNotFound(c.Get(t.Context(), client.ObjectKeyFromObject(object), object)) }, timeout).Should(BeTrue())
+	}
+	g.Expect(takeover.Check(t.Context(), c, request)).To(BeTrue())
 
 	put(t, c, request.Objects)
 	put(t, c, wantedRest(t))
