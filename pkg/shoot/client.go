@@ -35,7 +35,15 @@ func NewClient(ctx context.Context, seed client.Reader, namespace string) (clien
 	if err != nil {
 		return nil, err
 	}
-	shoot, err := client.New(config, client.Options{Scheme: scheme})
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, noAccessError(namespace, err)
+	}
+	mapper, err := newMapper(config, httpClient)
+	if err != nil {
+		return nil, noAccessError(namespace, err)
+	}
+	shoot, err := client.New(config, client.Options{Scheme: scheme, Mapper: mapper, HTTPClient: httpClient})
 	if err != nil {
 		return nil, noAccessError(namespace, err)
 	}

@@ -16,11 +16,11 @@ import (
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	"github.com/gardener/gardener/extensions/pkg/controller/extension"
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	"github.com/gardener/gardener/pkg/extensions"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
@@ -74,8 +74,10 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 		log.Info("The shoot sleeps, and gets what has changed when it wakes up")
 		return nil
 	}
-	if err := a.releasePredecessor(ctx, ex.Namespace); err != nil {
-		return err
+	if state.FluxVersion == "" { // afterwards, they have been
+		if err := a.releasePredecessor(ctx, ex.Namespace); err != nil {
+			return err
+		}
 	}
 	return a.settle(ctx, log, ex, state, a.bringFlux(ctx, log, ex, shoot, state))
 }
@@ -118,7 +120,7 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 		return err
 	}
 	// Before the configuration, whose digest tells whether a floating version may move.
-	if err := writeStatus(ctx, a.Seed, ex, flux.status); err != nil {
+	if err := writeStatus(ctx, a.Seed, ex, updated(ex, flux.status)); err != nil {
 		return mustFail(err)
 	}
 	if err := a.configure(ctx, ex.Namespace, configuration, credentials, objects, has); err != nil {
@@ -163,14 +165,18 @@ func (a *Actuator) Restore(ctx context.Context, log logr.Logger, ex *extensionsv
 
 // shoot returns the Shoot to which a namespace of the seed belongs.
 func (a *Actuator) shoot(ctx context.Context, namespace string) (*gardencorev1beta1.Shoot, error) {
-	cluster, err := extensionscontroller.GetCluster(ctx, a.Seed, namespace)
-	if err != nil {
+	cluster := &extensionsv1alpha1.Cluster{}
+	if err := a.Seed.Get(ctx, client.ObjectKey{Name: namespace}, cluster); err != nil {
 		return nil, fmt.Errorf("failed to read Cluster %s of the seed: %w", namespace, err)
 	}
-	if cluster.Shoot == nil {
+	shoot, err := extensions.ShootFromCluster(cluster)
+	if err != nil {
+		return nil, fmt.Errorf("failed to read the Shoot in Cluster %s of the seed: %w", namespace, err)
+	}
+	if shoot == nil {
 		return nil, fmt.Errorf("the Cluster %s of the seed holds no Shoot: gardenlet has not written it yet", namespace)
 	}
-	return cluster.Shoot, nil
+	return shoot, nil
 }
 
 func (a *Actuator) checkResourceManager(ctx context.Context, namespace string, shoot *gardencorev1beta1.Shoot) error {

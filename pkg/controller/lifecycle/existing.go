@@ -15,7 +15,6 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
@@ -30,7 +29,7 @@ func (a *Actuator) checkExisting(ctx context.Context, ex *extensionsv1alpha1.Ext
 	if len(objects) == 0 {
 		return nil
 	}
-	shootClient, err := shoot.NewClient(ctx, a.Seed, ex.Namespace)
+	shootClient, err := has.shoot.get(ctx)
 	if err != nil {
 		return err
 	}

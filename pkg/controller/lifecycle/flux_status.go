@@ -49,34 +49,42 @@ func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, c
 	}
 }
 
-// writeStatus writes what is not said yet. The revision is left to who looks into the shoot, and a problem stands until all is done.
-func writeStatus(ctx context.Context, seed client.Client, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
+// updated is what is to be said from now on. The revision is left to who looks into the shoot, and a problem stands until all is done.
+func updated(ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) fluxv1alpha1.FluxStatus {
 	before := fluxv1alpha1.StatusOf(ex)
 	status.Revision, status.Problem = "", before.Problem
 	if status.RepositoryURL == before.RepositoryURL {
 		status.Revision = before.Revision
 	}
-	return applyStatus(ctx, seed, ex, status)
+	return status
 }
 
-// applyStatus writes the status if it is not what the Extension says already.
-func applyStatus(ctx context.Context, seed client.Client, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
-	status.TypeMeta = metav1.TypeMeta{APIVersion: fluxv1alpha1.GroupVersion.String(), Kind: "FluxStatus"}
-	before := fluxv1alpha1.StatusOf(ex)
-	if before.Kind == "" && status.Version == "" { // there is nothing to say
-		return nil
-	}
-	if apiequality.Semantic.DeepEqual(status, before) {
-		return nil
-	}
-	raw, err := json.Marshal(status)
-	if err != nil {
+// writeStatus writes the status if it is not what the Extension says already.
+func writeStatus(ctx context.Context, seed client.Client, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
+	patch := client.MergeFrom(ex.DeepCopy())
+	if changed, err := setStatus(ex, status); err != nil || !changed {
 		return err
 	}
-	patch := client.MergeFrom(ex.DeepCopy())
-	ex.Status.ProviderStatus = &runtime.RawExtension{Raw: raw}
 	if err := seed.Status().Patch(ctx, ex, patch); err != nil {
 		return fmt.Errorf("failed to write the status of Extension %s in the seed: %w", client.ObjectKeyFromObject(ex), err)
 	}
 	return nil
+}
+
+// setStatus changes the status in memory, and tells whether it has changed.
+func setStatus(ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) (bool, error) {
+	status.TypeMeta = metav1.TypeMeta{APIVersion: fluxv1alpha1.GroupVersion.String(), Kind: "FluxStatus"}
+	before := fluxv1alpha1.StatusOf(ex)
+	if before.Kind == "" && status.Version == "" { // there is nothing to say
+		return false, nil
+	}
+	if apiequality.Semantic.DeepEqual(status, before) {
+		return false, nil
+	}
+	raw, err := json.Marshal(status)
+	if err != nil {
+		return false, err
+	}
+	ex.Status.ProviderStatus = &runtime.RawExtension{Raw: raw}
+	return true, nil
 }

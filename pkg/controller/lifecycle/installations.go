@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,6 +30,8 @@ type installation struct {
 	data managedresource.Data
 	// notable are those of the objects that are looked for in the shoot before the others are written.
 	notable []client.Object
+	// definitions are the CustomResourceDefinitions, with the names of their versions only.
+	definitions []*apiextensionsv1.CustomResourceDefinition
 }
 
 // installations renders each release once, for any number of shoots, and again when the images of the landscape have
@@ -76,8 +79,24 @@ func newInstallation(flux *release.Release, images render.Images, tolerations []
 	if err != nil {
 		return nil, err
 	}
+	definitions, err := definitionsOf(data)
+	if err != nil {
+		return nil, err
+	}
+	for _, definition := range definitions {
+		definition.Spec = apiextensionsv1.CustomResourceDefinitionSpec{Versions: versionsOf(definition)}
+	}
 	notable := slices.DeleteFunc(rendered.Objects, func(object client.Object) bool { return !takeover.IsNotable(object) })
 	// From here on the others are needed as data only, which is a tenth of the size.
 	rendered.Objects = nil
-	return &installation{Installation: rendered, data: data, notable: slices.Clip(notable)}, nil
+	return &installation{Installation: rendered, data: data, notable: slices.Clip(notable), definitions: definitions}, nil
+}
+
+// versionsOf are the versions of a definition, with nothing but their names.
+func versionsOf(definition *apiextensionsv1.CustomResourceDefinition) []apiextensionsv1.CustomResourceDefinitionVersion {
+	var versions []apiextensionsv1.CustomResourceDefinitionVersion
+	for _, version := range definition.Spec.Versions {
+		versions = append(versions, apiextensionsv1.CustomResourceDefinitionVersion{Name: version.Name})
+	}
+	return versions
 }

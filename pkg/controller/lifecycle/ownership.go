@@ -21,7 +21,6 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 // originShoot is FluxStatus.Origin of a Flux that belongs to the shoot's users.
@@ -61,7 +60,7 @@ func (a *Actuator) usersFlux(ctx context.Context, namespace string, configuratio
 	if configuration.Repository == nil {
 		return flux, nil
 	}
-	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	shootClient, err := has.shoot.get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +82,8 @@ func (a *Actuator) usersFlux(ctx context.Context, namespace string, configuratio
 
 // leaveToUsers notes in the seed what is known about the Flux of the shoot's users. If the seed has no ManagedResource
 // Installation yet, it gets one without objects.
-func (a *Actuator) leaveToUsers(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string) error {
-	if err := a.note(ctx, ex, labels, true); err != nil {
+func (a *Actuator) leaveToUsers(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string, status fluxv1alpha1.FluxStatus) error {
+	if err := a.note(ctx, ex, has, labels, status, true); err != nil {
 		return err
 	}
 	if has.installation != nil {

@@ -8,6 +8,8 @@ import (
 	"context"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
@@ -32,6 +34,8 @@ type present struct {
 	installation, configuration *resourcesv1alpha1.ManagedResource
 	// state is what the extension has noted, on this seed or on another one. What the seed has counts more.
 	state fluxv1alpha1.FluxState
+	// shoot is asked only if need be.
+	shoot *lazyClient
 }
 
 // findPresent asks the seed what the shoot has. It asks the shoot only if the seed doesn't know: when the shoot is new, has come
@@ -47,7 +51,9 @@ func (a *Actuator) findPresent(ctx context.Context, namespace string, state flux
 		return nil, mustFail(err)
 	}
 
-	found := &present{installation: installation, configuration: configuration, state: state, migrating: state.Migrating}
+	found := &present{
+		installation: installation, configuration: configuration, state: state, migrating: state.Migrating, shoot: &lazyClient{seed: a.Seed, namespace: namespace},
+	}
 	if configuration != nil {
 		found.configurationDigest = configuration.Labels[managedresource.ConfigurationDigestLabel]
 	}
@@ -59,11 +65,11 @@ func (a *Actuator) findPresent(ctx context.Context, namespace string, state flux
 	if found.fluxVersion != "" && !managedresource.IsIgnored(installation) {
 		return found, nil
 	}
-	client, err := shoot.NewClient(ctx, a.Seed, namespace)
+	shootClient, err := found.shoot.get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	definition, err := migration.InstalledDefinition(ctx, client)
+	definition, err := migration.InstalledDefinition(ctx, shootClient)
 	if err != nil {
 		return nil, err
 	}
@@ -90,4 +96,18 @@ func (p *present) definitions() []string {
 		}
 	}
 	return names
+}
+
+// lazyClient makes a client of the shoot when one is needed, and the same one for all steps of a reconciliation.
+type lazyClient struct {
+	seed      client.Reader
+	namespace string
+	made      client.Client
+}
+
+func (l *lazyClient) get(ctx context.Context) (_ client.Client, err error) {
+	if l.made == nil {
+		l.made, err = shoot.NewClient(ctx, l.seed, l.namespace)
+	}
+	return l.made, err
 }

@@ -68,5 +68,5 @@ func (a *Actuator) writeProblem(ctx context.Context, ex *extensionsv1alpha1.Exte
 		}
 	}
 	status.Problem = problem
-	return applyStatus(ctx, a.Seed, ex, status)
+	return writeStatus(ctx, a.Seed, ex, status)
 }

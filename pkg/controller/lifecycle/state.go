@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
@@ -16,15 +17,10 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
-// readState returns what is known of the shoot, wherever it came from. It asks the seed, because a cache may not know yet what was
-// noted a moment ago. An Extension of which nothing has been noted, because an earlier release of the extension made it, gets its
+// readState returns what is known of the shoot, wherever it came from. Gardener's library has written a status before it calls the actuator, so
+// that the Extension is as the seed has it, and no older one from a cache. An Extension of which nothing has been noted, because an earlier release of the extension made it, gets its
 // state from what that release noted at ManagedResource Installation.
 func (a *Actuator) readState(ctx context.Context, ex *extensionsv1alpha1.Extension) (fluxv1alpha1.FluxState, error) {
-	current := &extensionsv1alpha1.Extension{}
-	if err := a.Seed.Get(ctx, client.ObjectKeyFromObject(ex), current); err != nil {
-		return fluxv1alpha1.FluxState{}, fmt.Errorf("failed to read Extension %s of the seed: %w", client.ObjectKeyFromObject(ex), err)
-	}
-	ex.Status.State = current.Status.State
 	state, err := fluxv1alpha1.StateOf(ex)
 	if err != nil || state.Kind != "" {
 		return state, err
@@ -36,9 +32,18 @@ func (a *Actuator) readState(ctx context.Context, ex *extensionsv1alpha1.Extensi
 	return a.writeState(ctx, ex, stateOf(installation.Labels, managedresource.IsIgnored(installation) && ex.DeletionTimestamp == nil))
 }
 
-// note notes what ManagedResource Installation is about to have, by its labels.
-func (a *Actuator) note(ctx context.Context, ex *extensionsv1alpha1.Extension, labels map[string]string, ownedByUsers bool) error {
-	_, err := a.writeState(ctx, ex, stateOf(labels, ownedByUsers))
+// note notes what ManagedResource Installation is about to have, by its labels. If it is about to be made, the status is written at the same
+// time: else it is as the shoot has it, and is written when all is done.
+func (a *Actuator) note(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string, status fluxv1alpha1.FluxStatus, ownedByUsers bool) error {
+	if has.installation != nil {
+		_, err := a.writeState(ctx, ex, stateOf(labels, ownedByUsers))
+		return mustFail(err)
+	}
+	before := ex.DeepCopy()
+	if _, err := setStatus(ex, updated(ex, status)); err != nil {
+		return err
+	}
+	_, err := a.patchState(ctx, before, ex, stateOf(labels, ownedByUsers))
 	return mustFail(err)
 }
 
@@ -54,19 +59,25 @@ func stateOf(labels map[string]string, ownedByUsers bool) func(*fluxv1alpha1.Flu
 
 // writeState notes what is about to be done, and returns it. If that is noted already, nothing is written.
 func (a *Actuator) writeState(ctx context.Context, ex *extensionsv1alpha1.Extension, change func(*fluxv1alpha1.FluxState)) (fluxv1alpha1.FluxState, error) {
+	return a.patchState(ctx, ex.DeepCopy(), ex, change)
+}
+
+// patchState changes the state, and writes it with what else is no longer as it was before. If nothing has changed, nothing is written.
+func (a *Actuator) patchState(ctx context.Context, before, ex *extensionsv1alpha1.Extension, change func(*fluxv1alpha1.FluxState)) (fluxv1alpha1.FluxState, error) {
 	state, err := fluxv1alpha1.StateOf(ex)
 	if err != nil {
 		return state, err
 	}
-	before := state
-	if change(&state); state == before {
+	noted := state
+	if change(&state); state != noted {
+		if err := fluxv1alpha1.SetState(ex, state); err != nil {
+			return state, err
+		}
+	}
+	if apiequality.Semantic.DeepEqual(before.Status, ex.Status) {
 		return state, nil
 	}
-	patch := client.MergeFrom(ex.DeepCopy())
-	if err := fluxv1alpha1.SetState(ex, state); err != nil {
-		return state, err
-	}
-	if err := a.Seed.Status().Patch(ctx, ex, patch); err != nil {
+	if err := a.Seed.Status().Patch(ctx, ex, client.MergeFrom(before)); err != nil {
 		return state, fmt.Errorf("failed to write the state of Extension %s in the seed: %w", client.ObjectKeyFromObject(ex), err)
 	}
 	return fluxv1alpha1.StateOf(ex)

@@ -23,7 +23,6 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 // install gives the shoot a release. If it is another one than the shoot has, the shoot is prepared first. If that takes
@@ -37,20 +36,20 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 		managedresource.RemovalPolicyLabel: string(configuration.RemovalPolicy),
 	}
 	if flux.ofUsers {
-		return a.leaveToUsers(ctx, ex, has, labels)
+		return a.leaveToUsers(ctx, ex, has, labels, flux.status)
 	}
 	if has.isComplete(flux.version) {
-		return a.applyInstallation(ctx, ex, has, labels, flux.data)
+		return a.applyInstallation(ctx, ex, has, labels, flux.status, flux.data)
 	}
 	if err := release.CheckKubernetes(flux.version, object.Spec.Kubernetes.Version); err != nil {
 		return err
 	}
-	bridges, err := a.prepare(ctx, ex.Namespace, has, flux)
+	bridges, err := a.prepare(ctx, has, flux)
 	if err != nil {
 		return err
 	}
 	if len(bridges) == 0 {
-		return a.applyInstallation(ctx, ex, has, labels, flux.data)
+		return a.applyInstallation(ctx, ex, has, labels, flux.status, flux.data)
 	}
 
 	data, err := withDefinitions(flux.data, bridges)
@@ -58,7 +57,7 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 		return err
 	}
 	labels[managedresource.MigratingLabel] = strconv.FormatBool(true)
-	if err := a.applyInstallation(ctx, ex, has, labels, data); err != nil {
+	if err := a.applyInstallation(ctx, ex, has, labels, flux.status, data); err != nil {
 		return err
 	}
 	if err := a.checkResourceManager(ctx, ex.Namespace, object); err != nil {
@@ -69,8 +68,9 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 }
 
 // applyInstallation also takes the installation back from the shoot's users, if it was theirs.
-func (a *Actuator) applyInstallation(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string, data managedresource.Data) error {
-	if err := a.note(ctx, ex, labels, false); err != nil {
+func (a *Actuator) applyInstallation(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string,
+	status fluxv1alpha1.FluxStatus, data managedresource.Data) error {
+	if err := a.note(ctx, ex, has, labels, status, false); err != nil {
 		return err
 	}
 	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, labels, data, has.installation); err != nil || has.installation == nil {
@@ -80,19 +80,24 @@ func (a *Actuator) applyInstallation(ctx context.Context, ex *extensionsv1alpha1
 }
 
 // prepare makes the shoot ready for the CustomResourceDefinitions of a release, or returns those that it needs before.
-func (a *Actuator) prepare(ctx context.Context, namespace string, has *present, flux *chosen) ([]*apiextensionsv1.CustomResourceDefinition, error) {
+func (a *Actuator) prepare(ctx context.Context, has *present, flux *chosen) ([]*apiextensionsv1.CustomResourceDefinition, error) {
+	shootClient, err := has.shoot.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := migration.CheckLoss(ctx, shootClient, has.definitions(), flux.definitions); err != nil {
+		return nil, fmt.Errorf("Flux %s would replace %s: %w", flux.version, has.fluxVersion, err)
+	}
+	bridges, err := migration.Prepare(ctx, shootClient, flux.definitions)
+	if err != nil || len(bridges) == 0 {
+		return nil, ifUnfinished(err)
+	}
+	// Only now the whole of them is needed.
 	wanted, err := definitionsOf(flux.data)
 	if err != nil {
 		return nil, err
 	}
-	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
-	if err != nil {
-		return nil, err
-	}
-	if err := migration.CheckLoss(ctx, shootClient, has.definitions(), wanted); err != nil {
-		return nil, fmt.Errorf("Flux %s would replace %s: %w", flux.version, has.fluxVersion, err)
-	}
-	bridges, err := migration.Prepare(ctx, shootClient, wanted)
+	bridges, err = migration.Prepare(ctx, shootClient, wanted)
 	return bridges, ifUnfinished(err)
 }
 
