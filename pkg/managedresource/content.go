@@ -37,6 +37,23 @@ func Get(ctx context.Context, seed client.Reader, namespace, name string) (*reso
 	return managedResource, nil
 }
 
+// Find returns the extension's ManagedResources of a shoot, each of them nil if there is none, by one request.
+func Find(ctx context.Context, seed client.Reader, namespace string) (installation, configuration *resourcesv1alpha1.ManagedResource, err error) {
+	list := &resourcesv1alpha1.ManagedResourceList{}
+	if err := seed.List(ctx, list, client.InNamespace(namespace), client.MatchingLabels(OriginLabels())); err != nil {
+		return nil, nil, fmt.Errorf("failed to list the ManagedResources of the extension in namespace %s of the seed: %w", namespace, err)
+	}
+	for i := range list.Items {
+		switch list.Items[i].Name {
+		case Installation:
+			installation = &list.Items[i]
+		case Configuration:
+			configuration = &list.Items[i]
+		}
+	}
+	return installation, configuration, nil
+}
+
 // DataOf returns the data that the ManagedResource was applied with.
 func DataOf(ctx context.Context, seed client.Reader, managedResource *resourcesv1alpha1.ManagedResource) (Data, error) {
 	where := client.ObjectKeyFromObject(managedResource)

@@ -9,7 +9,9 @@ import (
 	"fmt"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -20,14 +22,30 @@ const versionLabel = "app.kubernetes.io/version"
 
 // InstalledDefinition returns the metadata of the CustomResourceDefinition of kind GitRepository, which the shoot has if it has Flux. It is
 // empty if there is none.
-func InstalledDefinition(ctx context.Context, shoot client.Reader) (*metav1.PartialObjectMetadata, error) {
+func InstalledDefinition(ctx context.Context, shoot client.Client) (*metav1.PartialObjectMetadata, error) {
 	definition := &metav1.PartialObjectMetadata{}
 	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	if serves, err := isServed(shoot, schema.GroupKind{Group: sourcev1.GroupVersion.Group, Kind: sourcev1.GitRepositoryKind}); err != nil || !serves {
+		return definition, err
+	}
 	key := client.ObjectKey{Name: "gitrepositories." + sourcev1.GroupVersion.Group}
 	if err := shoot.Get(ctx, key, definition); client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", key.Name, err)
 	}
 	return definition, nil
+}
+
+// isServed tells whether a shoot serves a kind. That is known without asking for each kind, which a shoot without Flux makes many requests of. A
+// definition that is not served holds objects that nobody can read, and the API server itself refuses to lose a version that they are stored in.
+func isServed(shoot client.Client, kind schema.GroupKind) (bool, error) {
+	_, err := shoot.RESTMapper().RESTMapping(kind)
+	if meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("failed to find out whether the shoot serves %s: %w", kind, err)
+	}
+	return true, nil
 }
 
 // VersionOf returns the Flux release that an installed definition is of, such as v2.9.4. It is empty if there is no Flux, or one that does

@@ -19,6 +19,7 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
@@ -36,6 +37,11 @@ import (
 func Prepare(ctx context.Context, c client.Client, wanted []*apiextensionsv1.CustomResourceDefinition) (bridges []*apiextensionsv1.CustomResourceDefinition, err error) {
 	slice, stored := shoot.NewSlice(), false
 	for _, definition := range wanted {
+		if serves, err := isServed(c, schema.GroupKind{Group: definition.Spec.Group, Kind: definition.Spec.Names.Kind}); err != nil {
+			return nil, err
+		} else if !serves {
+			continue
+		}
 		live := &apiextensionsv1.CustomResourceDefinition{}
 		if err := c.Get(ctx, client.ObjectKeyFromObject(definition), live); apierrors.IsNotFound(err) {
 			continue

@@ -27,19 +27,19 @@ var (
 // What the short form allows for 100 shoots in 10 projects. These figures hardly depend on the machine: they are what the code takes, with a little
 // room for what is repeated by chance, such as a conflict of two writers. Lower one when the code takes less.
 const (
-	maxSeedRequests   = 40.0    // per shoot, first reconciliation
-	maxOtherWrites    = 15.0    // per shoot, besides those that Gardener's library makes for the operation
-	maxGardenRequests = 4.0     // per shoot
-	maxShootRequests  = 36.0    // per shoot
+	maxSeedRequests   = 22.0    // per shoot, first reconciliation
+	maxOtherWrites    = 9.0     // per shoot, besides those that Gardener's library makes for the operation
+	maxGardenRequests = 6.0     // per shoot
+	maxShootRequests  = 12.0    // per shoot
 	maxReports        = 200     // versions of flux-status together
 	maxReportBytes    = 1 << 20 // of them together
 
-	maxIdleSeedRequests   = 400.0 // per shoot and hour
-	maxIdleSeedWrites     = 200.0
-	maxIdleGardenRequests = 20.0
-	maxIdleShootRequests  = 400.0
+	maxIdleSeedRequests   = 10.0 // per shoot and hour
+	maxIdleSeedWrites     = 5.0
+	maxIdleGardenRequests = 40.0
+	maxIdleShootRequests  = 300.0
 
-	maxRestartWrites = 300 // to seed and garden together, without Leases
+	maxRestartWrites = 60 // to seed and garden together, without Leases
 )
 
 var shared *integration.Servers

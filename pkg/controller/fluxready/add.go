@@ -75,10 +75,11 @@ func AddToManager(mgr manager.Manager, args AddArgs) error {
 	return nil
 }
 
-// operated lets pass what makes it worthwhile to look into the shoot before it is time for it anyway.
+// operated lets pass what makes it worthwhile to look into the shoot before it is time for it anyway: what an operation has come to.
 func operated() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(update event.UpdateEvent) bool {
-		return update.ObjectNew.GetDeletionTimestamp() != nil || stateOf(update.ObjectOld) != stateOf(update.ObjectNew)
+		now := stateOf(update.ObjectNew)
+		return update.ObjectNew.GetDeletionTimestamp() != nil || now != stateOf(update.ObjectOld) && now.state != gardencorev1beta1.LastOperationStateProcessing
 	}}
 }
 

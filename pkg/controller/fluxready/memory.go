@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 )
 
 // memory is what is known of the shoots besides what their Extensions say. It is small, may be lost, and is safe for concurrent use.
@@ -20,6 +22,9 @@ type memory struct {
 
 // shootMemory is what is known of a shoot.
 type shootMemory struct {
+	// untold is what was seen but could not be written, at the time untoldAt.
+	untold   *readiness.Readiness
+	untoldAt time.Time
 	// unanswered counts how often in a row the shoot gave no answer.
 	unanswered int
 	// controllersAt is when somebody last looked at Flux's controllers.
@@ -29,6 +34,22 @@ type shootMemory struct {
 	// presented is the host key that the Git server presents, of the address url, at the time presentedAt.
 	presented, url string
 	presentedAt    time.Time
+}
+
+// takeUntold returns what was seen a moment ago but could not be written, or nil.
+func (m *memory) takeUntold(namespace string) *readiness.Readiness {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	known := m.shoots[namespace]
+	if known == nil || known.untold == nil {
+		return nil
+	}
+	untold := known.untold
+	known.untold = nil
+	if time.Since(known.untoldAt) > 2*conflictDelay {
+		return nil
+	}
+	return untold
 }
 
 // with lets do read and change what is known of the shoot with the given namespace in the seed.

@@ -96,9 +96,18 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		// After a start, not all shoots have their turn at the same time: what the process before has said of them holds.
 		return reconcile.Result{RequeueAfter: rand.N(r.syncPeriod)}, nil
 	}
-	now := r.look(ctx, ex, owner)
+	if isBegun(ex) {
+		return reconcile.Result{}, nil
+	}
+	var now readiness.Readiness
+	if untold := r.memory.takeUntold(ex.Namespace); untold != nil {
+		now = *untold
+	} else {
+		now = r.look(ctx, ex, owner)
+	}
 	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
 		// Another controller wrote the status, and this one's cache learns of it in a moment.
+		r.memory.with(ex.Namespace, func(known *shootMemory) { known.untold, known.untoldAt = &now, time.Now() })
 		return reconcile.Result{RequeueAfter: conflictDelay}, nil
 	} else if err != nil {
 		return reconcile.Result{}, err
@@ -107,6 +116,12 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{RequeueAfter: hostKeyDelay}, nil
 	}
 	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, sinceChange(ex), r.memory.unanswered(ex.Namespace)), jitter)}, nil
+}
+
+// isBegun tells whether nothing has come of the first operation yet. What comes of it is an event.
+func isBegun(ex *extensionsv1alpha1.Extension) bool {
+	last := ex.Status.LastOperation
+	return conditionOf(ex) == nil && (last == nil || last.State == gardencorev1beta1.LastOperationStateProcessing)
 }
 
 // isTold tells whether this process sees the shoot for the first time, and another one has told how ready it is.

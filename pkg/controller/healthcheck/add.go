@@ -13,10 +13,13 @@ package healthcheck
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -26,7 +29,11 @@ import (
 	predicateutils "github.com/gardener/gardener/pkg/controllerutils/predicate"
 )
 
-const name = "shoot-flux-healthcheck"
+const (
+	name = "shoot-flux-healthcheck"
+	// settling is the time from an event to the look at what it has come to.
+	settling = 500 * time.Millisecond
+)
 
 // AddArgs are what the controller is added to a manager with.
 type AddArgs struct {
@@ -43,22 +50,31 @@ type AddArgs struct {
 
 // AddToManager adds the controller.
 func AddToManager(mgr manager.Manager, args AddArgs) error {
-	toExtension := func(namespaceOf func(client.Object) string) handler.EventHandler {
-		return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
-			return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: namespaceOf(object), Name: args.Type}}}
-		})
-	}
 	predicates := predicateutils.AddTypeAndClassPredicates(nil, args.ExtensionClasses, args.Type)
 	err := builder.ControllerManagedBy(mgr).
 		Named(name).
-		For(&extensionsv1alpha1.Extension{}, builder.WithPredicates(predicates...)).
+		Watches(&extensionsv1alpha1.Extension{}, enqueueExtension(args.Type, client.Object.GetNamespace), builder.WithPredicates(predicates...)).
 		// Whether the shoot sleeps.
-		Watches(&extensionsv1alpha1.Cluster{}, toExtension(client.Object.GetName)).
-		Watches(&resourcesv1alpha1.ManagedResource{}, toExtension(client.Object.GetNamespace)).
+		Watches(&extensionsv1alpha1.Cluster{}, enqueueExtension(args.Type, client.Object.GetName)).
+		Watches(&resourcesv1alpha1.ManagedResource{}, enqueueExtension(args.Type, client.Object.GetNamespace)).
 		WithOptions(args.ControllerOptions).
 		Complete(&reconciler{seed: mgr.GetClient(), fluxReadyAffectsShoot: args.FluxReadyAffectsShoot})
 	if err != nil {
 		return fmt.Errorf("failed to add controller %s: %w", name, err)
 	}
 	return nil
+}
+
+// enqueueExtension enqueues the Extension in the namespace that an object tells, a moment later: what happens in that time is told at once, and
+// the controllers that write the Extension's status because of the same event have done so.
+func enqueueExtension(name string, namespaceOf func(client.Object) string) handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	enqueue := func(object client.Object, q queue) {
+		q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{Namespace: namespaceOf(object), Name: name}}, settling)
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { enqueue(e.ObjectNew, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
+	}
 }

@@ -22,7 +22,6 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	"github.com/gardener/gardener/pkg/extensions"
 
-	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
@@ -64,7 +63,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if shoot.DeletionTimestamp != nil {
 		return a.prepareForDeletion(ctx, ex)
 	}
-	state, err := a.readState(ctx, ex)
+	found, err := a.findInstalled(ctx, ex)
 	switch {
 	case err != nil:
 		return err
@@ -74,17 +73,17 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 		log.Info("The shoot sleeps, and gets what has changed when it wakes up")
 		return nil
 	}
-	if state.FluxVersion == "" { // afterwards, they have been
+	if !found.wasInstalled() { // afterwards, they have been
 		if err := a.releasePredecessor(ctx, ex.Namespace); err != nil {
 			return err
 		}
 	}
-	return a.settle(ctx, log, ex, state, a.bringFlux(ctx, log, ex, shoot, state))
+	return a.settle(ctx, log, ex, found.state, a.bringFlux(ctx, log, ex, shoot, found))
 }
 
 // bringFlux is the way from the project's configuration to the ManagedResources. What can go wrong until the first write is somebody's
 // mistake, or that of a server that others run; after that, it is the seed's.
-func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot, state fluxv1alpha1.FluxState) error {
+func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot, found *installed) error {
 	gardenClient, err := a.Garden.Client(ctx)
 	if err != nil {
 		return err
@@ -94,7 +93,7 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	has, err := a.findPresent(ctx, ex.Namespace, state)
+	has, err := a.findPresent(ctx, ex.Namespace, found)
 	if err != nil {
 		return err
 	}

@@ -255,15 +255,11 @@ type installed struct {
 }
 
 func (a *Actuator) findInstalled(ctx context.Context, ex *extensionsv1alpha1.Extension) (*installed, error) {
-	state, err := a.readState(ctx, ex)
+	installation, configuration, err := managedresource.Find(ctx, a.Seed, ex.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	installation, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.Installation)
-	if err != nil {
-		return nil, err
-	}
-	configuration, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.Configuration)
+	state, err := a.readState(ctx, ex, installation)
 	return &installed{installation: installation, configuration: configuration, state: state}, err
 }
 

@@ -30,7 +30,7 @@ type installation struct {
 	data managedresource.Data
 	// notable are those of the objects that are looked for in the shoot before the others are written.
 	notable []client.Object
-	// definitions are the CustomResourceDefinitions, with the names of their versions only.
+	// definitions are the CustomResourceDefinitions, with nothing but the names of their groups, kinds and versions.
 	definitions []*apiextensionsv1.CustomResourceDefinition
 }
 
@@ -84,7 +84,9 @@ func newInstallation(flux *release.Release, images render.Images, tolerations []
 		return nil, err
 	}
 	for _, definition := range definitions {
-		definition.Spec = apiextensionsv1.CustomResourceDefinitionSpec{Versions: versionsOf(definition)}
+		definition.Spec = apiextensionsv1.CustomResourceDefinitionSpec{
+			Group: definition.Spec.Group, Names: apiextensionsv1.CustomResourceDefinitionNames{Kind: definition.Spec.Names.Kind}, Versions: versionsOf(definition),
+		}
 	}
 	notable := slices.DeleteFunc(rendered.Objects, func(object client.Object) bool { return !takeover.IsNotable(object) })
 	// From here on the others are needed as data only, which is a tenth of the size.

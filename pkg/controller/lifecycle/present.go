@@ -38,21 +38,14 @@ type present struct {
 	shoot *lazyClient
 }
 
-// findPresent asks the seed what the shoot has. It asks the shoot only if the seed doesn't know: when the shoot is new, has come
+// findPresent tells what the shoot has, by what the seed has. It asks the shoot only if the seed doesn't know: when the shoot is new, has come
 // from another seed, got Flux from somebody else, or has it for its users to upgrade.
-func (a *Actuator) findPresent(ctx context.Context, namespace string, state fluxv1alpha1.FluxState) (_ *present, err error) {
+func (a *Actuator) findPresent(ctx context.Context, namespace string, inSeed *installed) (_ *present, err error) {
 	defer metrics.ObservePhase(metrics.PhaseInventory, time.Now(), &err)
-	installation, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Installation)
-	if err != nil {
-		return nil, mustFail(err)
-	}
-	configuration, err := managedresource.Get(ctx, a.Seed, namespace, managedresource.Configuration)
-	if err != nil {
-		return nil, mustFail(err)
-	}
-
+	installation, configuration := inSeed.installation, inSeed.configuration
 	found := &present{
-		installation: installation, configuration: configuration, state: state, migrating: state.Migrating, shoot: &lazyClient{seed: a.Seed, namespace: namespace},
+		installation: installation, configuration: configuration, state: inSeed.state, migrating: inSeed.state.Migrating,
+		shoot: &lazyClient{seed: a.Seed, namespace: namespace},
 	}
 	if configuration != nil {
 		found.configurationDigest = configuration.Labels[managedresource.ConfigurationDigestLabel]

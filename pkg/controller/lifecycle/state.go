@@ -12,21 +12,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
 // readState returns what is known of the shoot, wherever it came from. Gardener's library has written a status before it calls the actuator, so
-// that the Extension is as the seed has it, and no older one from a cache. An Extension of which nothing has been noted, because an earlier release of the extension made it, gets its
-// state from what that release noted at ManagedResource Installation.
-func (a *Actuator) readState(ctx context.Context, ex *extensionsv1alpha1.Extension) (fluxv1alpha1.FluxState, error) {
+// that the Extension is as the seed has it, and no older one from a cache. An Extension of which nothing has been noted, because an earlier
+// release of the extension made it, gets its state from what that release noted at ManagedResource Installation, which may be nil.
+func (a *Actuator) readState(ctx context.Context, ex *extensionsv1alpha1.Extension, installation *resourcesv1alpha1.ManagedResource) (fluxv1alpha1.FluxState, error) {
 	state, err := fluxv1alpha1.StateOf(ex)
 	if err != nil || state.Kind != "" {
 		return state, err
 	}
-	installation, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.Installation)
-	if err != nil || installation == nil || installation.Labels[managedresource.FluxVersionLabel] == "" {
+	if installation == nil || installation.Labels[managedresource.FluxVersionLabel] == "" {
 		return state, err
 	}
 	return a.writeState(ctx, ex, stateOf(installation.Labels, managedresource.IsIgnored(installation) && ex.DeletionTimestamp == nil))
