@@ -122,7 +122,10 @@ func newCloudProfile() (*gardencorev1beta1.CloudProfile, error) {
 
 func expiring(version string) gardencorev1beta1.ExpirableVersion {
 	expiration := metav1.Date(2030, 1, 1, 23, 59, 59, 0, time.UTC)
-	return gardencorev1beta1.ExpirableVersion{Version: version, Classification: new(gardencorev1beta1.ClassificationSupported), ExpirationDate: &expiration}
+	return gardencorev1beta1.ExpirableVersion{Version: version, Lifecycle: []gardencorev1beta1.LifecycleStage{
+		{Classification: gardencorev1beta1.ClassificationSupported},
+		{Classification: gardencorev1beta1.ClassificationExpired, StartTime: &expiration},
+	}}
 }
 
 func newSeed() *gardencorev1beta1.Seed {

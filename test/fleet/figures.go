@@ -176,14 +176,14 @@ func writeTable(out io.Writer, columns []*figures) error {
 // printRequests writes which requests there were for each shoot, the most frequent first.
 func (f *figures) printRequests(out io.Writer) {
 	for _, part := range []struct {
-		name string
-		traffic
+		name    string
+		traffic traffic
 	}{{"first reconciliation", f.first}, {"idle", f.idle}, {"change of flux-config", f.changeTraffic}, {"restart", f.restart}, {"failover", f.failoverTraffic}} {
 		for _, cluster := range []struct {
-			name string
-			requests
-		}{{"seed", part.seed}, {"garden", part.garden}, {"shoot", part.shoot}} {
-			if list := cluster.perShoot(f.size.shoots); list != "" {
+			name     string
+			requests requests
+		}{{"seed", part.traffic.seed}, {"garden", part.traffic.garden}, {"shoot", part.traffic.shoot}} {
+			if list := cluster.requests.perShoot(f.size.shoots); list != "" {
 				fmt.Fprintf(out, "%s: %s, requests to the %s per shoot: %s\n", f.size, part.name, cluster.name, list)
 			}
 		}

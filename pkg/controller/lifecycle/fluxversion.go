@@ -21,7 +21,7 @@ import (
 func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot, configuration *wanted, has *present) (_ *chosen, err error) {
 	defer metrics.ObservePhase(metrics.PhaseRelease, time.Now(), &err)
 	if belongsToUsers(configuration, has) {
-		return a.usersFlux(ctx, ex.Namespace, configuration, has)
+		return a.usersFlux(ctx, configuration, has)
 	}
 	flux, err := a.fluxToManage(ctx, ex, shoot, configuration, has)
 	if err != nil {

@@ -50,7 +50,7 @@ func goesToUsers(configuration *wanted, has *present) bool {
 
 // usersFlux takes the Flux of the shoot's users as it is. What makes it follow the project's repository is rendered for the
 // API versions that it serves.
-func (a *Actuator) usersFlux(ctx context.Context, namespace string, configuration *wanted, has *present) (*chosen, error) {
+func (a *Actuator) usersFlux(ctx context.Context, configuration *wanted, has *present) (*chosen, error) {
 	flux := &chosen{
 		installation: &installation{Installation: &render.Installation{}},
 		version:      has.fluxVersion,

@@ -84,7 +84,9 @@ func TestOwnership(t *testing.T) {
 	source := gitRepository(theirs)
 	g.Expect(c.Delete(t.Context(), source)).To(Succeed())
 	for _, object := range []client.Object{root, source} { // each controller takes its finalizer away
-		g.Eventually(func() bool { return apierrors.IsNotFound(c.Get(t.Context(), client.ObjectKeyFromObject(object), object)) }, timeout).Should(BeTrue())
+		g.Eventually(func() bool {
+			return apierrors.IsNotFound(c.Get(t.Context(), client.ObjectKeyFromObject(object), object))
+		}, timeout).Should(BeTrue())
 	}
 	g.Expect(takeover.Check(t.Context(), c, request)).To(BeTrue())
 
