@@ -18,7 +18,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -66,35 +65,6 @@ func DataOf(ctx context.Context, seed client.Reader, managedResource *resourcesv
 		return nil, fmt.Errorf("failed to read Secret %s of ManagedResource %s in the seed: %w", key, where, err)
 	}
 	return secret.Data, nil
-}
-
-// Objects returns what was or is being applied to the shoot by the ManagedResource, or nothing if that is nil: what
-// gardener-resource-manager remembers, and what it was last given, because it remembers only what it has applied as a whole.
-func Objects(ctx context.Context, seed client.Reader, managedResource *resourcesv1alpha1.ManagedResource) ([]corev1.ObjectReference, error) {
-	if managedResource == nil {
-		return nil, nil
-	}
-	references := sets.New[corev1.ObjectReference]()
-	for _, reference := range managedResource.Status.Resources {
-		references.Insert(referenceTo(reference.APIVersion, reference.Kind, reference.Namespace, reference.Name))
-	}
-	for _, secretRef := range managedResource.Spec.SecretRefs {
-		secret := &corev1.Secret{}
-		key := client.ObjectKey{Namespace: managedResource.Namespace, Name: secretRef.Name}
-		if err := seed.Get(ctx, key, secret); apierrors.IsNotFound(err) {
-			continue
-		} else if err != nil {
-			return nil, fmt.Errorf("failed to read Secret %s of ManagedResource %s in the seed: %w", key, client.ObjectKeyFromObject(managedResource), err)
-		}
-		objects, err := Data(secret.Data).Objects()
-		if err != nil {
-			return nil, err
-		}
-		for _, object := range objects {
-			references.Insert(referenceTo(object.GetAPIVersion(), object.GetKind(), object.GetNamespace(), object.GetName()))
-		}
-	}
-	return slices.SortedFunc(maps.Keys(references), func(a, b corev1.ObjectReference) int { return strings.Compare(a.String(), b.String()) }), nil
 }
 
 func referenceTo(apiVersion, kind, namespace, name string) corev1.ObjectReference {

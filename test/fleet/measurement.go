@@ -14,7 +14,7 @@ import (
 const (
 	// firstPatience is how long the first shoot may take, with which the API server of the shoots gets Flux.
 	firstPatience = 3 * time.Minute
-	// healthPatience is how long a measurement of idleness is put off until Gardener's health check has looked at all shoots.
+	// healthPatience is how long a measurement of idleness is put off until all shoots have condition SystemComponentsHealthy.
 	healthPatience = time.Minute
 	// afterRestart is how long an extension that has caught up is watched for what it writes.
 	afterRestart = 15 * time.Second

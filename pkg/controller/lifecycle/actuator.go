@@ -9,6 +9,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -50,6 +51,15 @@ type Actuator struct {
 	GardenerVersion string
 
 	installations installations
+	// read has the references of all ManagedResources that have been looked into.
+	read     *managedresource.References
+	readOnce sync.Once
+}
+
+// references returns what the ManagedResources of shoots hold.
+func (a *Actuator) references() *managedresource.References {
+	a.readOnce.Do(func() { a.read = managedresource.NewReferences() })
+	return a.read
 }
 
 var _ extension.Actuator = (*Actuator)(nil)

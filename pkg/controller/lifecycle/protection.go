@@ -79,7 +79,7 @@ func (a *Actuator) unprotect(ctx context.Context, namespace, name string, manage
 // came here, and the shoot is asked.
 func (a *Actuator) toUnprotect(ctx context.Context, shootClient client.Client, name string, managedResource *resourcesv1alpha1.ManagedResource) ([]corev1.ObjectReference, error) {
 	if hasApplied(managedResource) {
-		return managedresource.Objects(ctx, a.Seed, managedResource)
+		return a.references().Of(ctx, a.Seed, managedResource)
 	}
 	found, err := removal.Protected(ctx, shootClient, name)
 	return found, explain(err)

@@ -53,7 +53,7 @@ func (a *Actuator) removeFluxFromShoot(ctx context.Context, ex *extensionsv1alph
 
 // deleteInstallation deletes what Flux was installed with from the shoot, and tells people if its namespace stays.
 func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha1.Extension, installation *resourcesv1alpha1.ManagedResource) error {
-	applied, err := managedresource.Objects(ctx, a.Seed, installation)
+	applied, err := a.references().Of(ctx, a.Seed, installation)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (a *Actuator) disarm(ctx context.Context, namespace string, installation *r
 	if err != nil {
 		return err
 	}
-	applied, err := managedresource.Objects(ctx, a.Seed, installation)
+	applied, err := a.references().Of(ctx, a.Seed, installation)
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, ha
 	}
 	// In this order: when the root Kustomization is gone, those that it deployed are being deleted.
 	deleted := a.checkDeleted(ctx, namespace, managedresource.Configuration)
-	applied, err := managedresource.Objects(ctx, a.Seed, has.installation)
+	applied, err := a.references().Of(ctx, a.Seed, has.installation)
 	if err != nil {
 		return err
 	}
