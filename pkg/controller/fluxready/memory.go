@@ -5,11 +5,14 @@
 package fluxready
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 )
@@ -22,9 +25,10 @@ type memory struct {
 
 // shootMemory is what is known of a shoot.
 type shootMemory struct {
-	// untold is what was seen but could not be written, at the time untoldAt.
+	// untold is what was seen but could not be written, at the time untoldAt, when the Extension said untoldOf besides.
 	untold   *readiness.Readiness
 	untoldAt time.Time
+	untoldOf string
 	// unanswered counts how often in a row the shoot gave no answer.
 	unanswered int
 	// controllersAt is when somebody last looked at Flux's controllers.
@@ -36,17 +40,31 @@ type shootMemory struct {
 	presentedAt    time.Time
 }
 
-// takeUntold returns what was seen a moment ago but could not be written, or nil.
-func (m *memory) takeUntold(namespace string) *readiness.Readiness {
+// keepUntold keeps what was seen but could not be written into an Extension that said something else then.
+func (m *memory) keepUntold(namespace string, now readiness.Readiness, said string) {
+	m.with(namespace, func(known *shootMemory) { known.untold, known.untoldAt, known.untoldOf = &now, time.Now(), said })
+}
+
+// saidOf is what others say in an Extension of what they have done.
+func saidOf(ex *extensionsv1alpha1.Extension) string {
+	said := ""
+	if ex.Status.ProviderStatus != nil {
+		said = string(ex.Status.ProviderStatus.Raw)
+	}
+	return fmt.Sprint(said, stateOf(ex))
+}
+
+// takeUntold returns what was seen a moment ago but could not be written, or nil. It no longer counts if somebody has done something since.
+func (m *memory) takeUntold(ex *extensionsv1alpha1.Extension) *readiness.Readiness {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	known := m.shoots[namespace]
+	known := m.shoots[ex.Namespace]
 	if known == nil || known.untold == nil {
 		return nil
 	}
 	untold := known.untold
 	known.untold = nil
-	if time.Since(known.untoldAt) > 2*conflictDelay {
+	if time.Since(known.untoldAt) > 2*conflictDelay || known.untoldOf != saidOf(ex) {
 		return nil
 	}
 	return untold

@@ -100,20 +100,24 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, nil
 	}
 	var now readiness.Readiness
-	if untold := r.memory.takeUntold(ex.Namespace); untold != nil {
+	if untold := r.memory.takeUntold(ex); untold != nil {
 		now = *untold
 	} else {
 		now = r.look(ctx, ex, owner)
 	}
+	said := saidOf(ex)
 	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
 		// Another controller wrote the status, and this one's cache learns of it in a moment.
-		r.memory.with(ex.Namespace, func(known *shootMemory) { known.untold, known.untoldAt = &now, time.Now() })
+		r.memory.keepUntold(ex.Namespace, now, said)
 		return reconcile.Result{RequeueAfter: conflictDelay}, nil
 	} else if err != nil {
 		return reconcile.Result{}, err
 	}
 	if now.Reason == readiness.HostKeyMismatch && r.memory.presented(ex.Namespace) == "" {
 		return reconcile.Result{RequeueAfter: hostKeyDelay}, nil
+	}
+	if now.Reason == readiness.Hibernated { // that costs no request, and nobody tells when the shoot is awake
+		return reconcile.Result{RequeueAfter: wait.Jitter(r.syncPeriod, jitter)}, nil
 	}
 	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, sinceChange(ex), r.memory.unanswered(ex.Namespace)), jitter)}, nil
 }
@@ -174,7 +178,7 @@ func (r *reconciler) forget(namespace string) {
 // look returns what condition FluxReady is to say.
 func (r *reconciler) look(ctx context.Context, ex *extensionsv1alpha1.Extension, owner *gardencorev1beta1.Shoot) readiness.Readiness {
 	if v1beta1helper.HibernationIsEnabled(owner) || owner.Status.IsHibernated {
-		r.forget(ex.Namespace)
+		r.shoots.Forget(ex.Namespace)
 		return readiness.Sleeping(fluxv1alpha1.StatusOf(ex).Revision)
 	}
 	if said := fluxv1alpha1.StatusOf(ex); said.Problem != nil {

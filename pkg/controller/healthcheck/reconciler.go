@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,6 +20,7 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/extensions"
 	"github.com/gardener/gardener/pkg/utils/kubernetes/health"
 
@@ -30,7 +32,8 @@ import (
 const (
 	// conflictDelay is the time until the next try to write a status that somebody else has just written.
 	conflictDelay = time.Second
-	// grace is how long a new Extension is not said to be unhealthy: its ManagedResources are being made.
+	// grace is how long nothing is said of ManagedResources that are being made, applied, or looked at for the first time: that is so after
+	// each change, and is no fault.
 	grace = time.Minute
 
 	// The reasons of the condition are those of Gardener's health-check library.
@@ -42,22 +45,26 @@ type reconciler struct {
 	// seed caches.
 	seed                  client.Client
 	fluxReadyAffectsShoot bool
+	// pendingSince has, by the namespace of the shoot, since when this process sees something under way.
+	pendingSince sync.Map
 }
 
 // Reconcile implements reconcile.Reconciler.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	ex := &extensionsv1alpha1.Extension{}
 	if err := r.seed.Get(ctx, request.NamespacedName, ex); err != nil {
+		r.pendingSince.Delete(request.Namespace)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	if leaves(ex) {
+		r.pendingSince.Delete(request.Namespace)
 		return reconcile.Result{}, nil
 	}
-	now, err := r.check(ctx, ex)
+	now, pending, err := r.check(ctx, ex)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if left := time.Until(ex.CreationTimestamp.Add(grace)); left > 0 && now.Status == gardencorev1beta1.ConditionFalse && conditionOf(ex) == nil {
+	if left := r.graceLeft(ex.Namespace, pending); left > 0 {
 		return reconcile.Result{RequeueAfter: left}, nil
 	}
 	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
@@ -67,6 +74,16 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	return reconcile.Result{}, nil
+}
+
+// graceLeft is how long something that is under way may still last until it is told.
+func (r *reconciler) graceLeft(namespace string, pending bool) time.Duration {
+	if !pending {
+		r.pendingSince.Delete(namespace)
+		return 0
+	}
+	since, _ := r.pendingSince.LoadOrStore(namespace, time.Now())
+	return time.Until(since.(time.Time).Add(grace))
 }
 
 func conditionOf(ex *extensionsv1alpha1.Extension) *gardencorev1beta1.Condition {
@@ -79,40 +96,65 @@ func leaves(ex *extensionsv1alpha1.Extension) bool {
 		ex.Status.LastOperation != nil && ex.Status.LastOperation.Type == gardencorev1beta1.LastOperationTypeMigrate
 }
 
-// check returns the condition, without its times.
-func (r *reconciler) check(ctx context.Context, ex *extensionsv1alpha1.Extension) (gardencorev1beta1.Condition, error) {
+// check returns the condition, without its times, and whether what is wrong is only that something is under way.
+func (r *reconciler) check(ctx context.Context, ex *extensionsv1alpha1.Extension) (_ gardencorev1beta1.Condition, pending bool, err error) {
 	cluster := &extensionsv1alpha1.Cluster{}
 	if err := r.seed.Get(ctx, client.ObjectKey{Name: ex.Namespace}, cluster); err != nil {
-		return gardencorev1beta1.Condition{}, fmt.Errorf("failed to read Cluster %s of the seed: %w", ex.Namespace, err)
+		return gardencorev1beta1.Condition{}, false, fmt.Errorf("failed to read Cluster %s of the seed: %w", ex.Namespace, err)
 	}
 	shoot, err := extensions.ShootFromCluster(cluster)
 	if err != nil {
-		return gardencorev1beta1.Condition{}, fmt.Errorf("failed to read the Shoot in Cluster %s of the seed: %w", ex.Namespace, err)
+		return gardencorev1beta1.Condition{}, false, fmt.Errorf("failed to read the Shoot in Cluster %s of the seed: %w", ex.Namespace, err)
 	}
 	if shoot != nil && v1beta1helper.HibernationIsEnabled(shoot) {
-		return healthy("Shoot is hibernated"), nil
+		return healthy("Shoot is hibernated"), false, nil
 	}
+	pending = true
 	var faults []string
 	for _, name := range []string{managedresource.Installation, managedresource.Configuration} {
 		managedResource, err := managedresource.Get(ctx, r.seed, ex.Namespace, name)
-		switch {
-		case err != nil:
-			return gardencorev1beta1.Condition{}, err
-		case managedResource == nil:
-			faults = append(faults, fmt.Sprintf("ManagedResource %s does not exist", name))
-		default:
-			if err := health.CheckManagedResource(managedResource); err != nil {
-				faults = append(faults, err.Error())
-			}
+		if err != nil {
+			return gardencorev1beta1.Condition{}, false, err
+		}
+		if fault := faultOf(name, managedResource); fault != "" {
+			faults = append(faults, fault)
+			pending = pending && isPending(managedResource)
 		}
 	}
 	if r.fluxReadyAffectsShoot {
-		faults = append(faults, fluxFaults(ex)...)
+		if ofFlux := fluxFaults(ex); len(ofFlux) > 0 {
+			faults, pending = append(faults, ofFlux...), false
+		}
 	}
 	if len(faults) > 0 {
-		return unhealthy(faults), nil
+		return unhealthy(faults), pending, nil
 	}
-	return healthy("All health checks successful"), nil
+	return healthy("All health checks successful"), false, nil
+}
+
+// faultOf says what is wrong with a ManagedResource, which may be nil.
+func faultOf(name string, managedResource *resourcesv1alpha1.ManagedResource) string {
+	if managedResource == nil {
+		return fmt.Sprintf("ManagedResource %s does not exist", name)
+	}
+	if err := health.CheckManagedResource(managedResource); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// isPending tells whether gardener-resource-manager has not yet come to a result.
+func isPending(managedResource *resourcesv1alpha1.ManagedResource) bool {
+	if managedResource == nil || managedResource.Status.ObservedGeneration != managedResource.Generation {
+		return true
+	}
+	for _, conditionType := range []gardencorev1beta1.ConditionType{resourcesv1alpha1.ResourcesApplied, resourcesv1alpha1.ResourcesHealthy} {
+		condition := v1beta1helper.GetCondition(managedResource.Status.Conditions, conditionType)
+		if condition != nil && condition.Status == gardencorev1beta1.ConditionFalse {
+			return false
+		}
+	}
+	return true
 }
 
 // fluxFaults repeats what condition FluxReady says, if it says that something is wrong. What is under way is no fault.

@@ -75,6 +75,7 @@ func TestSystemComponentsHealthy(t *testing.T) {
 			writes := 0
 			seed := newSeed(g, &writes, objects...)
 			r := &reconciler{seed: seed, fluxReadyAffectsShoot: test.fluxCounts}
+			r.pendingSince.Store(namespace, time.Now().Add(-grace))
 			request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(ex)}
 			for range 2 {
 				g.Expect(r.Reconcile(t.Context(), request)).To(Equal(reconcile.Result{}))
@@ -112,6 +113,27 @@ func TestNewExtension(t *testing.T) {
 	}
 	g.Expect(r.Reconcile(t.Context(), request)).To(Equal(reconcile.Result{}))
 	g.Expect(writes).To(Equal(1))
+}
+
+// What gardener-resource-manager has been given a moment ago is not unhealthy.
+func TestChange(t *testing.T) {
+	g := NewWithT(t)
+	ex := &extensionsv1alpha1.Extension{}
+	ex.Namespace, ex.Name = namespace, "shoot-flux"
+	ex.Status.Conditions = []gardencorev1beta1.Condition{{Type: gardencorev1beta1.ShootSystemComponentsHealthy, Status: gardencorev1beta1.ConditionTrue}}
+	changed := managedResource(managedresource.Configuration, "")
+	changed.Generation = 2
+	writes := 0
+	seed := newSeed(g, &writes, ex, cluster(false), managedResource(managedresource.Installation, ""), changed)
+	r, request := &reconciler{seed: seed}, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(ex)}
+	result, err := r.Reconcile(t.Context(), request)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(result.RequeueAfter).To(BeNumerically("~", grace, 5*time.Second))
+	g.Expect(writes).To(BeZero())
+
+	r.pendingSince.Store(namespace, time.Now().Add(-grace))
+	g.Expect(r.Reconcile(t.Context(), request)).To(Equal(reconcile.Result{}))
+	g.Expect(writes).To(Equal(1), "by now there should be a result")
 }
 
 // A shoot that leaves the seed is no longer judged.

@@ -83,7 +83,7 @@ func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extension
 		log.Info("The shoot sleeps, and gets what has changed when it wakes up")
 		return nil
 	}
-	if !found.wasInstalled() { // afterwards, they have been
+	if found.installation == nil || found.installation.Labels[managedresource.ProtectedLabel] == "" { // whoever has set the label has done it
 		if err := a.releasePredecessor(ctx, ex.Namespace); err != nil {
 			return err
 		}

@@ -84,6 +84,9 @@ func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1
 		return a.withdraw(ctx, ex, has)
 	}
 	if policy == fluxv1alpha1.RemovalDeleteWorkloads && has.state.RemovalPhase == fluxv1alpha1.RemovalBegun {
+		if err := a.checkOnlyFlux(ctx, ex.Namespace); err != nil { // before anything goes
+			return err
+		}
 		if err := a.deleteWorkloadsFirst(ctx, ex, has); err != nil {
 			return err
 		}

@@ -66,5 +66,9 @@ func (a *Actuator) adopt(ctx context.Context, has *present) (*installation, erro
 	if err != nil {
 		return nil, err
 	}
-	return (&installation{Installation: adopted, data: data}).protected()
+	definitions, err := definitionsIn(objects)
+	if err != nil {
+		return nil, err
+	}
+	return (&installation{Installation: adopted, data: data, definitions: namesOf(definitions)}).protected()
 }

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -83,15 +84,22 @@ func newInstallation(flux *release.Release, images render.Images, tolerations []
 	if err != nil {
 		return nil, err
 	}
-	for _, definition := range definitions {
-		definition.Spec = apiextensionsv1.CustomResourceDefinitionSpec{
-			Group: definition.Spec.Group, Names: apiextensionsv1.CustomResourceDefinitionNames{Kind: definition.Spec.Names.Kind}, Versions: versionsOf(definition),
-		}
-	}
 	notable := slices.DeleteFunc(rendered.Objects, func(object client.Object) bool { return !takeover.IsNotable(object) })
 	// From here on the others are needed as data only, which is a tenth of the size.
 	rendered.Objects = nil
-	return &installation{Installation: rendered, data: data, notable: slices.Clip(notable), definitions: definitions}, nil
+	return &installation{Installation: rendered, data: data, notable: slices.Clip(notable), definitions: namesOf(definitions)}, nil
+}
+
+// namesOf returns the definitions with nothing but the names of their groups, kinds and versions: what decides whether objects are to be stored
+// anew, in a hundredth of the size.
+func namesOf(definitions []*apiextensionsv1.CustomResourceDefinition) []*apiextensionsv1.CustomResourceDefinition {
+	var names []*apiextensionsv1.CustomResourceDefinition
+	for _, definition := range definitions {
+		names = append(names, &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: definition.Name}, Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+			Group: definition.Spec.Group, Names: apiextensionsv1.CustomResourceDefinitionNames{Kind: definition.Spec.Names.Kind}, Versions: versionsOf(definition),
+		}})
+	}
+	return names
 }
 
 // versionsOf are the versions of a definition, with nothing but their names.

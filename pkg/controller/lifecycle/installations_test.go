@@ -23,6 +23,29 @@ func newCatalogue(t testing.TB) *release.Catalogue {
 	return catalogue
 }
 
+// What decides about the objects of the shoot's users stays known when only the protection of Flux's own changes.
+func TestInstallationsKeepTheirDefinitions(t *testing.T) {
+	g := NewWithT(t)
+	catalogue := newCatalogue(t)
+	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
+	g.Expect(err).NotTo(HaveOccurred())
+	rendered, err := (&installations{}).of(flux, render.Images{}, nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(len(rendered.definitions)).To(BeNumerically(">", 5))
+	for _, definition := range rendered.definitions {
+		g.Expect(definition.Spec.Group).To(HaveSuffix(".toolkit.fluxcd.io"))
+		g.Expect(definition.Spec.Names.Kind).NotTo(BeEmpty())
+		g.Expect(definition.Spec.Versions).NotTo(BeEmpty())
+	}
+	free, err := rendered.unprotected()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(free.definitions).To(Equal(rendered.definitions))
+	again, err := free.protected()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(again.definitions).To(Equal(rendered.definitions))
+	g.Expect(again.notable).To(Equal(rendered.notable))
+}
+
 func TestInstallationsAreRenderedOnce(t *testing.T) {
 	g := NewWithT(t)
 	catalogue := newCatalogue(t)

@@ -44,6 +44,9 @@ func (a *Actuator) settle(ctx context.Context, log logr.Logger, ex *extensionsv1
 	}
 	problem := &fluxv1alpha1.Problem{Reason: fluxv1alpha1.NotAsConfigured, Since: metav1.Now().Rfc3339Copy()}
 	if step := (*reconcilerutils.RequeueAfterError)(nil); errors.As(err, &step) {
+		if state.FluxVersion == "" && fluxv1alpha1.StatusOf(ex).Version == "" { // it has nothing yet that a status could speak of
+			return step
+		}
 		problem.Reason, err = fluxv1alpha1.UnderWay, reconcilerutils.ReconcileErrCauseOrErr(step)
 	} else if state.FluxVersion == "" {
 		return err

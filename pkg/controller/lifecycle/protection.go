@@ -20,20 +20,26 @@ import (
 
 // unprotected returns an installation that belongs to the shoot's users: their repository may upgrade it.
 func (i *installation) unprotected() (*installation, error) {
-	data, err := withProtection(i.data, render.Unprotect)
-	return &installation{Installation: i.Installation, data: data, notable: i.notable}, err
+	return i.with(render.Unprotect)
 }
 
 // protected returns an installation that an older version of the extension has made as this one would.
 func (i *installation) protected() (*installation, error) {
-	data, err := withProtection(i.data, func(object client.Object) bool {
+	return i.with(func(object client.Object) bool {
 		if render.IsProtected(object.GetAnnotations()) {
 			return false
 		}
 		render.Protect(object)
 		return true
 	})
-	return &installation{Installation: i.Installation, data: data, notable: i.notable}, err
+}
+
+// with returns an installation that is the same but for the protection of its objects.
+func (i *installation) with(change func(client.Object) bool) (*installation, error) {
+	changed := *i
+	var err error
+	changed.data, err = withProtection(i.data, change)
+	return &changed, err
 }
 
 // withProtection changes the objects of a ManagedResource. If there is nothing to change, the data stays as it is.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -107,6 +108,10 @@ func definitionsOf(data managedresource.Data) ([]*apiextensionsv1.CustomResource
 	if err != nil {
 		return nil, err
 	}
+	return definitionsIn(objects)
+}
+
+func definitionsIn(objects []*unstructured.Unstructured) ([]*apiextensionsv1.CustomResourceDefinition, error) {
 	var definitions []*apiextensionsv1.CustomResourceDefinition
 	for _, object := range objects {
 		if object.GetKind() != "CustomResourceDefinition" {

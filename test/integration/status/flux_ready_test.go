@@ -95,6 +95,7 @@ func TestFluxReady(t *testing.T) {
 	giveKey(t, project, "ssh-ed25519 AAAA")
 	seeds[0].startExtension(t, true)
 	s := seeds[0].newShoot(t, project, "one")
+	s.looked()
 	s.expectCondition("Progressing", "NotApplied", "gardener-resource-manager has not yet brought")
 
 	s.bring()
