@@ -64,18 +64,25 @@ func NewCommand() *cobra.Command {
 
 func run(ctx context.Context, options *options) error {
 	log.SetLogger(options.manager.Completed().Logger)
+	var actuator *lifecycle.Actuator
+	gardenHost := func() string {
+		if actuator == nil { // nobody has asked the garden
+			return ""
+		}
+		return actuator.Garden.Host()
+	}
+	// The manager's cache asks the seed for its kinds when it is made.
+	if err := nameHosts(options.rest.Completed().Config, gardenHost); err != nil {
+		return err
+	}
 	mgr, err := newManager(options)
 	if err != nil {
 		return err
 	}
-	actuator, err := newActuator(mgr, options)
-	if err != nil {
+	if actuator, err = newActuator(mgr, options); err != nil {
 		return err
 	}
 	context.AfterFunc(ctx, actuator.Releases.Close)
-	if err := nameHosts(mgr, actuator.Garden); err != nil {
-		return err
-	}
 	if err := addProbes(mgr); err != nil {
 		return err
 	}
@@ -190,12 +197,12 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 	return addHeartbeat(ctx, mgr, options)
 }
 
-func nameHosts(mgr manager.Manager, access *garden.Access) error {
-	seed, _, err := rest.DefaultServerUrlFor(mgr.GetConfig())
+func nameHosts(config *rest.Config, gardenHost func() string) error {
+	seed, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return fmt.Errorf("the address of the seed's API server can't be used: %w", err)
 	}
-	metrics.NameHosts(seed.Host, access.Host)
+	metrics.NameHosts(seed.Host, gardenHost)
 	return nil
 }
 
