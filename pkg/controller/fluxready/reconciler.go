@@ -18,12 +18,12 @@ import (
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	"github.com/gardener/gardener/pkg/extensions"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/seed"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -72,7 +72,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if client.IgnoreNotFound(err) != nil {
 		return reconcile.Result{}, fmt.Errorf("failed to read Extension %s of the seed: %w", request, err)
 	}
-	if apierrors.IsNotFound(err) || leaves(ex) {
+	if apierrors.IsNotFound(err) || seed.IsLeaving(ex) {
 		r.forget(request.Namespace)
 		return reconcile.Result{}, nil
 	}
@@ -96,7 +96,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		// After a start, not all shoots have their turn at the same time: what the process before has said of them holds.
 		return reconcile.Result{RequeueAfter: rand.N(r.syncPeriod)}, nil
 	}
-	if isBegun(ex) {
+	if isUnsettled(ex) {
 		return reconcile.Result{}, nil
 	}
 	var now readiness.Readiness
@@ -122,8 +122,8 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, sinceChange(ex), r.memory.unanswered(ex.Namespace)), jitter)}, nil
 }
 
-// isBegun tells whether nothing has come of the first operation yet. What comes of it is an event.
-func isBegun(ex *extensionsv1alpha1.Extension) bool {
+// isUnsettled tells whether nothing has come of the first operation yet. What comes of it is an event.
+func isUnsettled(ex *extensionsv1alpha1.Extension) bool {
 	last := ex.Status.LastOperation
 	return conditionOf(ex) == nil && (last == nil || last.State == gardencorev1beta1.LastOperationStateProcessing)
 }
@@ -163,12 +163,6 @@ func (r *reconciler) untilNextLook(status gardencorev1beta1.ConditionStatus, sin
 }
 
 func (r *reconciler) soon() time.Duration { return r.syncPeriod / soonPart }
-
-// leaves tells whether the shoot is no longer the seed's to look into.
-func leaves(ex *extensionsv1alpha1.Extension) bool {
-	return ex.DeletionTimestamp != nil || ex.Annotations[v1beta1constants.GardenerOperation] == v1beta1constants.GardenerOperationMigrate ||
-		ex.Status.LastOperation != nil && ex.Status.LastOperation.Type == gardencorev1beta1.LastOperationTypeMigrate
-}
 
 func (r *reconciler) forget(namespace string) {
 	r.shoots.Forget(namespace)

@@ -18,7 +18,6 @@ import (
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/extensions"
@@ -27,6 +26,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/seed"
 )
 
 const (
@@ -56,7 +56,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		r.pendingSince.Delete(request.Namespace)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	if leaves(ex) {
+	if seed.IsLeaving(ex) {
 		r.pendingSince.Delete(request.Namespace)
 		return reconcile.Result{}, nil
 	}
@@ -88,12 +88,6 @@ func (r *reconciler) graceLeft(namespace string, pending bool) time.Duration {
 
 func conditionOf(ex *extensionsv1alpha1.Extension) *gardencorev1beta1.Condition {
 	return v1beta1helper.GetCondition(ex.Status.Conditions, gardencorev1beta1.ShootSystemComponentsHealthy)
-}
-
-// leaves tells whether the shoot is no longer the seed's to judge.
-func leaves(ex *extensionsv1alpha1.Extension) bool {
-	return ex.DeletionTimestamp != nil || ex.Annotations[v1beta1constants.GardenerOperation] == v1beta1constants.GardenerOperationMigrate ||
-		ex.Status.LastOperation != nil && ex.Status.LastOperation.Type == gardencorev1beta1.LastOperationTypeMigrate
 }
 
 // check returns the condition, without its times, and whether what is wrong is only that something is under way.

@@ -12,11 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/seed"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
 )
 
@@ -44,18 +43,12 @@ func (t *Teller) entriesOf(ctx context.Context, project, except string) ([]entry
 		key := client.ObjectKey{Namespace: cluster.Name, Name: t.extensionType}
 		if err := t.seed.Get(ctx, key, ex); client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("failed to read Extension %s of the seed: %w", key, err)
-		} else if err != nil || leaves(ex) {
+		} else if err != nil || seed.IsLeaving(ex) {
 			continue
 		}
 		entries = append(entries, entry{shoot: *shoot, line: status.LineOf(ex), publicKey: fluxv1alpha1.StatusOf(ex).PublicKey})
 	}
 	return entries, nil
-}
-
-// leaves tells whether the shoot has no Flux from here any more, or soon has it from another seed.
-func leaves(ex *extensionsv1alpha1.Extension) bool {
-	return ex.DeletionTimestamp != nil || ex.Annotations[v1beta1constants.GardenerOperation] == v1beta1constants.GardenerOperationMigrate ||
-		ex.Status.LastOperation != nil && ex.Status.LastOperation.Type == gardencorev1beta1.LastOperationTypeMigrate
 }
 
 // shootOf reads only what is needed of the Shoot in a Cluster, or returns nil if there is none.
