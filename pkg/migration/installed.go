@@ -14,21 +14,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
-
-// versionLabel is on everything that `flux install` creates (pkg/manifestgen/install/templates.go of Flux).
-const versionLabel = "app.kubernetes.io/version"
 
 // InstalledDefinition returns the metadata of the CustomResourceDefinition of kind GitRepository, which the shoot has if it has Flux. It is
 // empty if there is none.
 func InstalledDefinition(ctx context.Context, shoot client.Client) (*metav1.PartialObjectMetadata, error) {
 	definition := &metav1.PartialObjectMetadata{}
 	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
-	if serves, err := isServed(shoot, schema.GroupKind{Group: sourcev1.GroupVersion.Group, Kind: sourcev1.GitRepositoryKind}); err != nil || !serves {
+	if serves, err := isServed(shoot, flux.GitRepository.GroupKind); err != nil || !serves {
 		return definition, err
 	}
-	key := client.ObjectKey{Name: "gitrepositories." + sourcev1.GroupVersion.Group}
+	key := client.ObjectKey{Name: flux.GitRepository.Definition()}
 	if err := shoot.Get(ctx, key, definition); client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", key.Name, err)
 	}
@@ -51,5 +48,5 @@ func isServed(shoot client.Client, kind schema.GroupKind) (bool, error) {
 // VersionOf returns the Flux release that an installed definition is of, such as v2.9.4. It is empty if there is no Flux, or one that does
 // not tell.
 func VersionOf(definition *metav1.PartialObjectMetadata) string {
-	return definition.Labels[versionLabel]
+	return definition.Labels[flux.LabelVersion]
 }

@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 )
 
 // ControllerNames are the Deployments without which Flux does not follow a repository. Flux labels their pods app=<name>.
-var ControllerNames = []string{"source-controller", "kustomize-controller"}
+var ControllerNames = []string{flux.SourceController, flux.KustomizeController}
 
 // Controller is one of Flux's controllers in a shoot.
 type Controller struct {
@@ -71,7 +73,7 @@ func findStoppedController(o Observation) *Readiness {
 func (c Controller) problem(o Observation) string {
 	look := fmt.Sprintf("look at kubectl -n flux-system describe pods -l app=%s", c.Name)
 	switch {
-	case c.Deployment == nil && (o.Told.Origin == originShoot || !o.overdue(o.GitRepository.CreationTimestamp.Time, 0)):
+	case c.Deployment == nil && (o.Told.Origin == originShoot || !o.overdue(o.Source.CreationTimestamp.Time, 0)):
 		return "" // its users may call it otherwise, or it comes in a moment
 	case c.Deployment == nil:
 		return "its Deployment does not exist: if Gardener does not put it back within a minute, the Shoot's condition SystemComponentsHealthy says why"

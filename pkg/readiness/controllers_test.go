@@ -83,9 +83,9 @@ func TestControllersThatDoNotRun(t *testing.T) {
 			o := state{repository: fetched, root: applied}.observe()
 			o.Now = noon.Add(time.Hour)
 			o.Told.Origin = test.origin
-			o.GitRepository.CreationTimestamp = noon
+			o.Source.CreationTimestamp = noon
 			if test.age != 0 {
-				o.GitRepository.CreationTimestamp = metav1.NewTime(o.Now.Add(-test.age))
+				o.Source.CreationTimestamp = metav1.NewTime(o.Now.Add(-test.age))
 			}
 			o.Controllers = []Controller{{Name: "source-controller", Deployment: test.deployment, Pods: test.pods}, {Name: "kustomize-controller", Deployment: deployment(1, time.Hour)}}
 			if test.pods != nil {

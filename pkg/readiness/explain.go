@@ -15,6 +15,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -40,20 +41,20 @@ var storageReasons = []string{
 // explainSource says why Flux can't read the repository.
 func explainSource(o Observation, reason, message string) Readiness {
 	if slices.Contains(storageReasons, reason) {
-		return failed(ArtifactFailed, fmt.Sprintf("Flux can't store what it reads of the repository %s: look at its source-controller in the shoot, whose disk may be full", o.GitRepository.Spec.URL), message)
+		return failed(ArtifactFailed, fmt.Sprintf("Flux can't store what it reads of the repository %s: look at its source-controller in the shoot, whose disk may be full", o.Source.URL), message)
 	}
-	// Other reasons are about the GitRepository and its Secret in the shoot.
+	// Other reasons are about the source and its Secret in the shoot.
 	if reason == sourcev1.GitOperationFailedReason || reason == emptyGitRepository {
 		if fault := faultOf(o, message); fault != nil {
 			return failed(fault.reason, fault.advice(o), message)
 		}
 	}
-	return failed(FetchFailed, "Flux can't read the repository "+o.GitRepository.Spec.URL, message)
+	return failed(FetchFailed, "Flux can't read the repository "+o.Source.URL, message)
 }
 
 func adviseKey(o Observation) string {
 	if !isPrivate(o) {
-		return fmt.Sprintf("the Git server wants credentials for %s: for a private repository, set repositoryType to private and write its SSH URL in %s", o.GitRepository.Spec.URL, configMapOf(o))
+		return fmt.Sprintf("the Git server wants credentials for %s: for a private repository, set repositoryType to private and write its SSH URL in %s", o.Source.URL, configMapOf(o))
 	}
 	return withKey(o, func(url, key string) string {
 		return fmt.Sprintf("the Git server does not accept the project's key for %s: register this public key there as a read-only deploy key: %s", url, key)
@@ -62,14 +63,14 @@ func adviseKey(o Observation) string {
 
 // isPrivate tells whether Flux has credentials for the repository.
 func isPrivate(o Observation) bool {
-	return o.Told.PublicKey != "" || o.GitRepository.Spec.SecretRef != nil
+	return o.Told.PublicKey != "" || o.Source.HasCredentials
 }
 
 // withKey makes a sentence with the repository's URL and the whole public key, for which a long URL is shortened. If even so
 // there is no room for the key, or if the extension has not told it yet, it says where the key is.
 func withKey(o Observation, sentence func(url, key string) string) string {
 	const shortURL = 80
-	url, key := o.GitRepository.Spec.URL, o.Told.PublicKey
+	url, key := o.Source.URL, o.Told.PublicKey
 	for _, url := range []string{url, Shorten(url, shortURL)} {
 		if text := sentence(url, key); key != "" && len(text) <= MaxMessage {
 			return text
@@ -80,7 +81,7 @@ func withKey(o Observation, sentence func(url, key string) string) string {
 
 func adviseRepository(o Observation) string {
 	if !isPrivate(o) {
-		return fmt.Sprintf("the Git server does not show %s without credentials: correct %s, or, if the repository is private, set repositoryType to private there", o.GitRepository.Spec.URL, keyOf(o, "repositoryUrl"))
+		return fmt.Sprintf("the Git server does not show %s without credentials: correct %s, or, if the repository is private, set repositoryType to private there", o.Source.URL, keyOf(o, "repositoryUrl"))
 	}
 	return withKey(o, func(url, key string) string {
 		return fmt.Sprintf("the Git server does not show %s to the project's key: correct %s, or register this public key there as a read-only deploy key: %s", url, keyOf(o, "repositoryUrl"), key)
@@ -88,22 +89,15 @@ func adviseRepository(o Observation) string {
 }
 
 func adviseBranch(o Observation) string {
-	return fmt.Sprintf("the repository %s has no branch %q: push it, or correct %s", o.GitRepository.Spec.URL, branchOf(o), keyOf(o, "repositoryBranch"))
+	return fmt.Sprintf("the repository %s has no branch %q: push it, or correct %s", o.Source.URL, o.Source.Branch, keyOf(o, "repositoryBranch"))
 }
 
 func adviseEmpty(o Observation) string {
-	return fmt.Sprintf("the repository %s is empty: push branch %q, or correct %s", o.GitRepository.Spec.URL, branchOf(o), keyOf(o, "repositoryUrl"))
-}
-
-func branchOf(o Observation) string {
-	if reference := o.GitRepository.Spec.Reference; reference != nil {
-		return reference.Branch
-	}
-	return ""
+	return fmt.Sprintf("the repository %s is empty: push branch %q, or correct %s", o.Source.URL, o.Source.Branch, keyOf(o, "repositoryUrl"))
 }
 
 func adviseSHA256(o Observation) string {
-	return fmt.Sprintf("the repository %s was made with SHA-256, which Flux can't read: put its content into one that was made with SHA-1, which is Git's default", o.GitRepository.Spec.URL)
+	return fmt.Sprintf("the repository %s was made with SHA-256, which Flux can't read: put its content into one that was made with SHA-1, which is Git's default", o.Source.URL)
 }
 
 func adviseHostKey(o Observation) string {
@@ -120,7 +114,7 @@ func adviseHostKey(o Observation) string {
 		presented = "; to the seed the server presents " + key
 	}
 	return fmt.Sprintf("the Git server of %s does not present the host key that is trusted (%s): find out why, then correct %s, or remove the server's lines from key %s of Secret %s/%s%s",
-		o.GitRepository.Spec.URL, trusted, keyOf(o, "knownHosts"), source.KeyKnownHosts, o.Project, source.SecretName, presented)
+		o.Source.URL, trusted, keyOf(o, "knownHosts"), source.KeyKnownHosts, o.Project, source.SecretName, presented)
 }
 
 func adviseHost(o Observation) string {
@@ -128,12 +122,8 @@ func adviseHost(o Observation) string {
 }
 
 func adviseTimeout(o Observation) string {
-	timeout := fetchTimeout
-	if o.GitRepository.Spec.Timeout != nil {
-		timeout = o.GitRepository.Spec.Timeout.Duration
-	}
 	return fmt.Sprintf("Flux could not read the repository %s within %s: it is too large for the connection, or the Git server is too slow: take large files out of branch %q, or use a smaller repository",
-		o.GitRepository.Spec.URL, timeout, branchOf(o))
+		o.Source.URL, o.Source.Timeout, o.Source.Branch)
 }
 
 func adviseConnection(o Observation) string {
@@ -141,7 +131,7 @@ func adviseConnection(o Observation) string {
 }
 
 func adviseServer(o Observation) string {
-	return fmt.Sprintf("the Git server can't serve the repository %s now: ask who operates it", o.GitRepository.Spec.URL)
+	return fmt.Sprintf("the Git server can't serve the repository %s now: ask who operates it", o.Source.URL)
 }
 
 // explainKustomization says why the shoot does not get the repository's content.
@@ -151,7 +141,7 @@ func explainKustomization(o Observation, ready *metav1.Condition) Readiness {
 	case fluxmeta.ArtifactFailedReason:
 		return explainArtifact(o, ready)
 	case fluxmeta.HealthCheckCanceledReason:
-		return o.underWay(Applying, "Flux is applying "+artifactOf(o.GitRepository), ready.LastTransitionTime.Time, o.Kustomization.GetTimeout())
+		return o.underWay(Applying, "Flux is applying "+artifactOf(o.Source), ready.LastTransitionTime.Time, o.Kustomization.GetTimeout())
 	case fluxmeta.BuildFailedReason:
 		return failed(BuildFailed, fmt.Sprintf("kustomize can't build directory %q of the repository: correct what it names there (kustomize build %s)", path, path), message)
 	case fluxmeta.HealthCheckFailedReason:
@@ -175,11 +165,11 @@ func explainArtifact(o Observation, ready *metav1.Condition) Readiness {
 		return failed(PathNotFound, fmt.Sprintf("the repository has no directory %q: add it, or correct %s", path, keyOf(o, "repositoryPath")), ready.Message)
 	}
 	since := ready.LastTransitionTime
-	if fetched := o.GitRepository.Status.Artifact.LastUpdateTime; since.Before(&fetched) {
+	if fetched := o.Source.Artifact.LastUpdateTime; since.Before(&fetched) {
 		since = fetched
 	}
-	if isNotFetchedYet(ready.Message) && !o.overdue(since.Time, 0) {
-		return progressing(Applying, "Flux is applying "+artifactOf(o.GitRepository))
+	if isNotFetchedYet(o.SourceKind, ready.Message) && !o.overdue(since.Time, 0) {
+		return progressing(Applying, "Flux is applying "+artifactOf(o.Source))
 	}
 	return failed(ArtifactFailed, "Flux has read the repository, but its kustomize-controller can't get that from its source-controller in the shoot: look at what is between them "+
 		"(NetworkPolicies in namespace flux-system, DNS, proxy)", ready.Message)
@@ -187,9 +177,9 @@ func explainArtifact(o Observation, ready *metav1.Condition) Readiness {
 
 // isNotFetchedYet tells whether kustomize-controller speaks of a repository that had not been read, or of an artifact that was
 // being replaced, at that moment.
-func isNotFetchedYet(message string) bool {
+func isNotFetchedYet(kind flux.SourceKind, message string) bool {
 	message = strings.ToLower(message)
-	return strings.Contains(message, "artifact not found") || strings.Contains(message, "gitrepository") && strings.Contains(message, "not found")
+	return strings.Contains(message, "artifact not found") || strings.Contains(message, kind.Singular()) && strings.Contains(message, "not found")
 }
 
 func failed(reason, advice, message string) Readiness {

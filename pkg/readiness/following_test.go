@@ -24,6 +24,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -98,7 +99,7 @@ func TestReadyButNotFollowing(t *testing.T) {
 	const other = "main@sha1:0b0b"
 	later := metav1.NewTime(noon.Add(time.Hour))
 	newer := func(o *Observation) {
-		o.GitRepository.Status.Artifact = &fluxmeta.Artifact{Revision: other, LastUpdateTime: later}
+		o.Source.Artifact = &fluxmeta.Artifact{Revision: other, LastUpdateTime: later}
 	}
 	asked := func(object metav1.Object, value string) {
 		object.SetAnnotations(map[string]string{fluxmeta.ReconcileRequestAnnotation: value})
@@ -123,15 +124,15 @@ func TestReadyButNotFollowing(t *testing.T) {
 			o.Kustomization.Status.Conditions = append(o.Kustomization.Status.Conditions, metav1.Condition{Type: "Stalled", Status: "True"})
 		}}, ApplyFailed, ApplyFailed, nil},
 		"no artifact": {state{repository: fetched, root: applied, change: func(o *Observation) {
-			o.GitRepository.Status.Artifact = nil
-			o.GitRepository.Status.Conditions[0].LastTransitionTime = later
+			o.Source.Artifact = nil
+			o.Source.Conditions[0].LastTransitionTime = later
 		}}, Fetching, NoProgress, nil},
-		"somebody asked to look at the repository": {state{repository: fetched, root: applied, change: func(o *Observation) { asked(o.GitRepository, later.Format(time.RFC3339Nano)) }}, Applied, NoProgress,
+		"somebody asked to look at the repository": {state{repository: fetched, root: applied, change: func(o *Observation) { asked(o.Source, later.Format(time.RFC3339Nano)) }}, Applied, NoProgress,
 			[]string{"Flux was asked to look at the repository " + sshURL + " again at 2026-03-04T13:00:00Z"}},
-		"the extension asked to look at the repository": {state{repository: fetched, root: applied, change: func(o *Observation) { asked(o.GitRepository, "credentials-1") }}, Applied, NoProgress, nil},
+		"the extension asked to look at the repository": {state{repository: fetched, root: applied, change: func(o *Observation) { asked(o.Source, "credentials-1") }}, Applied, NoProgress, nil},
 		"Flux has looked since": {state{repository: fetched, root: applied, change: func(o *Observation) {
-			asked(o.GitRepository, "credentials-1")
-			o.GitRepository.Status.LastHandledReconcileAt = "credentials-1"
+			asked(o.Source, "credentials-1")
+			o.Source.LastHandledReconcileAt = "credentials-1"
 		}}, Applied, Applied, nil},
 		"somebody asked to apply": {state{repository: fetched, root: applied, change: func(o *Observation) {
 			o.Kustomization.Spec.Timeout = &metav1.Duration{Duration: time.Minute}
@@ -188,14 +189,19 @@ func TestChangedFieldsAreTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			o := state{repository: fetched, root: applied}.observe()
-			o.GitRepository.Kind, o.Kustomization.Kind = "GitRepository", "Kustomization"
-			o.GitRepository.Spec.SecretRef = &fluxmeta.LocalObjectReference{Name: "flux-source"}
+			repository := &sourcev1.GitRepository{ObjectMeta: o.Source.ObjectMeta, Spec: sourcev1.GitRepositorySpec{
+				URL: sshURL, Reference: &sourcev1.GitRepositoryRef{Branch: "main"}, SecretRef: &fluxmeta.LocalObjectReference{Name: "flux-source"},
+			}}
+			repository.SetGroupVersionKind(sourcev1.GroupVersion.WithKind(sourcev1.GitRepositoryKind))
+			repository.Status.Artifact, repository.Status.Conditions = o.Source.Artifact, o.Source.Conditions
+			o.Kustomization.SetGroupVersionKind(kustomizev1.GroupVersion.WithKind(kustomizev1.KustomizationKind))
 			o.Kustomization.Spec.Prune, o.Kustomization.Spec.SourceRef = true, kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "flux-system"}
-			digests, err := render.FieldDigests([]client.Object{o.GitRepository, o.Kustomization})
+			digests, err := render.FieldDigests([]client.Object{repository, o.Kustomization})
 			g.Expect(err).NotTo(HaveOccurred())
 			o.Told.Fields, o.Told.RepositoryURL = digests, sshURL
 
-			test.change(&o.GitRepository.Spec, &o.Kustomization.Spec)
+			test.change(&repository.Spec, &o.Kustomization.Spec)
+			o.Source = flux.FromGitRepository(repository)
 			now := Assess(o)
 			if test.words == "" {
 				g.Expect(now.Reason).To(Equal(Applied))
@@ -221,16 +227,16 @@ func TestAnOldFaultIsNotExplainedByNewFacts(t *testing.T) {
 			o := state{repository: refused(message)}.observe()
 			fault := Assess(o).Reason
 			o.PresentedHostKey = "ssh-ed25519 SHA256:trusted"
-			o.GitRepository.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: request}
-			o.GitRepository.Status.LastHandledReconcileAt = "credentials-1"
+			o.Source.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: request}
+			o.Source.LastHandledReconcileAt = "credentials-1"
 			g.Expect(Assess(o)).To(And(HaveField("Status", gardencorev1beta1.ConditionProgressing), HaveField("Reason", NotObserved),
 				HaveField("Message", ContainSubstring("Flux has not looked at the repository "+sshURL+" yet since the key or the trusted host keys have changed"))))
 
-			o.GitRepository.Status.LastHandledReconcileAt = request
+			o.Source.LastHandledReconcileAt = request
 			g.Expect(Assess(o).Reason).To(Equal(fault))
 
 			// Somebody else wants Flux to look too.
-			o.GitRepository.Annotations[fluxmeta.ReconcileRequestAnnotation] = o.Now.Format(time.RFC3339Nano)
+			o.Source.Annotations[fluxmeta.ReconcileRequestAnnotation] = o.Now.Format(time.RFC3339Nano)
 			g.Expect(Assess(o).Reason).To(Equal(fault))
 		})
 	}

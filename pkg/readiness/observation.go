@@ -13,9 +13,9 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -27,8 +27,10 @@ type Observation struct {
 	Project string
 	// Told is what the extension says of the shoot: its repository, public key and host keys.
 	Told fluxv1alpha1.FluxStatus
-	// GitRepository and Kustomization are Flux's objects in the shoot, or nil if they do not exist.
-	GitRepository *sourcev1.GitRepository
+	// SourceKind is the kind of source that the shoot is to follow.
+	SourceKind flux.SourceKind
+	// Source and Kustomization are Flux's objects in the shoot, or nil if they do not exist.
+	Source        *flux.Source
 	Kustomization *kustomizev1.Kustomization
 	// Controllers are Flux's controllers in the shoot, or nil if nobody has looked at them.
 	Controllers []Controller
@@ -47,17 +49,14 @@ const NoHostKey = "no key that could be read"
 // objects are not changed.
 func (o Observation) bounded() Observation {
 	o.changedFields = changedFields(o)
-	if o.GitRepository != nil {
-		repository := *o.GitRepository
-		repository.Spec.URL = word(repository.Spec.URL, maxURL)
-		if repository.Spec.Reference != nil {
-			repository.Spec.Reference = &sourcev1.GitRepositoryRef{Branch: word(repository.Spec.Reference.Branch, maxBranch)}
+	if o.Source != nil {
+		source := *o.Source
+		source.URL, source.Branch = word(source.URL, maxURL), word(source.Branch, maxBranch)
+		if artifact := source.Artifact; artifact != nil {
+			source.Artifact = &fluxmeta.Artifact{Revision: word(artifact.Revision, maxRevision), LastUpdateTime: artifact.LastUpdateTime}
 		}
-		if artifact := repository.Status.Artifact; artifact != nil {
-			repository.Status.Artifact = &fluxmeta.Artifact{Revision: word(artifact.Revision, maxRevision), LastUpdateTime: artifact.LastUpdateTime}
-		}
-		repository.Status.Conditions = boundedConditions(repository.Status.Conditions)
-		o.GitRepository = &repository
+		source.Conditions = boundedConditions(source.Conditions)
+		o.Source = &source
 	}
 	if o.Kustomization != nil {
 		kustomization := *o.Kustomization
@@ -73,11 +72,11 @@ func (o Observation) bounded() Observation {
 // changedFields compares all that the objects have, of which not all is kept. The names of fields are those that the extension knows.
 func changedFields(o Observation) []string {
 	var changed []string
-	if o.GitRepository != nil {
-		changed = appendFields(changed, sourcev1.GitRepositoryKind, render.ChangedFields(&o.GitRepository.Spec, o.Told.Fields))
+	if o.Source != nil {
+		changed = appendFields(changed, o.SourceKind.Kind, render.ChangedFields(o.SourceKind.ObjectKind, o.Source.Spec, o.Told.Fields))
 	}
 	if o.Kustomization != nil {
-		changed = appendFields(changed, kustomizev1.KustomizationKind, render.ChangedFields(&o.Kustomization.Spec, o.Told.Fields))
+		changed = appendFields(changed, flux.Kustomization.Kind, render.ChangedFields(flux.Kustomization, &o.Kustomization.Spec, o.Told.Fields))
 	}
 	return changed
 }

@@ -10,9 +10,9 @@ import (
 	"slices"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -22,8 +22,8 @@ func assessOwners(o Observation) *Readiness {
 	if o.Kustomization.Status.Inventory == nil || render.HeedsProtection(o.Told.Version) {
 		return nil
 	}
-	for _, kind := range []string{sourcev1.GroupVersion.Group + "_" + sourcev1.GitRepositoryKind, kustomizev1.GroupVersion.Group + "_" + kustomizev1.KustomizationKind} {
-		id := render.Namespace + "_" + render.Name + "_" + kind
+	for _, kind := range []flux.ObjectKind{o.SourceKind.ObjectKind, flux.Kustomization} {
+		id := kind.InventoryID(flux.Namespace, flux.Name)
 		if slices.ContainsFunc(o.Kustomization.Status.Inventory.Entries, func(entry kustomizev1.ResourceRef) bool { return entry.ID == id }) {
 			return &Readiness{
 				Status: gardencorev1beta1.ConditionFalse,

@@ -19,8 +19,6 @@ const (
 	patience = 5 * time.Minute
 	// maxTimeout bounds what a timeout counts for.
 	maxTimeout = time.Hour
-	// fetchTimeout is the default of a GitRepository.
-	fetchTimeout = time.Minute
 )
 
 // underWay is the readiness of something that has been under way since a time, which may be zero if it is not known, and for

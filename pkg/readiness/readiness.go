@@ -4,7 +4,7 @@
 
 // Package readiness tells in one sentence whether Flux follows the repository in a shoot and, if not, what to do about it.
 //
-// The package does no I/O: Assess is a function of what Flux says about the GitRepository and the Kustomization. Its words are
+// The package does no I/O: Assess is a function of what Flux says about the source and the Kustomization. Its words are
 // Flux's own where Flux knows better, without what differs from try to try (temporary directories, ports, durations), so that
 // the same fault is always the same sentence.
 package readiness
@@ -19,8 +19,9 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // Readiness is what condition FluxReady says.
@@ -49,18 +50,18 @@ func Assess(o Observation) Readiness {
 
 func assess(o Observation) Readiness {
 	switch {
-	case o.GitRepository == nil:
-		return progressing(NotApplied, "the GitRepository flux-system does not exist in the shoot yet")
+	case o.Source == nil:
+		return missing(o.SourceKind.ObjectKind)
 	case o.Kustomization == nil:
-		return progressing(NotApplied, "the Kustomization flux-system does not exist in the shoot yet")
-	case o.GitRepository.DeletionTimestamp != nil:
-		return beingDeleted(sourcev1.GitRepositoryKind)
+		return missing(flux.Kustomization)
+	case o.Source.DeletionTimestamp != nil:
+		return beingDeleted(o.SourceKind.ObjectKind)
 	case o.Kustomization.DeletionTimestamp != nil:
-		return beingDeleted(kustomizev1.KustomizationKind)
-	case o.GitRepository.Spec.Suspend:
-		return suspended("GitRepository", "source git")
+		return beingDeleted(flux.Kustomization)
+	case o.Source.Suspended:
+		return suspended(o.SourceKind.ObjectKind)
 	case o.Kustomization.Spec.Suspend:
-		return suspended("Kustomization", "kustomization")
+		return suspended(flux.Kustomization)
 	}
 	for _, find := range []func(Observation) *Readiness{assessOwners, findOtherConfiguration, findStoppedController, assessSource} {
 		if problem := find(o); problem != nil {
@@ -72,10 +73,10 @@ func assess(o Observation) Readiness {
 
 // findOtherConfiguration tells whether somebody let the shoot's Flux follow something else than what is configured.
 func findOtherConfiguration(o Observation) *Readiness {
-	wanted, is := word(o.Told.RepositoryURL, maxURL), o.GitRepository.Spec.URL
+	wanted, is := word(o.Told.RepositoryURL, maxURL), o.Source.URL
 	switch {
 	case wanted != "" && is != wanted:
-		return new(progressing(NotApplied, fmt.Sprintf("the GitRepository flux-system of the shoot names %s in place of %s: if somebody changed it there, Gardener puts it back within an hour", is, wanted)))
+		return new(progressing(NotApplied, fmt.Sprintf("the %s flux-system of the shoot names %s in place of %s: if somebody changed it there, Gardener puts it back within an hour", o.SourceKind.Kind, is, wanted)))
 	case len(o.changedFields) > 0:
 		return new(progressing(NotApplied, fmt.Sprintf("in the shoot, %s flux-system is not as configured: if somebody changed it there, Gardener puts it back within an hour",
 			strings.Join(o.changedFields, " flux-system and "))))
@@ -84,16 +85,12 @@ func findOtherConfiguration(o Observation) *Readiness {
 }
 
 func assessSource(o Observation) *Readiness {
-	ready := currentCondition(o.GitRepository, o.GitRepository.Status.ObservedGeneration, o.GitRepository.Status.Conditions)
-	timeout := fetchTimeout
-	if o.GitRepository.Spec.Timeout != nil {
-		timeout = o.GitRepository.Spec.Timeout.Duration
-	}
-	open := openRequest(o.GitRepository, o.GitRepository.Status.LastHandledReconcileAt)
-	switch url := o.GitRepository.Spec.URL; {
+	ready, timeout := currentCondition(o.Source, o.Source.ObservedGeneration, o.Source.Conditions), o.Source.Timeout
+	open := openRequest(o.Source, o.Source.LastHandledReconcileAt)
+	switch url := o.Source.URL; {
 	case ready == nil:
 		return new(progressing(NotObserved, "Flux has not looked at the repository "+url+" yet"))
-	case ready.Status == metav1.ConditionUnknown, ready.Status == metav1.ConditionTrue && o.GitRepository.Status.Artifact == nil:
+	case ready.Status == metav1.ConditionUnknown, ready.Status == metav1.ConditionTrue && o.Source.Artifact == nil:
 		return new(o.underWay(Fetching, "Flux is reading the repository "+url, ready.LastTransitionTime.Time, timeout))
 	case open != nil && o.overdue(open.since, timeout):
 		return new(noProgress("Flux was asked to look at the repository " + url + " again at " + open.since.UTC().Format(time.RFC3339)))
@@ -109,7 +106,7 @@ func assessSource(o Observation) *Readiness {
 func assessKustomization(o Observation) Readiness {
 	status := o.Kustomization.Status
 	ready := currentCondition(o.Kustomization, status.ObservedGeneration, status.Conditions)
-	applying, fetched := "Flux is applying "+artifactOf(o.GitRepository), o.GitRepository.Status.Artifact
+	applying, fetched := "Flux is applying "+artifactOf(o.Source), o.Source.Artifact
 	open := openRequest(o.Kustomization, status.LastHandledReconcileAt)
 	switch {
 	case ready == nil:
@@ -119,14 +116,14 @@ func assessKustomization(o Observation) Readiness {
 	case ready.Status == metav1.ConditionFalse && isOfEarlierArtifact(ready, status, fetched), ready.Status == metav1.ConditionTrue && status.LastAppliedRevision != fetched.Revision:
 		return o.underWay(Applying, applying, firstSet(fetched.LastUpdateTime, ready.LastTransitionTime), 0)
 	case open != nil && o.overdue(open.since, o.Kustomization.GetTimeout()):
-		return noProgress("Flux was asked to apply " + artifactOf(o.GitRepository) + " again at " + open.since.UTC().Format(time.RFC3339))
+		return noProgress("Flux was asked to apply " + artifactOf(o.Source) + " again at " + open.since.UTC().Format(time.RFC3339))
 	case ready.Status == metav1.ConditionFalse:
 		return explainKustomization(o, ready)
 	}
 	return Readiness{
 		Status:  gardencorev1beta1.ConditionTrue,
 		Reason:  Applied,
-		Message: fmt.Sprintf("Flux has applied revision %s of %s", status.LastAppliedRevision, o.GitRepository.Spec.URL),
+		Message: fmt.Sprintf("Flux has applied revision %s of %s", status.LastAppliedRevision, o.Source.URL),
 	}
 }
 
@@ -160,32 +157,36 @@ func currentCondition(object metav1.Object, observed int64, conditions []metav1.
 	return ready
 }
 
-func artifactOf(gitRepository *sourcev1.GitRepository) string {
-	if gitRepository.Status.Artifact == nil {
-		return "the repository " + gitRepository.Spec.URL
+func artifactOf(source *flux.Source) string {
+	if source.Artifact == nil {
+		return "the repository " + source.URL
 	}
-	return fmt.Sprintf("revision %s of %s", gitRepository.Status.Artifact.Revision, gitRepository.Spec.URL)
+	return fmt.Sprintf("revision %s of %s", source.Artifact.Revision, source.URL)
+}
+
+func missing(kind flux.ObjectKind) Readiness {
+	return progressing(NotApplied, fmt.Sprintf("the %s flux-system does not exist in the shoot yet", kind.Kind))
 }
 
 func progressing(reason, sentence string) Readiness {
 	return Readiness{Status: gardencorev1beta1.ConditionProgressing, Reason: reason, Message: sentence}
 }
 
-func suspended(kind, command string) Readiness {
+func suspended(kind flux.ObjectKind) Readiness {
 	return Readiness{
 		Status:  gardencorev1beta1.ConditionFalse,
 		Reason:  Suspended,
-		Message: fmt.Sprintf("somebody suspended the %s flux-system of the shoot, so Flux does not follow the repository: flux resume %s flux-system lets it go on", kind, command),
+		Message: fmt.Sprintf("somebody suspended the %s flux-system of the shoot, so Flux does not follow the repository: flux resume %s flux-system lets it go on", kind.Kind, kind.Command),
 	}
 }
 
 // beingDeleted says what to do, because Flux can't finish the deletion if its controllers have gone with their namespace.
-func beingDeleted(kind string) Readiness {
+func beingDeleted(kind flux.ObjectKind) Readiness {
 	return Readiness{
 		Status: gardencorev1beta1.ConditionFalse,
 		Reason: BeingDeleted,
 		Message: fmt.Sprintf("somebody deletes the %s flux-system of the shoot, so Flux does not follow the repository; once it is gone, Gardener puts it back; if it stays, "+
-			`let it go: kubectl -n flux-system patch %s flux-system --type merge -p '{"metadata":{"finalizers":null}}'`, kind, strings.ToLower(kind)),
+			`let it go: kubectl -n flux-system patch %s flux-system --type merge -p '{"metadata":{"finalizers":null}}'`, kind.Kind, kind.Singular()),
 	}
 }
 

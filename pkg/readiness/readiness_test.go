@@ -18,6 +18,7 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 const (
@@ -42,14 +43,14 @@ func (s state) observe() Observation {
 		s.url = sshURL
 		s.told = fluxv1alpha1.FluxStatus{PublicKey: publicKey, HostKeys: []string{"ssh-ed25519 SHA256:trusted"}}
 	}
-	o := Observation{Now: noon.Add(time.Minute), Project: "garden-shop", Told: s.told, GitRepository: &sourcev1.GitRepository{}, Kustomization: &kustomizev1.Kustomization{}}
-	o.GitRepository.Generation, o.Kustomization.Generation = 2, 2
-	o.GitRepository.Spec.URL, o.GitRepository.Spec.Reference = s.url, &sourcev1.GitRepositoryRef{Branch: "main"}
+	o := Observation{Now: noon.Add(time.Minute), Project: "garden-shop", Told: s.told, SourceKind: flux.GitRepository, Source: &flux.Source{Spec: &sourcev1.GitRepositorySpec{}}, Kustomization: &kustomizev1.Kustomization{}}
+	o.Source.Generation, o.Kustomization.Generation = 2, 2
+	o.Source.URL, o.Source.Branch, o.Source.Timeout = s.url, "main", time.Minute
 	o.Kustomization.Spec.Path = "./clusters"
 	if s.repository != nil {
-		o.GitRepository.Status.Conditions = []metav1.Condition{*s.repository}
+		o.Source.Conditions = []metav1.Condition{*s.repository}
 		if s.repository.Status == metav1.ConditionTrue {
-			o.GitRepository.Status.Artifact = &fluxmeta.Artifact{Revision: revision, LastUpdateTime: noon}
+			o.Source.Artifact = &fluxmeta.Artifact{Revision: revision, LastUpdateTime: noon}
 		}
 	}
 	if s.root != nil {
@@ -92,16 +93,16 @@ func TestAssess(t *testing.T) {
 		words []string
 	}{
 		"follows": {state{repository: fetched, root: applied}, "True", Applied, []string{"Flux has applied revision " + revision + " of " + sshURL}},
-		"not in the shoot yet": {state{change: func(o *Observation) { o.GitRepository = nil }}, "Progressing", NotApplied,
+		"not in the shoot yet": {state{change: func(o *Observation) { o.Source = nil }}, "Progressing", NotApplied,
 			[]string{"the GitRepository flux-system does not exist in the shoot yet"}},
 		"half in the shoot": {state{change: func(o *Observation) { o.Kustomization = nil }}, "Progressing", NotApplied,
 			[]string{"the Kustomization flux-system does not exist in the shoot yet"}},
 		"not looked at": {state{}, "Progressing", NotObserved, []string{"Flux has not looked at the repository " + sshURL + " yet"}},
 		"error of an older generation": {
-			state{repository: refused("ssh: unable to authenticate"), change: func(o *Observation) { o.GitRepository.Generation = 3 }},
+			state{repository: refused("ssh: unable to authenticate"), change: func(o *Observation) { o.Source.Generation = 3 }},
 			"Progressing", NotObserved, []string{"Flux has not looked at the repository"}},
 		"error of the current generation, which Flux has not finished": {
-			state{repository: refused("ssh: unable to authenticate"), change: func(o *Observation) { o.GitRepository.Status.ObservedGeneration = -1 }},
+			state{repository: refused("ssh: unable to authenticate"), change: func(o *Observation) { o.Source.ObservedGeneration = -1 }},
 			"False", AuthenticationFailed, nil},
 		"condition without generation, as Flux v0 writes it": {
 			state{repository: fetched, root: &metav1.Condition{Type: "Ready", Status: "False", Reason: "BuildFailed", Message: "x"},
@@ -112,11 +113,11 @@ func TestAssess(t *testing.T) {
 		"applying": {state{repository: fetched, root: ready(metav1.ConditionUnknown, "Progressing", "Reconciliation in progress")}, "Progressing", Applying,
 			[]string{"Flux is applying revision " + revision + " of " + sshURL}},
 		"has just been fetched": {broken("ArtifactFailed", "Source artifact not found, retrying in 30s"), "Progressing", Applying, nil},
-		"suspended source": {state{repository: fetched, root: applied, change: func(o *Observation) { o.GitRepository.Spec.Suspend = true }}, "False", Suspended,
+		"suspended source": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.Suspended = true }}, "False", Suspended,
 			[]string{"somebody suspended the GitRepository flux-system", "flux resume source git flux-system"}},
 		"suspended Kustomization": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.Spec.Suspend = true }}, "False", Suspended,
 			[]string{"flux resume kustomization flux-system"}},
-		"deleted with its namespace": {state{repository: fetched, root: applied, change: func(o *Observation) { o.GitRepository.DeletionTimestamp = new(metav1.Now()) }}, "False", BeingDeleted,
+		"deleted with its namespace": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.DeletionTimestamp = new(metav1.Now()) }}, "False", BeingDeleted,
 			[]string{"somebody deletes the GitRepository flux-system", "kubectl -n flux-system patch gitrepository flux-system"}},
 		"only the Kustomization is deleted": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.DeletionTimestamp = new(metav1.Now()) }}, "False", BeingDeleted,
 			[]string{"patch kustomization flux-system"}},
@@ -127,7 +128,7 @@ func TestAssess(t *testing.T) {
 			[]string{"register this public key there as a read-only deploy key: " + publicKey, sshURL, "Flux says: failed to checkout and determine revision: ", "unable to authenticate"}},
 		"unregistered key that the extension has not told yet": {
 			state{repository: refused("ssh: unable to authenticate"), change: func(o *Observation) {
-				o.Told, o.GitRepository.Spec.SecretRef = fluxv1alpha1.FluxStatus{}, &fluxmeta.LocalObjectReference{Name: "flux-source"}
+				o.Told, o.Source.HasCredentials = fluxv1alpha1.FluxStatus{}, true
 			}}, "False", AuthenticationFailed, []string{"deploy key: key identity.pub of Secret garden-shop/flux-source of the garden"}},
 		"key registered elsewhere, GitHub": {state{repository: refused("unable to list remote for '" + sshURL + "': unknown error: ERROR: Repository not found.")},
 			"False", RepositoryNotFound, []string{"correct repositoryUrl" + inConfig, publicKey}},

@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
@@ -81,13 +80,13 @@ func longMessages(long string) map[string]state {
 
 func longFields(long string) map[string]func(*Observation) {
 	return map[string]func(*Observation){
-		"URL":      func(o *Observation) { o.GitRepository.Spec.URL = long },
-		"branch":   func(o *Observation) { o.GitRepository.Spec.Reference = &sourcev1.GitRepositoryRef{Branch: long} },
+		"URL":      func(o *Observation) { o.Source.URL = long },
+		"branch":   func(o *Observation) { o.Source.Branch = long },
 		"path":     func(o *Observation) { o.Kustomization.Spec.Path = long },
-		"artifact": func(o *Observation) { o.GitRepository.Status.Artifact = &fluxmeta.Artifact{Revision: long} },
+		"artifact": func(o *Observation) { o.Source.Artifact = &fluxmeta.Artifact{Revision: long} },
 		"revision": func(o *Observation) { o.Kustomization.Status.LastAppliedRevision = long },
 		"request": func(o *Observation) {
-			o.GitRepository.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: long}
+			o.Source.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: long}
 		},
 		"told": func(o *Observation) {
 			o.Told = fluxv1alpha1.FluxStatus{PublicKey: long, HostKeys: []string{long, long}, RepositoryURL: long}

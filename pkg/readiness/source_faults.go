@@ -127,7 +127,7 @@ func faultOf(o Observation, message string) *fault {
 
 // withoutAddress takes the repository's URL and path out of a message: Git servers repeat them, and they may hold any word.
 func withoutAddress(o Observation, message string) string {
-	url := o.GitRepository.Spec.URL
+	url := o.Source.URL
 	message = strings.ReplaceAll(message, url, "")
 	_, path, _ := strings.Cut(url, "://")
 	if _, after, found := strings.Cut(path, "/"); found {

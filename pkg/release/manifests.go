@@ -20,20 +20,12 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/fluxcd/flux2/v2/pkg/manifestgen/install"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
-// Labels of the objects of a Flux release. Releases before v0.33.0 do not have the component.
-const (
-	labelComponent = "app.kubernetes.io/component"
-	labelVersion   = "app.kubernetes.io/version"
-	labelPartOf    = "app.kubernetes.io/part-of"
-)
-
-const (
-	// sourceWatcher is a component for which flux install gives others an argument.
-	sourceWatcher   = "source-watcher"
-	watcherArgument = "        - --feature-gates=ExternalArtifact=true\n"
-)
+// watcherArgument is what flux install gives others if it installs source-watcher too.
+const watcherArgument = "        - --feature-gates=ExternalArtifact=true\n"
 
 // componentsComment is the line of comment in which flux install says which components it was told.
 var componentsComment = regexp.MustCompile(`(?m)^(# Components: )\S+$`)
@@ -59,11 +51,11 @@ func selectManifests(manifests []byte, version string) ([]byte, error) {
 	var selected bytes.Buffer
 	withoutWatcher := false
 	err := eachObject(manifests, func(document []byte, object *object) error {
-		if other := object.Labels[labelVersion]; other != "" && other != version && object.Labels[labelPartOf] == "flux" {
+		if other := object.Labels[flux.LabelVersion]; other != "" && other != version && object.Labels[flux.LabelPartOf] == flux.PartOf {
 			return fmt.Errorf("%s is of Flux %s", object, other)
 		}
 		if !belongs(object, options.Components) {
-			withoutWatcher = withoutWatcher || object.Labels[labelComponent] == sourceWatcher
+			withoutWatcher = withoutWatcher || object.Labels[flux.LabelComponent] == flux.SourceWatcher
 			return nil
 		}
 		selected.WriteString("---\n")
@@ -83,7 +75,7 @@ func selectManifests(manifests []byte, version string) ([]byte, error) {
 
 // belongs tells whether an object is part of one of the components, or of what they have in common.
 func belongs(object *object, components []string) bool {
-	if component := object.Labels[labelComponent]; component != "" {
+	if component := object.Labels[flux.LabelComponent]; component != "" {
 		return slices.Contains(components, component)
 	}
 	switch object.Kind {
@@ -100,8 +92,8 @@ func belongs(object *object, components []string) bool {
 // checkComplete refuses manifests that lack what everything else builds on. Kustomize does not mind an empty file.
 func checkComplete(manifests []byte, options install.Options) error {
 	missing := sets.New(
-		"CustomResourceDefinition gitrepositories.source.toolkit.fluxcd.io",
-		"CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io",
+		"CustomResourceDefinition "+flux.GitRepository.Definition(),
+		"CustomResourceDefinition "+flux.Kustomization.Definition(),
 	)
 	for _, component := range options.Components {
 		missing.Insert("Deployment " + options.Namespace + "/" + component)

@@ -15,6 +15,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/fluxcd/flux2/v2/pkg/manifestgen/install"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // rendered returns a release as flux install --export prints it, with further components.
@@ -76,7 +78,7 @@ func TestSelectManifestsWithoutComponents(t *testing.T) {
 	withoutLabels := func(manifests []byte) []byte {
 		var kept []string
 		for line := range strings.Lines(string(manifests)) {
-			if !strings.Contains(line, labelComponent+":") {
+			if !strings.Contains(line, flux.LabelComponent+":") {
 				kept = append(kept, line)
 			}
 		}

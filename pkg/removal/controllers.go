@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -42,7 +42,7 @@ func StopControllers(ctx context.Context, c client.Client, applied []corev1.Obje
 	}
 	err = shoot.List(ctx, c, corev1.SchemeGroupVersion.WithKind("Pod"), func(pod *metav1.PartialObjectMetadata) (bool, error) {
 		return d.left.add(pod), nil
-	}, client.InNamespace(render.Namespace), installed)
+	}, client.InNamespace(flux.Namespace), installed)
 	return d.left, err
 }
 
@@ -72,6 +72,6 @@ func HasControllers(ctx context.Context, c client.Reader) (bool, error) {
 	err := shoot.List(ctx, c, deploymentKind, func(deployment *metav1.PartialObjectMetadata) (bool, error) {
 		has = isAlive(*deployment) || slice.Over()
 		return !has, nil
-	}, client.InNamespace(render.Namespace), installed)
+	}, client.InNamespace(flux.Namespace), installed)
 	return has, err
 }

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -76,7 +76,7 @@ func (d *deletion) deleteLabelled(ctx context.Context, gvk schema.GroupVersionKi
 			return false, &shoot.Unfinished{Kind: gvk.Kind, Visited: d.deleted}
 		}
 		return !d.slice.Over() || len(d.left) == 0, nil
-	}, installed, client.InNamespace(render.Namespace))
+	}, installed, client.InNamespace(flux.Namespace))
 }
 
 // read returns the metadata of those of some objects that exist. All of them are read, also by a slow API server: they are not more than an

@@ -14,9 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
@@ -50,7 +48,7 @@ func Protected(ctx context.Context, c client.Reader, managedResource string) ([]
 		_, _ = visit(&objects[i])
 	}
 	for _, kind := range runningKinds {
-		if err := shoot.List(ctx, c, kind, visit, installed, client.InNamespace(render.Namespace)); err != nil {
+		if err := shoot.List(ctx, c, kind, visit, installed, client.InNamespace(flux.Namespace)); err != nil {
 			return nil, err
 		}
 	}
@@ -65,9 +63,9 @@ func byName(ctx context.Context, c client.Reader) ([]corev1.ObjectReference, err
 		return nil, err
 	}
 	for _, name := range secrets {
-		references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: render.Namespace, Name: name})
+		references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: flux.Namespace, Name: name})
 	}
-	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: namespaceKind.Kind, Name: render.Namespace})
+	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: namespaceKind.Kind, Name: flux.Namespace})
 	return append(references, installation...), nil
 }
 
@@ -75,7 +73,8 @@ func byName(ctx context.Context, c client.Reader) ([]corev1.ObjectReference, err
 // kinds: first the one by which Flux deploys.
 func followers(ctx context.Context, c client.Reader) ([]corev1.ObjectReference, error) {
 	var references []corev1.ObjectReference
-	for _, name := range []string{"kustomizations." + kustomizev1.GroupVersion.Group, "gitrepositories." + sourcev1.GroupVersion.Group} {
+	for _, followed := range flux.Kinds() {
+		name := followed.Definition()
 		definition := &apiextensionsv1.CustomResourceDefinition{}
 		if err := c.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
 			continue
@@ -83,7 +82,7 @@ func followers(ctx context.Context, c client.Reader) ([]corev1.ObjectReference, 
 			return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", name, err)
 		}
 		version, kind := shoot.KindOf(definition).ToAPIVersionAndKind()
-		references = append(references, corev1.ObjectReference{APIVersion: version, Kind: kind, Namespace: render.Namespace, Name: render.Name})
+		references = append(references, corev1.ObjectReference{APIVersion: version, Kind: kind, Namespace: flux.Namespace, Name: flux.Name})
 	}
 	return references, nil
 }

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	access "github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
@@ -68,7 +69,7 @@ func TestMuchToDelete(t *testing.T) {
 		var objects []client.Object
 		for i := range count {
 			one := object(apiVersion, kind, fmt.Sprintf("many-%04d", i))
-			one.Namespace, one.Labels = render.Namespace, flux
+			one.Namespace, one.Labels = flux.Namespace, labels
 			objects = append(objects, one)
 		}
 		return objects
@@ -124,7 +125,7 @@ func TestManyDefinitions(t *testing.T) {
 	objects := []client.Object{object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", toolkit)}
 	shoot := newShoot(g, objects...)
 	for i := range 1000 {
-		one := definition("image.toolkit.fluxcd.io", fmt.Sprintf("things%04d", i), "Thing", flux)
+		one := definition("image.toolkit.fluxcd.io", fmt.Sprintf("things%04d", i), "Thing", labels)
 		one.Annotations = large
 		g.Expect(shoot.Create(t.Context(), one)).To(Succeed())
 	}
@@ -155,7 +156,7 @@ func TestControllerComesBack(t *testing.T) {
 	g := NewWithT(t)
 	apps := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", toolkit)
 	controller := object("apps/v1", "Deployment", "kustomize-controller")
-	controller.Namespace, controller.Labels = render.Namespace, flux
+	controller.Namespace, controller.Labels = flux.Namespace, labels
 	shoot := newShoot(g, apps, controller)
 	key := client.ObjectKey{Name: "kustomizations.kustomize.toolkit.fluxcd.io"}
 	note := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"flux.extensions.gardener.cloud/finalizers-removal":"{\"continue\":\"\",\"last\":\"default/zoo\",\"visited\":1}"}}}`))

@@ -23,7 +23,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -39,7 +39,7 @@ var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
 // DeleteNamespace deletes the namespace of Flux after DeleteInstallation, if nothing of somebody else is in it. Else it stays, and
 // kept says because of what. It returns the namespace if it is not gone yet.
 func DeleteNamespace(ctx context.Context, c client.Client, contents *shoot.Contents) (kept string, left Left, err error) {
-	namespaces, err := read(ctx, c, references(namespaceKind, render.Namespace))
+	namespaces, err := read(ctx, c, references(namespaceKind, flux.Namespace))
 	if err != nil {
 		return "", nil, err
 	}
@@ -71,7 +71,7 @@ func search(ctx context.Context, contents *shoot.Contents) (string, error) {
 	group, groupContext := errgroup.WithContext(limited)
 	group.SetLimit(parallelLists)
 	for _, resource := range resources {
-		if slices.Contains(definitions, resource.GroupResource().String()) || passing.Has(resource.GroupResource()) {
+		if slices.Contains(flux.Definitions(), resource.GroupResource().String()) || passing.Has(resource.GroupResource()) {
 			continue
 		}
 		group.Go(func() error { return found.list(groupContext, contents, resource) })
@@ -109,7 +109,7 @@ func (f *findings) add(object string) bool {
 
 func (f *findings) list(ctx context.Context, contents *shoot.Contents, resource shoot.Resource) error {
 	more := true
-	err := contents.List(ctx, resource, render.Namespace, func(object *metav1.PartialObjectMetadata) bool {
+	err := contents.List(ctx, resource, flux.Namespace, func(object *metav1.PartialObjectMetadata) bool {
 		if isForeign(object, f.kinds.Has) {
 			more = f.add(describe(object))
 		}
@@ -168,5 +168,5 @@ const (
 
 // DescribeKept is the sentence about a namespace that stays because of what DeleteNamespace says.
 func DescribeKept(kept string) string {
-	return fmt.Sprintf("Flux has been removed, and namespace %s stays in the shoot, because the extension did not install all that is in it: %s", render.Namespace, kept)
+	return fmt.Sprintf("Flux has been removed, and namespace %s stays in the shoot, because the extension did not install all that is in it: %s", flux.Namespace, kept)
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
@@ -78,12 +79,12 @@ func TestInstallationOfEachRelease(t *testing.T) {
 	for version, manifests := range manifests {
 		count := 0
 		for _, match := range regexp.MustCompile(`(?m)^  name: ([a-z]+\.[a-z.]+\.fluxcd\.io)$`).FindAllSubmatch(manifests, -1) {
-			g.Expect(definitions).To(ContainElement(string(match[1])), version)
+			g.Expect(flux.Definitions()).To(ContainElement(string(match[1])), version)
 			count++
 		}
 		g.Expect(count).To(BeNumerically(">=", 8), version)
 	}
-	g.Expect(slices.IsSorted(definitions)).To(BeTrue())
+	g.Expect(slices.IsSorted(flux.Definitions())).To(BeTrue())
 }
 
 func TestLeftIsBounded(t *testing.T) {

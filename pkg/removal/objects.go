@@ -18,16 +18,9 @@ import (
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
-
-// finalizers are those of Flux's controllers, in every release.
-var finalizers = []string{
-	kustomizev1.KustomizationFinalizer,      // all controllers of the toolkit have the same
-	"source.extensions.fluxcd.io/finalizer", // source-watcher (api/v1beta1/artifactgenerator_types.go)
-}
 
 // finalizersAnnotation is on a CustomResourceDefinition of the shoot while Flux's finalizers are being removed from its objects.
 const finalizersAnnotation = "flux.extensions.gardener.cloud/finalizers-removal"
@@ -54,7 +47,7 @@ func DropFinalizers(ctx context.Context, c client.Client, applied []corev1.Objec
 func dropFinalizers(ctx context.Context, c client.Client, object *metav1.PartialObjectMetadata) error {
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		base := object.DeepCopy()
-		object.Finalizers = slices.DeleteFunc(object.Finalizers, isFinalizer)
+		object.Finalizers = slices.DeleteFunc(object.Finalizers, flux.IsFinalizer)
 		if len(object.Finalizers) == len(base.Finalizers) {
 			return nil
 		}
@@ -72,10 +65,6 @@ func dropFinalizers(ctx context.Context, c client.Client, object *metav1.Partial
 	return nil
 }
 
-func isFinalizer(name string) bool {
-	return slices.Contains(finalizers, name)
-}
-
 // kindsOf returns the kinds of Flux that the shoot has, in the order of their CustomResourceDefinitions' names.
 func kindsOf(ctx context.Context, c client.Reader, applied []corev1.ObjectReference) ([]shoot.Kind, error) {
 	ours := sets.New[string]()
@@ -84,7 +73,7 @@ func kindsOf(ctx context.Context, c client.Reader, applied []corev1.ObjectRefere
 			ours.Insert(reference.Name)
 		}
 	}
-	names := sets.List(ours.Union(sets.New(definitions...)))
+	names := sets.List(ours.Union(sets.New(flux.Definitions()...)))
 	found := make([]*shoot.Kind, len(names))
 	_, err := shoot.Slice{}.Do(ctx, len(names), func(ctx context.Context, i int) error {
 		definition := &apiextensionsv1.CustomResourceDefinition{}

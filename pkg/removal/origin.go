@@ -16,7 +16,7 @@ import (
 
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // cameFrom tells whether gardener-resource-manager made or took over an object for the ManagedResource of the given name. It
@@ -31,10 +31,10 @@ func cameFrom(object metav1.Object, managedResource string) bool {
 func CameFrom(ctx context.Context, c client.Reader, managedResource string) (bool, error) {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err := c.Get(ctx, client.ObjectKey{Name: render.Namespace}, namespace); apierrors.IsNotFound(err) {
+	if err := c.Get(ctx, client.ObjectKey{Name: flux.Namespace}, namespace); apierrors.IsNotFound(err) {
 		return false, nil
 	} else if err != nil {
-		return false, fmt.Errorf("failed to read Namespace %s of the shoot: %w", render.Namespace, err)
+		return false, fmt.Errorf("failed to read Namespace %s of the shoot: %w", flux.Namespace, err)
 	}
 	return cameFrom(namespace, managedResource), nil
 }

@@ -7,27 +7,16 @@ package removal
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
-const (
-	partOfLabel    = "app.kubernetes.io/part-of"
-	componentLabel = "app.kubernetes.io/component"
-	// maxDeployments bounds how many Deployments are looked through.
-	maxDeployments = 1000
-)
-
-// controllers are the Deployments of all releases of Flux. A shard of a controller has a suffix.
-var controllers = []string{
-	"source-controller", "kustomize-controller", "helm-controller", "notification-controller", "image-reflector-controller", "image-automation-controller", "source-watcher",
-}
+// maxDeployments bounds how many Deployments are looked through.
+const maxDeployments = 1000
 
 // OtherController returns the metadata of a Deployment by which another Flux than that in namespace flux-system runs in the shoot, or nil.
 // Its controllers work on the objects of all namespaces too, because that is what `flux install` makes them do wherever it is told to
@@ -36,25 +25,19 @@ func OtherController(ctx context.Context, c client.Reader, namespace string) (*m
 	var (
 		found   *metav1.PartialObjectMetadata
 		seen    = 0
-		options = []client.ListOption{client.MatchingLabels{partOfLabel: "flux"}}
+		options = []client.ListOption{client.MatchingLabels{flux.LabelPartOf: flux.PartOf}}
 	)
 	if namespace != "" {
 		options = []client.ListOption{client.InNamespace(namespace)}
 	}
 	err := shoot.List(ctx, c, deploymentKind, func(deployment *metav1.PartialObjectMetadata) (bool, error) {
 		seen++
-		if deployment.Namespace != render.Namespace && isController(deployment) {
+		if deployment.Namespace != flux.Namespace && flux.IsController(deployment.Name, deployment.Labels) {
 			found = deployment.DeepCopy()
 		}
 		return found == nil && seen < maxDeployments, nil
 	}, options...)
 	return found, err
-}
-
-func isController(deployment *metav1.PartialObjectMetadata) bool {
-	return slices.ContainsFunc(controllers, func(name string) bool {
-		return deployment.Labels[componentLabel] == name || deployment.Name == name || strings.HasPrefix(deployment.Name, name+"-")
-	})
 }
 
 // OtherFluxError is the error of a removal in a shoot that has another Flux, which would answer the deletion of its objects by deleting what
@@ -67,7 +50,7 @@ type OtherFluxError struct {
 func (e *OtherFluxError) Error() string {
 	return fmt.Sprintf("another Flux runs in namespace %[1]s of the shoot (%[2]s). It would delete what it has deployed when Flux's CustomResourceDefinitions go, so nothing is removed. "+
 		"To let the removal go on, stop it, and what it has deployed stays: kubectl -n %[1]s delete deployments -l %[3]s=flux. Its objects go with the CustomResourceDefinitions: keep a copy "+
-		"of what is to be used again", e.namespace, e.deployment, partOfLabel)
+		"of what is to be used again", e.namespace, e.deployment, flux.LabelPartOf)
 }
 
 // CheckOnlyFlux returns an *OtherFluxError if another Flux runs in the shoot. It comes before DropFinalizers and DeleteInstallation.

@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // What an installation consists of is known from what the extension applied. But Flux's users may have added to it, or installed
@@ -25,39 +25,15 @@ import (
 // what can't hold data of somebody else. Outside of Flux's namespace that is what has a name of an installation, so that nobody chooses how
 // much there is to be looked at.
 
-// installed are the labels of everything that `flux install` makes, pods included, in every release
-// (pkg/manifestgen/install/templates.go of Flux).
-var installed = client.MatchingLabels{
-	"app.kubernetes.io/part-of":  "flux",
-	"app.kubernetes.io/instance": render.Namespace,
-}
+// installed are the labels of everything that `flux install` makes.
+var installed = client.MatchingLabels(flux.InstallationLabels(flux.Namespace))
 
 // installation are what `flux install` makes outside of its namespace.
 var installation = slices.Concat(
-	// manifests/rbac of Flux
-	references(rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"), "crd-controller-"+render.Namespace, "cluster-reconciler-"+render.Namespace),
-	references(rbacv1.SchemeGroupVersion.WithKind("ClusterRole"), "crd-controller-"+render.Namespace, "flux-edit-"+render.Namespace, "flux-view-"+render.Namespace),
-	references(definitionKind, definitions...),
+	references(rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"), flux.ClusterRoleBindings(flux.Namespace)...),
+	references(rbacv1.SchemeGroupVersion.WithKind("ClusterRole"), flux.ClusterRoles(flux.Namespace)...),
+	references(definitionKind, flux.Definitions()...),
 )
-
-// definitions are the CustomResourceDefinitions that Flux has had in any release (config/crd/bases of its controllers).
-var definitions = []string{
-	"alerts.notification.toolkit.fluxcd.io",
-	"artifactgenerators.source.extensions.fluxcd.io",
-	"buckets.source.toolkit.fluxcd.io",
-	"externalartifacts.source.toolkit.fluxcd.io",
-	"gitrepositories.source.toolkit.fluxcd.io",
-	"helmcharts.source.toolkit.fluxcd.io",
-	"helmreleases.helm.toolkit.fluxcd.io",
-	"helmrepositories.source.toolkit.fluxcd.io",
-	"imagepolicies.image.toolkit.fluxcd.io",
-	"imagerepositories.image.toolkit.fluxcd.io",
-	"imageupdateautomations.image.toolkit.fluxcd.io",
-	"kustomizations.kustomize.toolkit.fluxcd.io",
-	"ocirepositories.source.toolkit.fluxcd.io",
-	"providers.notification.toolkit.fluxcd.io",
-	"receivers.notification.toolkit.fluxcd.io",
-}
 
 // runningKinds are the kinds of what tells, in the namespace of Flux, what runs, and holds nothing.
 var runningKinds = []schema.GroupVersionKind{

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
@@ -30,8 +31,8 @@ const (
 	foreign = "example.org/finalizer"
 )
 
-// flux are the labels of an installation.
-var flux = map[string]string{"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/instance": "flux-system"}
+// labels are those of an installation.
+var labels = flux.InstallationLabels(flux.Namespace)
 
 func definition(group, plural, kind string, labels map[string]string) *apiextensionsv1.CustomResourceDefinition {
 	definition := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: plural + "." + group, Labels: labels}}
@@ -71,11 +72,11 @@ func newShoot(g Gomega, objects ...client.Object) client.WithWatch {
 		scheme.AddKnownTypeWithName(gvk.GroupVersion().WithKind(gvk.Kind+"List"), &metav1.PartialObjectMetadataList{})
 	}
 	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects,
-		definition("kustomize.toolkit.fluxcd.io", "kustomizations", "Kustomization", flux),
-		definition("helm.toolkit.fluxcd.io", "helmreleases", "HelmRelease", flux),
-		definition("source.extensions.fluxcd.io", "artifactgenerators", "ArtifactGenerator", flux),
+		definition("kustomize.toolkit.fluxcd.io", "kustomizations", "Kustomization", labels),
+		definition("helm.toolkit.fluxcd.io", "helmreleases", "HelmRelease", labels),
+		definition("source.extensions.fluxcd.io", "artifactgenerators", "ArtifactGenerator", labels),
 		definition("example.org", "others", "Other", nil),
-		definition("example.org", "borrowers", "Borrower", flux),
+		definition("example.org", "borrowers", "Borrower", labels),
 	)...).Build()
 }
 

@@ -15,7 +15,7 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -48,7 +48,7 @@ func DeleteRoot(ctx context.Context, c client.Client, managedResource string) er
 // findRoot returns the root Kustomization, or nil if the shoot has none.
 func findRoot(ctx context.Context, c client.Reader) (*unstructured.Unstructured, error) {
 	definition := &apiextensionsv1.CustomResourceDefinition{}
-	kind := "kustomizations." + kustomizev1.GroupVersion.Group
+	kind := flux.Kustomization.Definition()
 	if err := c.Get(ctx, client.ObjectKey{Name: kind}, definition); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
@@ -56,7 +56,7 @@ func findRoot(ctx context.Context, c client.Reader) (*unstructured.Unstructured,
 	}
 	root := &unstructured.Unstructured{}
 	root.SetGroupVersionKind(shoot.KindOf(definition).GroupVersionKind)
-	key := client.ObjectKey{Namespace: render.Namespace, Name: render.Name}
+	key := client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}
 	if err := c.Get(ctx, key, root); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {

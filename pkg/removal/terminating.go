@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -67,7 +68,7 @@ type terminating struct {
 }
 
 func (t *terminating) visit(_ context.Context, object *metav1.PartialObjectMetadata) error {
-	if object.DeletionTimestamp == nil || !slices.ContainsFunc(object.Finalizers, isFinalizer) {
+	if object.DeletionTimestamp == nil || !slices.ContainsFunc(object.Finalizers, flux.IsFinalizer) {
 		return nil
 	}
 	t.mutex.Lock()

@@ -16,7 +16,7 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -57,7 +57,7 @@ func letGo(ctx context.Context, c client.Client, object *metav1.PartialObjectMet
 		}
 	}
 	stuck := object.DeletionTimestamp != nil && time.Since(object.DeletionTimestamp.Time) > finalizerPatience
-	if stuck && slices.ContainsFunc(object.Finalizers, isFinalizer) {
+	if stuck && slices.ContainsFunc(object.Finalizers, flux.IsFinalizer) {
 		return dropFinalizers(ctx, c, object)
 	}
 	return nil
@@ -69,7 +69,7 @@ func following(ctx context.Context, c client.Reader, managedResource string) ([]
 	if err != nil {
 		return nil, err
 	}
-	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: render.Namespace, Name: source.SecretName})
+	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: flux.Namespace, Name: source.SecretName})
 	objects, err := read(ctx, c, references)
 	return slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return !cameFrom(&object, managedResource) }), err
 }

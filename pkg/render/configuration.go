@@ -17,6 +17,7 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -36,11 +37,11 @@ func (i *Installation) Configuration(repository *project.Repository, credentials
 		return nil, nil
 	}
 
-	gitRepository, err := i.gitRepository.render(newGitRepository(repository, credentials))
+	gitRepository, err := i.followed[flux.GitRepository.Definition()].render(newGitRepository(repository, credentials))
 	if err != nil {
 		return nil, err
 	}
-	kustomization, err := i.kustomization.render(newKustomization(repository))
+	kustomization, err := i.followed[flux.Kustomization.Definition()].render(newKustomization(repository))
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func (i *Installation) Configuration(repository *project.Repository, credentials
 func newSecret(credentials *source.Credentials) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: source.SecretName},
+		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: source.SecretName},
 		Type:       corev1.SecretTypeOpaque,
 		Data: map[string][]byte{
 			source.KeyIdentity:    credentials.Identity,
@@ -70,7 +71,7 @@ func newSecret(credentials *source.Credentials) *corev1.Secret {
 
 func newGitRepository(repository *project.Repository, credentials *source.Credentials) *sourcev1.GitRepository {
 	gitRepository := &sourcev1.GitRepository{
-		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name},
 		Spec: sourcev1.GitRepositorySpec{
 			URL:       repository.URL,
 			Reference: &sourcev1.GitRepositoryRef{Branch: repository.Branch},
@@ -97,7 +98,7 @@ func requestFor(credentials *source.Credentials) string {
 
 func newKustomization(repository *project.Repository) *kustomizev1.Kustomization {
 	return &kustomizev1.Kustomization{
-		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name},
 		Spec: kustomizev1.KustomizationSpec{
 			Interval:      metav1.Duration{Duration: kustomizationInterval},
 			RetryInterval: &metav1.Duration{Duration: retryInterval},
@@ -105,7 +106,7 @@ func newKustomization(repository *project.Repository) *kustomizev1.Kustomization
 			Prune:         true,
 			// What Flux deployed belongs to the shoot's users: it stays when the extension is switched off.
 			DeletionPolicy: kustomizev1.DeletionPolicyOrphan,
-			SourceRef:      kustomizev1.CrossNamespaceSourceReference{Kind: sourcev1.GitRepositoryKind, Name: Name},
+			SourceRef:      kustomizev1.CrossNamespaceSourceReference{Kind: flux.GitRepository.Kind, Name: flux.Name},
 		},
 	}
 }

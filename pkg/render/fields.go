@@ -15,64 +15,53 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // What the objects of the shoot are compared by. Their versions may be others than those that were rendered, if the shoot's users upgrade
 // Flux (installation: once): so fields are compared that the newest version knows, in the form that it gives them, and of what was not
 // rendered only what no version has a default for.
-var (
-	// optionalFields are those that not all versions have. It is no difference if the shoot has none of them.
-	optionalFields = []string{"deletionPolicy", "timeout"}
-	// decidingFields are never rendered, and decide on what is deployed, and where.
-	decidingFields = map[string][]string{
-		sourcev1.GitRepositoryKind:    {"ignore", "include", "sparseCheckout"},
-		kustomizev1.KustomizationKind: {"components", "images", "kubeConfig", "namePrefix", "nameSuffix", "patches", "postBuild", "targetNamespace"},
-	}
-)
+
+// optionalFields are those that not all versions have. It is no difference if the shoot has none of them.
+var optionalFields = []string{"deletionPolicy", "timeout"}
 
 // FieldDigests returns digests of what Configuration has rendered, by which it is known of the objects of the shoot whether they are still so:
 // of each field of their specifications, by <kind>.<field>.
 func FieldDigests(objects []client.Object) (map[string]string, error) {
 	var digests map[string]string
 	for _, object := range objects {
-		kind := object.GetObjectKind().GroupVersionKind().Kind
-		if decidingFields[kind] == nil {
+		kind, ok := flux.KindOf(object.GetObjectKind().GroupVersionKind().GroupKind())
+		if !ok {
 			continue
 		}
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 		if err != nil {
-			return nil, fmt.Errorf("failed to read the rendered %s: %w", kind, err)
+			return nil, fmt.Errorf("failed to read the rendered %s: %w", kind.Kind, err)
 		}
 		rendered, _ := content["spec"].(map[string]any)
 		fields, err := newestForm(kind, rendered)
 		if err != nil {
-			return nil, fmt.Errorf("failed to read the rendered %s: %w", kind, err)
+			return nil, fmt.Errorf("failed to read the rendered %s: %w", kind.Kind, err)
 		}
 		if digests == nil {
 			digests = map[string]string{}
 		}
 		for field := range rendered {
-			digests[kind+"."+field] = digestOf(field, fields[field])
+			digests[kind.Kind+"."+field] = digestOf(field, fields[field])
 		}
 	}
 	return digests, nil
 }
 
-// ChangedFields returns in order which fields of the specification of an object of the shoot, which is a *sourcev1.GitRepositorySpec or a
-// *kustomizev1.KustomizationSpec, are not as they were rendered. Without digests of its kind, nothing is known, and it returns none.
-func ChangedFields(spec any, digests map[string]string) []string {
-	kind := sourcev1.GitRepositoryKind
-	if _, ok := spec.(*kustomizev1.KustomizationSpec); ok {
-		kind = kustomizev1.KustomizationKind
-	}
+// ChangedFields returns in order which fields of the specification of an object of the shoot, of the type that kind.NewSpec returns, are not as
+// they were rendered. Without digests of its kind, nothing is known, and it returns none.
+func ChangedFields(kind flux.ObjectKind, spec any, digests map[string]string) []string {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(spec)
 	if err != nil {
 		return nil // a typed object has a form
 	}
 	var changed []string
-	prefix, known := kind+".", false
+	prefix, known := kind.Kind+".", false
 	for name, digest := range digests {
 		if len(name) <= len(prefix) || name[:len(prefix)] != prefix {
 			continue
@@ -89,7 +78,7 @@ func ChangedFields(spec any, digests map[string]string) []string {
 	if !known {
 		return nil
 	}
-	for _, field := range decidingFields[kind] {
+	for _, field := range kind.DecidingFields {
 		if !isEmpty(fields[field]) {
 			changed = append(changed, field)
 		}
@@ -99,11 +88,8 @@ func ChangedFields(spec any, digests map[string]string) []string {
 }
 
 // newestForm turns fields of a specification into those of the newest version.
-func newestForm(kind string, fields map[string]any) (map[string]any, error) {
-	var spec any = &sourcev1.GitRepositorySpec{}
-	if kind == kustomizev1.KustomizationKind {
-		spec = &kustomizev1.KustomizationSpec{}
-	}
+func newestForm(kind flux.ObjectKind, fields map[string]any) (map[string]any, error) {
+	spec := kind.NewSpec()
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, spec); err != nil {
 		return nil, err
 	}
@@ -120,7 +106,7 @@ func digestOf(field string, value any) string {
 	case map[string]any:
 		if field == "sourceRef" {
 			delete(v, "apiVersion")
-			if v["namespace"] == Namespace {
+			if v["namespace"] == flux.Namespace {
 				delete(v, "namespace")
 			}
 		}

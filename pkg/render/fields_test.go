@@ -12,9 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
@@ -39,12 +37,13 @@ func specOf(t *testing.T, object client.Object) map[string]any {
 
 // changed compares a specification, as it is read from a shoot, with what was rendered.
 func changed(t *testing.T, kind string, spec map[string]any, digests map[string]string) []string {
-	var typed any = &sourcev1.GitRepositorySpec{}
+	followed := flux.GitRepository.ObjectKind
 	if kind == "Kustomization" {
-		typed = &kustomizev1.KustomizationSpec{}
+		followed = flux.Kustomization
 	}
+	typed := followed.NewSpec()
 	NewWithT(t).Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(spec, typed)).To(Succeed())
-	return render.ChangedFields(typed, digests)
+	return render.ChangedFields(followed, typed, digests)
 }
 
 // other returns another value of the same type.

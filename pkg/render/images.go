@@ -20,6 +20,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // PullSecretName is the name of the Secret in the namespace of Flux with which the shoot's nodes pull Flux's images.
@@ -83,7 +85,7 @@ func (i Images) Digest() string {
 func (i Images) secret() *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: PullSecretName},
+		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: PullSecretName},
 		Type:       corev1.SecretTypeDockerConfigJson,
 		Data:       map[string][]byte{corev1.DockerConfigJsonKey: i.PullSecret},
 	}

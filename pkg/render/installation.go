@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,15 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-)
-
-const (
-	// Namespace is the namespace of the shoot in which Flux is installed, as by `flux bootstrap`.
-	Namespace = "flux-system"
-	// Name is the name of the GitRepository and of the Kustomization, as by `flux bootstrap`.
-	Name = "flux-system"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // Installation is a Flux release, ready to be put into a shoot.
@@ -39,8 +32,8 @@ type Installation struct {
 	// pull secret for the images, it is among them.
 	Objects []client.Object
 
-	gitRepository *customResource
-	kustomization *customResource
+	// followed are the kinds by which Flux follows a source, by the names of their CustomResourceDefinitions.
+	followed map[string]*customResource
 }
 
 // NewInstallation reads the manifests of a Flux release (multi-document YAML as `flux install --export` prints it), and lets
@@ -95,11 +88,10 @@ func AdoptInstallation(objects []*unstructured.Unstructured) (*Installation, err
 }
 
 func (i *Installation) checkComplete() error {
-	if i.gitRepository == nil {
-		return missingCRDError(sourcev1.GitRepositoryKind)
-	}
-	if i.kustomization == nil {
-		return missingCRDError(kustomizev1.KustomizationKind)
+	for _, kind := range []flux.ObjectKind{flux.GitRepository.ObjectKind, flux.Kustomization} {
+		if i.followed[kind.Definition()] == nil {
+			return fmt.Errorf("the Flux manifests hold no CustomResourceDefinition of kind %s: they are not those of a Flux release", kind.Kind)
+		}
 	}
 	return nil
 }
@@ -110,21 +102,22 @@ func (i *Installation) add(object *unstructured.Unstructured) error {
 		return nil
 	}
 
-	var err error
-	switch object.GetName() {
-	case "gitrepositories." + sourcev1.GroupVersion.Group:
-		i.gitRepository, err = newCustomResource(object)
-	case "kustomizations." + kustomizev1.GroupVersion.Group:
-		i.kustomization, err = newCustomResource(object)
+	isFollowed := func(kind flux.ObjectKind) bool { return kind.Definition() == object.GetName() }
+	if !slices.ContainsFunc(flux.Kinds(), isFollowed) {
+		return nil
 	}
-	return err
+	definition, err := newCustomResource(object)
+	if err != nil {
+		return err
+	}
+	if i.followed == nil {
+		i.followed = map[string]*customResource{}
+	}
+	i.followed[object.GetName()] = definition
+	return nil
 }
 
 var crdGroupKind = schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"}
-
-func missingCRDError(kind string) error {
-	return fmt.Errorf("the Flux manifests hold no CustomResourceDefinition of kind %s: they are not those of a Flux release", kind)
-}
 
 func decode(manifests []byte) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured

@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // maxRetryDelay bounds source-controller's back-off, 15 minutes by default, after which alone a repository whose deploy
@@ -17,12 +19,12 @@ const maxRetryDelay = "--max-retry-delay=1m"
 // boundRetryDelay makes source-controller try a failed source again at least every minute. The flag is newer than the first
 // releases; all that serve v1 of GitRepository (Flux 2.0) have it.
 func (i *Installation) boundRetryDelay() error {
-	if i.gitRepository.gvk.Version != "v1" {
+	if i.followed[flux.GitRepository.Definition()].gvk.Version != "v1" {
 		return nil
 	}
 	for _, object := range i.Objects {
 		deployment, ok := object.(*unstructured.Unstructured)
-		if ok && deployment.GetKind() == "Deployment" && deployment.GetName() == "source-controller" {
+		if ok && deployment.GetKind() == "Deployment" && deployment.GetName() == flux.SourceController {
 			return addArgument(deployment, "manager", maxRetryDelay)
 		}
 	}

@@ -20,7 +20,7 @@ import (
 
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 const (
@@ -28,7 +28,7 @@ const (
 	DeploymentName = v1beta1constants.DeploymentNameGardenerResourceManager
 
 	containerName = "gardener-resource-manager"
-	flag          = "--extra-target-namespace=" + render.Namespace
+	flag          = "--extra-target-namespace=" + flux.Namespace
 )
 
 var (
@@ -58,7 +58,7 @@ func CheckNamespace(deployment *appsv1.Deployment, gardenerVersion, shoot string
 	where := deployment.Namespace + "/" + deployment.Name
 	container := container(deployment)
 	if container == nil {
-		return fmt.Errorf("the Deployment %s of the seed has no container %s: cannot tell whether namespace %s of the shoot is managed", where, containerName, render.Namespace)
+		return fmt.Errorf("the Deployment %s of the seed has no container %s: cannot tell whether namespace %s of the shoot is managed", where, containerName, flux.Namespace)
 	}
 	if slices.Contains(container.Args, flag) {
 		return nil
@@ -68,16 +68,16 @@ func CheckNamespace(deployment *appsv1.Deployment, gardenerVersion, shoot string
 	switch {
 	case version == nil:
 		return fmt.Errorf("the Deployment %s of the seed does not manage namespace %s of the shoot, and its version is unknown: "+
-			"its image has no version as tag; start the extension with --gardener-version", where, render.Namespace)
+			"its image has no version as tag; start the extension with --gardener-version", where, flux.Namespace)
 	case version.LessThan(firstLimited):
 		return nil
 	case version.LessThan(firstWithFlag):
 		return fmt.Errorf("the Deployment %s of the seed has version v%s, which cannot manage namespace %s of the shoot: upgrade Gardener to v%s or newer",
-			where, version, render.Namespace, firstWithFlag)
+			where, version, flux.Namespace, firstWithFlag)
 	default:
 		namespace, name, _ := strings.Cut(shoot, "/")
 		return fmt.Errorf("the Deployment %s of the seed does not manage namespace %s of the shoot yet: the extension's webhook adds %s when Gardener reconciles the shoot; "+
-			"to do that now: kubectl -n %s annotate shoot %s gardener.cloud/operation=reconcile", where, render.Namespace, flag, namespace, name)
+			"to do that now: kubectl -n %s annotate shoot %s gardener.cloud/operation=reconcile", where, flux.Namespace, flag, namespace, name)
 	}
 }
 

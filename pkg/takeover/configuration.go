@@ -20,8 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 const (
@@ -33,32 +33,35 @@ const (
 	predecessorsRoot = "main-ks"
 )
 
-// Fields that can be replaced without that what Flux deploys is another. (What is pruned from then on is what the repository no longer
-// has.)
-var (
-	harmlessOfSource = []string{"gitImplementation", "interval", "secretRef", "timeout"}
-	harmlessOfRoot   = []string{"deletionPolicy", "interval", "prune", "retryInterval", "timeout"}
-)
+// harmlessOfRoot are fields of the Kustomization that can be replaced without that what Flux deploys is another. (What is pruned from then on
+// is what the repository no longer has.)
+var harmlessOfRoot = []string{"deletionPolicy", "interval", "prune", "retryInterval", "timeout"}
 
-// checkSource looks at the GitRepository.
-func (i *inspection) checkSource(ctx context.Context, key client.ObjectKey, wanted client.Object) error {
-	found, err := i.read(ctx, gitRepositoryKind, key)
+// changedSource is a source that gets another content.
+type changedSource struct {
+	kind flux.SourceKind
+	key  client.ObjectKey
+}
+
+// checkSource looks at the source.
+func (i *inspection) checkSource(ctx context.Context, kind flux.SourceKind, key client.ObjectKey, wanted client.Object) error {
+	found, err := i.read(ctx, kind.GroupKind, key)
 	if err != nil || found != nil && i.isOurs(found) {
 		return err
 	}
 	if found != nil {
 		if program := programOf(found.GetLabels()); program != "" {
-			i.conflict.add(fmt.Sprintf("GitRepository %s belongs to %s", key, program))
+			i.conflict.add(fmt.Sprintf("%s %s belongs to %s", kind.Kind, key, program))
 			return nil
 		}
-		fields, err := lostFields(found, wanted, harmlessOfSource)
+		fields, err := lostFields(found, wanted, kind.HarmlessFields)
 		if err != nil || len(fields) == 0 {
 			return err
 		}
-		i.conflict.add(fmt.Sprintf("GitRepository %s is another one, and %s of it would go or change", key, list(fields)),
-			fmt.Sprintf("kubectl -n %s delete gitrepositories.%s %s", key.Namespace, gitRepositoryKind.Group, key.Name))
+		i.conflict.add(fmt.Sprintf("%s %s is another one, and %s of it would go or change", kind.Kind, key, list(fields)),
+			fmt.Sprintf("kubectl -n %s delete %s %s", key.Namespace, kind.Definition(), key.Name))
 	}
-	i.changedSource = &key
+	i.changedSource = &changedSource{kind: kind, key: key}
 	return nil
 }
 
@@ -89,7 +92,7 @@ func (i *inspection) checkRoot(ctx context.Context, key client.ObjectKey, wanted
 
 // checkPredecessorsRoot looks at the Kustomization of the archived first version of the extension, which deploys the same.
 func (i *inspection) checkPredecessorsRoot(ctx context.Context, wanted client.Object) error {
-	predecessors := client.ObjectKey{Namespace: render.Namespace, Name: predecessorsRoot}
+	predecessors := client.ObjectKey{Namespace: flux.Namespace, Name: predecessorsRoot}
 	found, err := i.read(ctx, kustomizationKind, predecessors)
 	if err != nil || found == nil || !managedresource.CameFromPredecessor(found, i.request.Namespace) {
 		return err
@@ -164,7 +167,7 @@ func normalForm(field string, value any) any {
 		value = strings.TrimSuffix(v, "/")
 	case map[string]any:
 		if field == "sourceRef" {
-			reference := map[string]any{"namespace": render.Namespace}
+			reference := map[string]any{"namespace": flux.Namespace}
 			maps.Copy(reference, v)
 			delete(reference, "apiVersion")
 			return reference

@@ -11,6 +11,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 )
 
@@ -101,6 +102,6 @@ func nameOf(key client.ObjectKey) string {
 // forget is a command that deletes a Kustomization but nothing that it has deployed. Only the suspension names it, so that what remains of
 // the command deletes nothing if somebody cuts it.
 func forget(kustomization client.ObjectKey) string {
-	return fmt.Sprintf(`kubectl -n %[1]s patch kustomizations.%[3]s %[2]s --type=merge -p '{"spec":{"suspend":true}}' -o name | xargs kubectl -n %[1]s delete`,
-		kustomization.Namespace, kustomization.Name, kustomizationKind.Group)
+	return fmt.Sprintf(`kubectl -n %[1]s patch %[3]s %[2]s --type=merge -p '{"spec":{"suspend":true}}' -o name | xargs kubectl -n %[1]s delete`,
+		kustomization.Namespace, kustomization.Name, flux.Kustomization.Definition())
 }

@@ -14,8 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -27,9 +25,9 @@ const (
 	maxFollowers = 3
 )
 
-// checkFollowers looks for other Kustomizations that follow the GitRepository, or would as soon as it is there, and would delete what they
+// checkFollowers looks for other Kustomizations that follow the source, or would as soon as it is there, and would delete what they
 // have deployed from another repository.
-func (i *inspection) checkFollowers(ctx context.Context, source client.ObjectKey) error {
+func (i *inspection) checkFollowers(ctx context.Context, source changedSource) error {
 	gvk, err := i.served(kustomizationKind)
 	if err != nil || gvk.Empty() {
 		return err
@@ -40,15 +38,15 @@ func (i *inspection) checkFollowers(ctx context.Context, source client.ObjectKey
 	}
 	i.addFollowers(search.followers, source)
 	if search.givenUp {
-		i.conflict.add(fmt.Sprintf("there are more than %d Kustomizations, which are too many to look at all of them, and each that follows GitRepository %s would delete what it has deployed",
-			search.seen, nameOf(source)))
+		i.conflict.add(fmt.Sprintf("there are more than %d Kustomizations, which are too many to look at all of them, and each that follows %s %s would delete what it has deployed",
+			search.seen, source.kind.Kind, nameOf(source.key)))
 	}
 	return nil
 }
 
-// search is a search for followers of a GitRepository.
+// search is a search for followers of a source.
 type search struct {
-	source client.ObjectKey
+	source changedSource
 	end    time.Time
 
 	followers []client.ObjectKey
@@ -65,14 +63,14 @@ func (s *search) visit(page []unstructured.Unstructured) bool {
 	s.seen += len(page)
 	for n := range page {
 		// The root Kustomization is looked at by itself.
-		if key := client.ObjectKeyFromObject(&page[n]); key != s.source && losesBy(&page[n], s.source) && !slices.Contains(s.followers, key) {
+		if key := client.ObjectKeyFromObject(&page[n]); key != s.source.key && losesBy(&page[n], s.source) && !slices.Contains(s.followers, key) {
 			s.followers = append(s.followers, key)
 		}
 	}
 	return len(s.followers) <= maxFollowers
 }
 
-func (i *inspection) addFollowers(followers []client.ObjectKey, source client.ObjectKey) {
+func (i *inspection) addFollowers(followers []client.ObjectKey, source changedSource) {
 	if len(followers) == 0 {
 		return
 	}
@@ -84,17 +82,17 @@ func (i *inspection) addFollowers(followers []client.ObjectKey, source client.Ob
 	if len(followers) > maxFollowers {
 		names = append(names, "…")
 	}
-	i.conflict.add(fmt.Sprintf("Kustomization %s would delete what it has deployed, because it follows GitRepository %s", strings.Join(names, ", "), nameOf(source)), commands...)
+	i.conflict.add(fmt.Sprintf("Kustomization %s would delete what it has deployed, because it follows %s %s", strings.Join(names, ", "), source.kind.Kind, nameOf(source.key)), commands...)
 }
 
-// losesBy tells whether a Kustomization follows a GitRepository, and deletes what is no longer in it.
-func losesBy(kustomization *unstructured.Unstructured, source client.ObjectKey) bool {
+// losesBy tells whether a Kustomization follows a source, and deletes what is no longer in it.
+func losesBy(kustomization *unstructured.Unstructured, source changedSource) bool {
 	reference, _, _ := unstructured.NestedStringMap(kustomization.Object, "spec", "sourceRef")
 	namespace := reference["namespace"]
 	if namespace == "" {
 		namespace = kustomization.GetNamespace()
 	}
 	prune, _, _ := unstructured.NestedBool(kustomization.Object, "spec", "prune")
-	return prune && reference["kind"] == sourcev1.GitRepositoryKind && reference["name"] == source.Name && namespace == source.Namespace &&
+	return prune && reference["kind"] == source.kind.Kind && reference["name"] == source.key.Name && namespace == source.key.Namespace &&
 		len(inventory(kustomization)) > 0
 }

@@ -11,14 +11,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
-
-// instanceLabel tells in which namespace Flux is installed, on everything that `flux install` makes.
-const instanceLabel = "app.kubernetes.io/instance"
 
 // checkOtherInstallation looks for a Flux in another namespace. Its controllers and those of the extension would work on the same objects,
 // which are those of all namespaces, and whichever is removed first takes the CustomResourceDefinitions along.
@@ -36,8 +33,8 @@ func (i *inspection) checkOtherInstallation(ctx context.Context) error {
 		return err
 	}
 	// What is left of a Flux that is gone may be taken over.
-	namespace := definition.Labels[instanceLabel]
-	if namespace == "" || namespace == render.Namespace || managedresource.CameFrom(definition, i.request.Namespace) {
+	namespace := definition.Labels[flux.LabelInstance]
+	if namespace == "" || namespace == flux.Namespace || managedresource.CameFrom(definition, i.request.Namespace) {
 		return nil
 	}
 	if other, err = removal.OtherController(ctx, i.shoot, namespace); err != nil {

@@ -28,23 +28,28 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 var (
-	gitRepositoryKind = sourcev1.GroupVersion.WithKind(sourcev1.GitRepositoryKind).GroupKind()
-	kustomizationKind = kustomizev1.GroupVersion.WithKind(kustomizev1.KustomizationKind).GroupKind()
+	kustomizationKind = flux.Kustomization.GroupKind
 	secretKind        = corev1.SchemeGroupVersion.WithKind("Secret").GroupKind()
 	deploymentKind    = appsv1.SchemeGroupVersion.WithKind("Deployment").GroupKind()
 )
 
 // notable are the kinds of objects that are looked at, in this order. (The others belong to the installation. What becomes of them is
 // decided by the Deployments.)
-var notable = []schema.GroupKind{gitRepositoryKind, kustomizationKind, secretKind, deploymentKind}
+var notable = slices.Concat(sourceKinds(), []schema.GroupKind{kustomizationKind, secretKind, deploymentKind})
+
+func sourceKinds() []schema.GroupKind {
+	var kinds []schema.GroupKind
+	for _, kind := range flux.SourceKinds() {
+		kinds = append(kinds, kind.GroupKind)
+	}
+	return kinds
+}
 
 // IsNotable tells whether an object is of a kind that Check looks at.
 func IsNotable(object client.Object) bool {
@@ -91,8 +96,8 @@ type inspection struct {
 	request   Request
 	conflict  Conflict
 	takesOver bool
-	// changedSource is the GitRepository if whoever follows it would get another content.
-	changedSource *client.ObjectKey
+	// changedSource is the source if whoever follows it would get another content.
+	changedSource *changedSource
 }
 
 // checkOthers looks at what has other names than what would be written.
@@ -117,9 +122,10 @@ func (i *inspection) checkOthers(ctx context.Context) error {
 
 func (i *inspection) check(ctx context.Context, kind schema.GroupKind, wanted client.Object) error {
 	key := client.ObjectKeyFromObject(wanted)
+	if source, ok := flux.SourceKindOf(kind); ok {
+		return i.checkSource(ctx, source, key, wanted)
+	}
 	switch kind {
-	case gitRepositoryKind:
-		return i.checkSource(ctx, key, wanted)
 	case kustomizationKind:
 		return i.checkRoot(ctx, key, wanted)
 	case secretKind:

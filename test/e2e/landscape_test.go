@@ -38,8 +38,8 @@ import (
 	gardencorev1 "github.com/gardener/gardener/pkg/apis/core/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
@@ -334,7 +334,7 @@ func (s *shootOwner) expectSynced(repository *gitserver.Repository, branch strin
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Eventually(func(g Gomega) {
 		kustomization := &kustomizev1.Kustomization{}
-		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, kustomization)).To(Succeed())
+		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}, kustomization)).To(Succeed())
 		g.Expect(kustomization.Status.LastAppliedRevision).To(HaveSuffix(head), "%v", kustomization.Status.Conditions)
 		g.Expect(meta.IsStatusConditionTrue(kustomization.Status.Conditions, fluxmeta.ReadyCondition)).To(BeTrue())
 	}, patience, interval).Should(Succeed())
@@ -342,7 +342,7 @@ func (s *shootOwner) expectSynced(repository *gitserver.Repository, branch strin
 
 // fetch asks Flux to look at the repository now, as `flux reconcile source git flux-system` does, instead of within a minute.
 func (s *shootOwner) fetch() {
-	gitRepository := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: render.Namespace, Name: render.Name}}
+	gitRepository := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name}}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`,
 		fluxmeta.ReconcileRequestAnnotation, time.Now().Format(time.RFC3339Nano)))
 	s.Expect(s.cluster().Patch(s.t.Context(), gitRepository, patch)).To(Succeed())
@@ -352,7 +352,7 @@ func (s *shootOwner) fetch() {
 func (s *shootOwner) expectSourceError(words string) {
 	s.Eventually(func(g Gomega) {
 		gitRepository := &sourcev1.GitRepository{}
-		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, gitRepository)).To(Succeed())
+		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}, gitRepository)).To(Succeed())
 		ready := meta.FindStatusCondition(gitRepository.Status.Conditions, fluxmeta.ReadyCondition)
 		g.Expect(ready).NotTo(BeNil())
 		g.Expect(ready.Status).To(Equal(metav1.ConditionFalse))

@@ -20,9 +20,9 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 const (
@@ -100,7 +100,7 @@ func readController(ctx context.Context, shoot client.Client, name string) (read
 	controller := readiness.Controller{Name: name}
 	content := &unstructured.Unstructured{}
 	content.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))
-	key := client.ObjectKey{Namespace: render.Namespace, Name: name}
+	key := client.ObjectKey{Namespace: flux.Namespace, Name: name}
 	if err := shoot.Get(ctx, key, content); apierrors.IsNotFound(err) {
 		return controller, nil
 	} else if err != nil {
@@ -115,7 +115,7 @@ func readController(ctx context.Context, shoot client.Client, name string) (read
 	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PodList"))
-	if err := shoot.List(ctx, list, client.InNamespace(render.Namespace), client.MatchingLabels{"app": name}, client.Limit(maxPods)); err != nil {
+	if err := shoot.List(ctx, list, client.InNamespace(flux.Namespace), client.MatchingLabels{"app": name}, client.Limit(maxPods)); err != nil {
 		return controller, fmt.Errorf("failed to list the pods of Deployment %s of the shoot: %w", key, err)
 	}
 	pods := &corev1.PodList{}

@@ -18,15 +18,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/utils/kubernetes/health"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 // observe looks into the shoot, and says how ready it is. It asks gardener-resource-manager first whether the shoot has what is
@@ -42,11 +41,12 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 	if applied := err == nil && health.CheckManagedResourceApplied(configuration) == nil; !applied {
 		return readiness.NotThereYet(fluxv1alpha1.StatusOf(ex).Revision), nil
 	}
-	if !slices.ContainsFunc(configuration.Status.Resources, isGitRepository) {
+	kind, ok := followedKind(configuration.Status.Resources)
+	if !ok {
 		return readiness.OnlyFlux(), nil
 	}
 
-	observation, err := r.readObjects(ctx, ex, project)
+	observation, err := r.readObjects(ctx, ex, project, kind)
 	if err != nil {
 		return readiness.Readiness{}, err
 	}
@@ -72,56 +72,64 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 }
 
 // readObjects reads what Flux says.
-func (r *reconciler) readObjects(ctx context.Context, ex *extensionsv1alpha1.Extension, project string) (readiness.Observation, error) {
+func (r *reconciler) readObjects(ctx context.Context, ex *extensionsv1alpha1.Extension, project string, kind flux.SourceKind) (readiness.Observation, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	observation := readiness.Observation{Now: time.Now(), Project: project, Told: fluxv1alpha1.StatusOf(ex)}
+	observation := readiness.Observation{Now: time.Now(), Project: project, Told: fluxv1alpha1.StatusOf(ex), SourceKind: kind}
 	shoot, err := r.shoots.Get(ctx, ex.Namespace)
 	if err != nil {
 		return observation, err
 	}
-	gitRepository, kustomization := &sourcev1.GitRepository{}, &kustomizev1.Kustomization{}
-	sourceExists, err := r.read(ctx, shoot, ex.Namespace, gitRepositoryKind, gitRepository)
+	source, err := r.read(ctx, shoot, ex.Namespace, kind.GroupKind)
 	if err != nil {
 		return observation, err
 	}
-	rootExists, err := r.read(ctx, shoot, ex.Namespace, kustomizationKind, kustomization)
+	kustomization, err := r.read(ctx, shoot, ex.Namespace, flux.Kustomization.GroupKind)
 	if err != nil {
 		return observation, err
 	}
-	if sourceExists {
-		observation.GitRepository = gitRepository
+	if source != nil {
+		if observation.Source, err = kind.Read(source); err != nil {
+			return observation, unknownForm(source, err)
+		}
 	}
-	if rootExists {
-		observation.Kustomization = kustomization
+	if kustomization != nil {
+		observation.Kustomization = &kustomizev1.Kustomization{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(kustomization.Object, observation.Kustomization); err != nil {
+			return observation, unknownForm(kustomization, err)
+		}
 	}
 	return observation, nil
+}
+
+func unknownForm(object *unstructured.Unstructured, err error) error {
+	return fmt.Errorf("%s %s of the shoot has an unknown form: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
 }
 
 // maxOwn is more than there are kinds of objects that the extension gives its name to.
 const maxOwn = 10
 
-func isGitRepository(reference resourcesv1alpha1.ObjectReference) bool {
-	return reference.GroupVersionKind().GroupKind() == gitRepositoryKind &&
-		reference.Namespace == render.Namespace && reference.Name == render.Name
+// followedKind is the kind of the source among the objects that the shoot is to have for Flux.
+func followedKind(references []resourcesv1alpha1.ObjectReference) (flux.SourceKind, bool) {
+	for _, reference := range references {
+		if kind, ok := flux.SourceKindOf(reference.GroupVersionKind().GroupKind()); ok && reference.Namespace == flux.Namespace && reference.Name == flux.Name {
+			return kind, true
+		}
+	}
+	return flux.SourceKind{}, false
 }
 
-// read reads the object that Flux's bootstrap names flux-system. What the API versions of Flux have in common is enough. It tells whether the
-// object exists.
-func (r *reconciler) read(ctx context.Context, shoot client.Client, namespace string, kind schema.GroupKind, object any) (bool, error) {
+// read reads the object that Flux's bootstrap names flux-system. It is nil if there is none.
+func (r *reconciler) read(ctx context.Context, shoot client.Client, namespace string, kind schema.GroupKind) (*unstructured.Unstructured, error) {
 	content, version, err := get(ctx, shoot, kind, r.memory.version(namespace, kind))
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	r.memory.with(namespace, func(known *shootMemory) { known.setVersion(kind, version) })
-	if content == nil {
-		return false, nil
+	if content != nil {
+		dropLists(content)
 	}
-	dropLists(content)
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {
-		return false, fmt.Errorf("%s %s/%s of the shoot has an unknown form: %w", kind.Kind, render.Namespace, render.Name, err)
-	}
-	return true, nil
+	return content, nil
 }
 
 // dropLists drops what a shoot's users may have as many of as fit into an object. Of the inventory, which names what the repository holds, the
@@ -134,7 +142,7 @@ func dropLists(content *unstructured.Unstructured) {
 	own := slices.DeleteFunc(list, func(entry any) bool {
 		reference, _ := entry.(map[string]any)
 		id, _ := reference["id"].(string)
-		return !strings.HasPrefix(id, render.Namespace+"_"+render.Name+"_")
+		return !strings.HasPrefix(id, flux.Namespace+"_"+flux.Name+"_")
 	})
 	if len(own) > 0 && len(own) <= maxOwn {
 		_ = unstructured.SetNestedSlice(content.Object, own, "status", "inventory", "entries") // fails only where status is no object

@@ -17,25 +17,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-)
-
-var (
-	gitRepositoryKind = sourcev1.GroupVersion.WithKind(sourcev1.GitRepositoryKind).GroupKind()
-	kustomizationKind = kustomizev1.GroupVersion.WithKind(kustomizev1.KustomizationKind).GroupKind()
-
-	// fluxVersions are the API versions that both kinds have had, newest first. Each release serves the newest that it knows.
-	fluxVersions = []string{"v1", "v1beta2", "v1beta1"}
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // newMapper knows all kinds that are looked at in shoots.
 func newMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
-	for _, kind := range []schema.GroupKind{gitRepositoryKind, kustomizationKind} {
-		for _, version := range fluxVersions {
+	for _, kind := range flux.Kinds() {
+		for _, version := range flux.Versions() {
 			mapper.Add(kind.WithVersion(version), meta.RESTScopeNamespace)
 		}
 	}
@@ -48,21 +37,21 @@ func newMapper() meta.RESTMapper {
 // which it found the kind last, and returns the one in which it finds it now: "" if the shoot does not know the kind. The object is nil if there
 // is none.
 func get(ctx context.Context, shoot client.Client, kind schema.GroupKind, last string) (*unstructured.Unstructured, string, error) {
-	versions := fluxVersions
+	versions := flux.Versions()
 	if last != "" {
-		versions = append([]string{last}, fluxVersions...)
+		versions = append([]string{last}, versions...)
 	}
 	for _, version := range versions {
 		object := &unstructured.Unstructured{}
 		object.SetGroupVersionKind(kind.WithVersion(version))
-		switch err := shoot.Get(ctx, client.ObjectKey{Namespace: render.Namespace, Name: render.Name}, object); {
+		switch err := shoot.Get(ctx, client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}, object); {
 		case err == nil:
 			return object, version, nil
 		case isUnknownKind(err):
 		case apierrors.IsNotFound(err):
 			return nil, version, nil
 		default:
-			return nil, "", fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, render.Namespace, render.Name, err)
+			return nil, "", fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, flux.Namespace, flux.Name, err)
 		}
 	}
 	return nil, "", nil

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // The newest version that a shoot serves is found out once, without asking for all that the shoot serves.
@@ -51,7 +53,7 @@ func TestVersions(t *testing.T) {
 			t.Cleanup(server.Close)
 			shoot, err := client.New(&rest.Config{Host: server.URL}, client.Options{Mapper: newMapper()})
 			g.Expect(err).NotTo(HaveOccurred())
-			object, version, err := get(t.Context(), shoot, gitRepositoryKind, test.last)
+			object, version, err := get(t.Context(), shoot, flux.GitRepository.GroupKind, test.last)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(object != nil).To(Equal(test.exists))
 			g.Expect(version).To(Equal(test.version))
@@ -68,11 +70,11 @@ func serve(w http.ResponseWriter, request *http.Request, known, exists bool) {
 		http.Error(w, "404 page not found", http.StatusNotFound)
 	case !exists:
 		w.WriteHeader(http.StatusNotFound)
-		status := apierrors.NewNotFound(schema.GroupResource{Group: gitRepositoryKind.Group, Resource: "gitrepositories"}, "flux-system").ErrStatus
+		status := apierrors.NewNotFound(schema.GroupResource{Group: flux.GitRepository.GroupKind.Group, Resource: "gitrepositories"}, "flux-system").ErrStatus
 		status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 		_ = json.NewEncoder(w).Encode(status)
 	default:
 		version := strings.Split(request.URL.Path, "/")[3]
-		_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": gitRepositoryKind.Group + "/" + version, "kind": gitRepositoryKind.Kind, "metadata": map[string]any{"name": "flux-system"}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": flux.GitRepository.GroupKind.Group + "/" + version, "kind": flux.GitRepository.GroupKind.Kind, "metadata": map[string]any{"name": "flux-system"}})
 	}
 }

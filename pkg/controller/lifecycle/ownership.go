@@ -14,11 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
@@ -51,21 +50,22 @@ func goesToUsers(configuration *wanted, has *present) bool {
 // usersFlux takes the Flux of the shoot's users as it is. What makes it follow the project's repository is rendered for the
 // API versions that it serves.
 func (a *Actuator) usersFlux(ctx context.Context, configuration *wanted, has *present) (*chosen, error) {
-	flux := &chosen{
+	theirs := &chosen{
 		installation: &installation{Installation: &render.Installation{}},
 		version:      has.fluxVersion,
 		ofUsers:      true,
 		status:       fluxv1alpha1.FluxStatus{Version: has.fluxVersion, Requested: configuration.FluxVersion, Origin: originShoot},
 	}
 	if configuration.Repository == nil {
-		return flux, nil
+		return theirs, nil
 	}
 	shootClient, err := has.shoot.get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var definitions []*unstructured.Unstructured
-	for _, name := range []string{"gitrepositories." + sourcev1.GroupVersion.Group, "kustomizations." + kustomizev1.GroupVersion.Group} {
+	for _, kind := range []flux.ObjectKind{flux.GitRepository.ObjectKind, flux.Kustomization} {
+		name := kind.Definition()
 		definition := &unstructured.Unstructured{}
 		definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 		if err := shootClient.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
@@ -76,8 +76,8 @@ func (a *Actuator) usersFlux(ctx context.Context, configuration *wanted, has *pr
 		}
 		definitions = append(definitions, definition)
 	}
-	flux.Installation, err = render.AdoptInstallation(definitions)
-	return flux, err
+	theirs.Installation, err = render.AdoptInstallation(definitions)
+	return theirs, err
 }
 
 // leaveToUsers notes in the seed what is known about the Flux of the shoot's users. If the seed has no ManagedResource

@@ -17,13 +17,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
@@ -83,13 +82,13 @@ func (l *living) expectFollowed() {
 
 // expectNoChangedFields checks that what gardener-resource-manager and the API server made of the objects is what the extension knows of them.
 func (l *living) expectNoChangedFields(g Gomega) {
-	for kind, spec := range map[string]any{"GitRepository": &sourcev1.GitRepositorySpec{}, "Kustomization": &kustomizev1.KustomizationSpec{}} {
-		object := fluxObject(kind, "flux-system", nil)
+	for _, kind := range flux.Kinds() {
+		object, spec := fluxObject(kind.Kind, "flux-system", nil), kind.NewSpec()
 		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
 		g.Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object["spec"].(map[string]any), spec)).To(Succeed())
 		digests := l.status(g).Fields
 		g.Expect(digests).To(And(HaveKey("GitRepository.ref"), HaveKey("Kustomization.path")))
-		g.Expect(render.ChangedFields(spec, digests)).To(BeEmpty())
+		g.Expect(render.ChangedFields(kind, spec, digests)).To(BeEmpty())
 	}
 }
 
