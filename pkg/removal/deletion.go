@@ -15,13 +15,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 // deletion deletes objects of the shoot, as many as its slice allows. What is being deleted is what the next one goes on after.
 type deletion struct {
-	client  client.Client
+	Removal
 	slice   shoot.Slice
 	options []client.DeleteOption
 
@@ -31,8 +30,8 @@ type deletion struct {
 	deleted int64
 }
 
-func newDeletion(c client.Client, options ...client.DeleteOption) *deletion {
-	return &deletion{client: c, slice: shoot.NewSlice(), options: options}
+func (r Removal) newDeletion(options ...client.DeleteOption) *deletion {
+	return &deletion{Removal: r, slice: shoot.NewSlice(), options: options}
 }
 
 // delete deletes what of some objects is not being deleted yet. The error is a *shoot.Unfinished if that is too much for the slice.
@@ -44,7 +43,7 @@ func (d *deletion) delete(ctx context.Context, objects []metav1.PartialObjectMet
 		}
 	}
 	done, err := d.slice.Do(ctx, len(due), func(ctx context.Context, i int) error {
-		if err := d.client.Delete(ctx, due[i].DeepCopy(), d.options...); client.IgnoreNotFound(err) != nil {
+		if err := d.Shoot.Delete(ctx, due[i].DeepCopy(), d.options...); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("failed to delete %s of the shoot: %w", describe(due[i]), err)
 		}
 		return nil
@@ -68,7 +67,7 @@ func (d *deletion) delete(ctx context.Context, objects []metav1.PartialObjectMet
 // deleteLabelled deletes what of a kind in Flux's namespace has the labels of an installation. Where only objects that are already being
 // deleted fill the slice, the others wait for those.
 func (d *deletion) deleteLabelled(ctx context.Context, gvk schema.GroupVersionKind) error {
-	return shoot.ListPages(ctx, d.client, gvk, func(objects []metav1.PartialObjectMetadata) (bool, error) {
+	return shoot.ListPages(ctx, d.Shoot, gvk, func(objects []metav1.PartialObjectMetadata) (bool, error) {
 		if err := d.delete(ctx, objects); err != nil {
 			return false, err
 		}
@@ -76,7 +75,7 @@ func (d *deletion) deleteLabelled(ctx context.Context, gvk schema.GroupVersionKi
 			return false, &shoot.Unfinished{Kind: gvk.Kind, Visited: d.deleted}
 		}
 		return !d.slice.Over() || len(d.left) == 0, nil
-	}, installed, client.InNamespace(flux.Namespace))
+	}, d.installed(), client.InNamespace(d.Namespace))
 }
 
 // read returns the metadata of those of some objects that exist. All of them are read, also by a slow API server: they are not more than an

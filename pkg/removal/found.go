@@ -28,12 +28,12 @@ var secrets = []string{source.SecretName, render.PullSecretName}
 
 // Protected returns the objects of the shoot that came from the ManagedResource of the given name and that Flux leaves alone (render.Protect).
 // It is for a seed that does not know them, because another one has made them.
-func Protected(ctx context.Context, c client.Reader, managedResource string) ([]corev1.ObjectReference, error) {
-	references, err := byName(ctx, c)
+func (r Removal) Protected(ctx context.Context, managedResource string) ([]corev1.ObjectReference, error) {
+	references, err := r.byName(ctx)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := read(ctx, c, references)
+	objects, err := read(ctx, r.Shoot, references)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func Protected(ctx context.Context, c client.Reader, managedResource string) ([]
 		_, _ = visit(&objects[i])
 	}
 	for _, kind := range runningKinds {
-		if err := shoot.List(ctx, c, kind, visit, installed, client.InNamespace(flux.Namespace)); err != nil {
+		if err := shoot.List(ctx, r.Shoot, kind, visit, r.installed(), client.InNamespace(r.Namespace)); err != nil {
 			return nil, err
 		}
 	}
@@ -57,32 +57,32 @@ func Protected(ctx context.Context, c client.Reader, managedResource string) ([]
 
 // byName are the objects of the extension that are known by their names: what `flux install` makes for the whole shoot, and what it does not
 // make, so that it has no labels by which it is found.
-func byName(ctx context.Context, c client.Reader) ([]corev1.ObjectReference, error) {
-	references, err := followers(ctx, c)
+func (r Removal) byName(ctx context.Context) ([]corev1.ObjectReference, error) {
+	references, err := r.followers(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range secrets {
-		references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: flux.Namespace, Name: name})
+		references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: r.Namespace, Name: name})
 	}
-	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: namespaceKind.Kind, Name: flux.Namespace})
-	return append(references, installation...), nil
+	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: namespaceKind.Kind, Name: r.Namespace})
+	return append(references, r.installation()...), nil
 }
 
 // followers are the Kustomization and the GitRepository of the extension, in the versions in which the shoot stores them, if it has their
 // kinds: first the one by which Flux deploys.
-func followers(ctx context.Context, c client.Reader) ([]corev1.ObjectReference, error) {
+func (r Removal) followers(ctx context.Context) ([]corev1.ObjectReference, error) {
 	var references []corev1.ObjectReference
 	for _, followed := range flux.Kinds() {
 		name := followed.Definition()
 		definition := &apiextensionsv1.CustomResourceDefinition{}
-		if err := c.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
+		if err := r.Shoot.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
 			continue
 		} else if err != nil {
 			return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", name, err)
 		}
 		version, kind := shoot.KindOf(definition).ToAPIVersionAndKind()
-		references = append(references, corev1.ObjectReference{APIVersion: version, Kind: kind, Namespace: flux.Namespace, Name: flux.Name})
+		references = append(references, corev1.ObjectReference{APIVersion: version, Kind: kind, Namespace: r.Namespace, Name: flux.Name})
 	}
 	return references, nil
 }

@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -59,7 +58,7 @@ func TestProtected(t *testing.T) {
 		protected(from(configuration, "v1", "Secret", "another")),
 	)
 	found := func(managedResource string) []string {
-		references, err := removal.Protected(t.Context(), shoot, managedResource)
+		references, err := fluxOf(shoot).Protected(t.Context(), managedResource)
 		g.Expect(err).NotTo(HaveOccurred())
 		var names []string
 		for _, reference := range references {
@@ -77,7 +76,7 @@ func TestProtectedIsBounded(t *testing.T) {
 	for i := range 600 {
 		objects = append(objects, protected(labelled(from(installation, "v1", "ServiceAccount", fmt.Sprint("one-", i)))))
 	}
-	found, err := removal.Protected(t.Context(), newShoot(g, objects...), installation)
+	found, err := fluxOf(newShoot(g, objects...)).Protected(t.Context(), installation)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(found).To(HaveLen(500))
 }
@@ -108,15 +107,15 @@ func TestWithdraw(t *testing.T) {
 			return c.Delete(ctx, object, options...)
 		},
 	})
-	g.Expect(removal.Follows(t.Context(), shoot, configuration)).To(BeTrue())
-	left, err := removal.Withdraw(t.Context(), shoot, configuration)
+	g.Expect(fluxOf(shoot).Follows(t.Context(), configuration)).To(BeTrue())
+	left, err := fluxOf(shoot).Withdraw(t.Context(), configuration)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left.String()).To(Equal("Kustomization flux-system/flux-system, Secret flux-system/flux-source"))
 	g.Expect(requests[0]).To(Equal(`patch flux-system {"spec":{"suspend":true}}`), "suspended, it deletes nothing else")
 	g.Expect(requests[1:]).To(ConsistOf("delete flux-system", "delete flux-source"))
 
 	requests = nil
-	left, err = removal.Withdraw(t.Context(), shoot, configuration)
+	left, err = fluxOf(shoot).Withdraw(t.Context(), configuration)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left.String()).To(Equal("Kustomization flux-system/flux-system"), "Flux has some time for its part")
 	g.Expect(requests).To(BeEmpty())
@@ -131,10 +130,10 @@ func TestWithdrawWithoutControllers(t *testing.T) {
 	root.DeletionTimestamp = new(metav1.NewTime(time.Now().Add(-2 * time.Minute)))
 	shoot := newShoot(g, root)
 	for range 2 {
-		_, err := removal.Withdraw(t.Context(), shoot, configuration)
+		_, err := fluxOf(shoot).Withdraw(t.Context(), configuration)
 		g.Expect(err).NotTo(HaveOccurred())
 	}
-	g.Expect(removal.Follows(t.Context(), shoot, configuration)).To(BeFalse())
+	g.Expect(fluxOf(shoot).Follows(t.Context(), configuration)).To(BeFalse())
 }
 
 // TestWithdrawLeavesTheirs has a GitRepository and a Kustomization of the same names that the shoot's users made.
@@ -150,8 +149,8 @@ func TestWithdrawLeavesTheirs(t *testing.T) {
 			return errors.New("it is deleted")
 		},
 	})
-	g.Expect(removal.Follows(t.Context(), shoot, configuration)).To(BeFalse())
-	left, err := removal.Withdraw(t.Context(), shoot, configuration)
+	g.Expect(fluxOf(shoot).Follows(t.Context(), configuration)).To(BeFalse())
+	left, err := fluxOf(shoot).Withdraw(t.Context(), configuration)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left).To(BeEmpty())
 }

@@ -74,16 +74,16 @@ func TestMuchToDelete(t *testing.T) {
 		}
 		return objects
 	}
-	for name, step := range map[string]func(context.Context, client.Client, []corev1.ObjectReference) (removal.Left, error){
-		"ServiceAccount": removal.DeleteInstallation,
-		"Deployment":     removal.StopControllers,
+	for name, step := range map[string]func(removal.Removal, context.Context, []corev1.ObjectReference) (removal.Left, error){
+		"ServiceAccount": removal.Removal.DeleteInstallation,
+		"Deployment":     removal.Removal.StopControllers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := NewWithT(t)
 				apiVersion := map[string]string{"ServiceAccount": "v1", "Deployment": "apps/v1"}[name]
 				shoot := newShoot(g, many(apiVersion, name)...)
-				g.Expect(tries(g, func() (removal.Left, error) { return step(t.Context(), slow(shoot, 20*time.Millisecond), nil) })).To(BeNumerically(">", 3))
+				g.Expect(tries(g, func() (removal.Left, error) { return step(fluxOf(slow(shoot, 20*time.Millisecond)), t.Context(), nil) })).To(BeNumerically(">", 3))
 				left := &metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: apiVersion, Kind: name + "List"}}
 				g.Expect(shoot.List(t.Context(), left)).To(Succeed())
 				g.Expect(left.Items).To(BeEmpty())
@@ -108,13 +108,13 @@ func TestUnansweredWebhook(t *testing.T) {
 		shoot := newShoot(g, objects...)
 		webhook := slow(shoot, unanswered)
 
-		g.Expect(tries(g, func() (removal.Left, error) { return nil, removal.Unprotect(t.Context(), webhook, references) })).To(Equal(5))
+		g.Expect(tries(g, func() (removal.Left, error) { return nil, fluxOf(webhook).Unprotect(t.Context(), references) })).To(Equal(5))
 		for _, reference := range references {
 			account := object("v1", "ServiceAccount", reference.Name)
 			g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(account), account)).To(Succeed())
 			g.Expect(account.Annotations).To(BeEmpty())
 		}
-		g.Expect(tries(g, func() (removal.Left, error) { return removal.DeleteInstallation(t.Context(), webhook, references) })).To(BeNumerically("<=", 8))
+		g.Expect(tries(g, func() (removal.Left, error) { return fluxOf(webhook).DeleteInstallation(t.Context(), references) })).To(BeNumerically("<=", 8))
 	})
 }
 
@@ -140,11 +140,11 @@ func TestManyDefinitions(t *testing.T) {
 			return c.List(ctx, list, options...)
 		},
 	})
-	g.Expect(removal.DropFinalizers(t.Context(), counting, nil)).To(Succeed())
-	left, err := removal.Terminating(t.Context(), counting, nil)
+	g.Expect(fluxOf(counting).DropFinalizers(t.Context(), nil)).To(Succeed())
+	left, err := fluxOf(counting).Terminating(t.Context(), nil)
 	g.Expect(left, err).To(BeEmpty())
 	g.Expect(requests.Load()).To(BeNumerically("<", 50))
-	g.Expect(tries(g, func() (removal.Left, error) { return removal.DeleteInstallation(t.Context(), counting, nil) })).To(Equal(2))
+	g.Expect(tries(g, func() (removal.Left, error) { return fluxOf(counting).DeleteInstallation(t.Context(), nil) })).To(Equal(2))
 	g.Expect(requests.Load()).To(BeNumerically("<", 150))
 	kept := &apiextensionsv1.CustomResourceDefinitionList{}
 	g.Expect(shoot.List(t.Context(), kept)).To(Succeed())
@@ -162,10 +162,10 @@ func TestControllerComesBack(t *testing.T) {
 	note := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"flux.extensions.gardener.cloud/finalizers-removal":"{\"continue\":\"\",\"last\":\"default/zoo\",\"visited\":1}"}}}`))
 	g.Expect(shoot.Patch(t.Context(), &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: key.Name}}, note)).To(Succeed())
 
-	left, err := removal.StopControllers(t.Context(), shoot, nil)
+	left, err := fluxOf(shoot).StopControllers(t.Context(), nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left.String()).To(Equal("Deployment flux-system/kustomize-controller"))
-	g.Expect(removal.DropFinalizers(t.Context(), shoot, nil)).To(Succeed())
+	g.Expect(fluxOf(shoot).DropFinalizers(t.Context(), nil)).To(Succeed())
 	g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(apps), apps)).To(Succeed())
 	g.Expect(apps.Finalizers).To(BeEmpty())
 }
@@ -176,5 +176,5 @@ func TestPruneOnDeletionSaysWhere(t *testing.T) {
 			return errors.New("out of order")
 		},
 	})
-	NewWithT(t).Expect(removal.PruneOnDeletion(t.Context(), shoot)).To(MatchError("failed to read CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io of the shoot: out of order"))
+	NewWithT(t).Expect(fluxOf(shoot).PruneOnDeletion(t.Context())).To(MatchError("failed to read CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io of the shoot: out of order"))
 }

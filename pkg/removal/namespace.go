@@ -21,7 +21,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
@@ -38,30 +37,30 @@ var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
 
 // DeleteNamespace deletes the namespace of Flux after DeleteInstallation, if nothing of somebody else is in it. Else it stays, and
 // kept says because of what. It returns the namespace if it is not gone yet.
-func DeleteNamespace(ctx context.Context, c client.Client, contents *shoot.Contents) (kept string, left Left, err error) {
-	namespaces, err := read(ctx, c, references(namespaceKind, flux.Namespace))
+func (r Removal) DeleteNamespace(ctx context.Context, contents *shoot.Contents) (kept string, left Left, err error) {
+	namespaces, err := read(ctx, r.Shoot, references(namespaceKind, r.Namespace))
 	if err != nil {
 		return "", nil, err
 	}
 	if slices.ContainsFunc(namespaces, isAlive) {
-		if kept, err = search(ctx, contents); err != nil || kept != "" {
+		if kept, err = r.search(ctx, contents); err != nil || kept != "" {
 			return kept, nil, err
 		}
 	}
-	d := newDeletion(c)
+	d := r.newDeletion()
 	err = d.delete(ctx, namespaces)
 	return "", d.left, err
 }
 
 // search says what of somebody else is in the namespace of Flux. If that can't be found out for all of it, it says so.
-func search(ctx context.Context, contents *shoot.Contents) (string, error) {
+func (r Removal) search(ctx context.Context, contents *shoot.Contents) (string, error) {
 	resources, unknown, err := contents.Resources()
 	if err != nil {
 		return "", err
 	}
 	limited, cancel := context.WithTimeout(ctx, searchDuration)
 	defer cancel()
-	found := &findings{kinds: sets.New[schema.GroupKind]()}
+	found := &findings{namespace: r.Namespace, kinds: sets.New[schema.GroupKind]()}
 	for _, version := range unknown {
 		found.add("what is served as " + version + ", which does not answer")
 	}
@@ -90,6 +89,7 @@ func search(ctx context.Context, contents *shoot.Contents) (string, error) {
 
 // findings are what of somebody else is in a namespace.
 type findings struct {
+	namespace string
 	// kinds are all that are in namespaces.
 	kinds sets.Set[schema.GroupKind]
 
@@ -109,7 +109,7 @@ func (f *findings) add(object string) bool {
 
 func (f *findings) list(ctx context.Context, contents *shoot.Contents, resource shoot.Resource) error {
 	more := true
-	err := contents.List(ctx, resource, flux.Namespace, func(object *metav1.PartialObjectMetadata) bool {
+	err := contents.List(ctx, resource, f.namespace, func(object *metav1.PartialObjectMetadata) bool {
 		if isForeign(object, f.kinds.Has) {
 			more = f.add(describe(object))
 		}
@@ -167,6 +167,6 @@ const (
 )
 
 // DescribeKept is the sentence about a namespace that stays because of what DeleteNamespace says.
-func DescribeKept(kept string) string {
-	return fmt.Sprintf("Flux has been removed, and namespace %s stays in the shoot, because the extension did not install all that is in it: %s", flux.Namespace, kept)
+func (r Removal) DescribeKept(kept string) string {
+	return fmt.Sprintf("Flux has been removed, and namespace %s stays in the shoot, because the extension did not install all that is in it: %s", r.Namespace, kept)
 }

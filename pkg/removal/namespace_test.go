@@ -35,7 +35,7 @@ func TestIsForeign(t *testing.T) {
 	}{
 		"what Helm knows about a release":        {"v1", "Secret", metav1.ObjectMeta{Name: "sh.helm.release.v1.podinfo.v1", Labels: map[string]string{"owner": "helm"}}, true},
 		"variables for kustomize":                {"v1", "ConfigMap", metav1.ObjectMeta{Name: "cluster-vars"}, true},
-		"data with the labels of Flux":           {"v1", "ConfigMap", metav1.ObjectMeta{Name: "vars", Labels: installed}, true},
+		"data with the labels of Flux":           {"v1", "ConfigMap", metav1.ObjectMeta{Name: "vars", Labels: flux.InstallationLabels(flux.Namespace)}, true},
 		"a workload":                             {"apps/v1", "Deployment", metav1.ObjectMeta{Name: "dashboard"}, true},
 		"of a kind that the users defined":       {"example.org/v1", "Thing", metav1.ObjectMeta{Name: "thing"}, true},
 		"a service account":                      {"v1", "ServiceAccount", metav1.ObjectMeta{Name: "reconciler"}, true},
@@ -67,7 +67,7 @@ func TestInstallationOfEachRelease(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	for _, object := range rendered.Objects {
 		if gvk := object.GetObjectKind().GroupVersionKind(); object.GetNamespace() == "" && gvk != namespaceKind {
-			g.Expect(installation).To(ContainElement(references(gvk, object.GetName())[0]))
+			g.Expect(Removal{Namespace: flux.Namespace}.installation()).To(ContainElement(references(gvk, object.GetName())[0]))
 		}
 	}
 	manifests := map[string][]byte{"embedded": embedded.Manifests}
@@ -96,7 +96,7 @@ func TestLeftIsBounded(t *testing.T) {
 		left.add(long)
 	}
 	g.Expect(left).To(HaveLen(4))
-	g.Expect(len(DescribeKept(left.String()))).To(BeNumerically("<", 1024), "an event takes no more")
+	g.Expect(len(Removal{Namespace: flux.Namespace}.DescribeKept(left.String()))).To(BeNumerically("<", 1024), "an event takes no more")
 	left = nil
 	left.add(long)
 	left.add(long)

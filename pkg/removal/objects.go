@@ -29,15 +29,15 @@ const finalizersAnnotation = "flux.extensions.gardener.cloud/finalizers-removal"
 // nobody. Flux's kinds are those of the CustomResourceDefinitions of an installation, and of those that the extension applied. The error says which object
 // could not be read or written; it is a *shoot.Unfinished if there are more objects than can be written in a moment: then the
 // next call goes on.
-func DropFinalizers(ctx context.Context, c client.Client, applied []corev1.ObjectReference) error {
-	kinds, err := kindsOf(ctx, c, applied)
+func (r Removal) DropFinalizers(ctx context.Context, applied []corev1.ObjectReference) error {
+	kinds, err := r.kindsOf(ctx, applied)
 	if err != nil {
 		return err
 	}
 	sweep := &shoot.Sweep{Annotation: finalizersAnnotation, Visit: func(ctx context.Context, object *metav1.PartialObjectMetadata) error {
-		return dropFinalizers(ctx, c, object)
+		return dropFinalizers(ctx, r.Shoot, object)
 	}}
-	err = sweep.Run(ctx, c, shoot.NewSlice(), kinds...)
+	err = sweep.Run(ctx, r.Shoot, shoot.NewSlice(), kinds...)
 	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {
 		return fmt.Errorf("the finalizers of Flux are being removed from its objects in the shoot: %w", unfinished)
 	}
@@ -66,7 +66,7 @@ func dropFinalizers(ctx context.Context, c client.Client, object *metav1.Partial
 }
 
 // kindsOf returns the kinds of Flux that the shoot has, in the order of their CustomResourceDefinitions' names.
-func kindsOf(ctx context.Context, c client.Reader, applied []corev1.ObjectReference) ([]shoot.Kind, error) {
+func (r Removal) kindsOf(ctx context.Context, applied []corev1.ObjectReference) ([]shoot.Kind, error) {
 	ours := sets.New[string]()
 	for _, reference := range applied {
 		if reference.GroupVersionKind().GroupKind() == definitionKind.GroupKind() {
@@ -77,12 +77,12 @@ func kindsOf(ctx context.Context, c client.Reader, applied []corev1.ObjectRefere
 	found := make([]*shoot.Kind, len(names))
 	_, err := shoot.Slice{}.Do(ctx, len(names), func(ctx context.Context, i int) error {
 		definition := &apiextensionsv1.CustomResourceDefinition{}
-		if err := c.Get(ctx, client.ObjectKey{Name: names[i]}, definition); apierrors.IsNotFound(err) {
+		if err := r.Shoot.Get(ctx, client.ObjectKey{Name: names[i]}, definition); apierrors.IsNotFound(err) {
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", names[i], err)
 		}
-		if ours.Has(names[i]) || isInstalled(definition) {
+		if ours.Has(names[i]) || r.isInstalled(definition) {
 			found[i] = new(shoot.KindOf(definition, finalizersAnnotation, terminatingAnnotation, terminatingAgainAnnotation))
 		}
 		return nil

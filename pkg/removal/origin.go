@@ -15,8 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
-
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // cameFrom tells whether gardener-resource-manager made or took over an object for the ManagedResource of the given name. It
@@ -28,13 +26,13 @@ func cameFrom(object metav1.Object, managedResource string) bool {
 
 // CameFrom tells whether the shoot has a Flux that came from the ManagedResource of the given name, by Flux's namespace, which
 // comes first and goes last.
-func CameFrom(ctx context.Context, c client.Reader, managedResource string) (bool, error) {
+func (r Removal) CameFrom(ctx context.Context, managedResource string) (bool, error) {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err := c.Get(ctx, client.ObjectKey{Name: flux.Namespace}, namespace); apierrors.IsNotFound(err) {
+	if err := r.Shoot.Get(ctx, client.ObjectKey{Name: r.Namespace}, namespace); apierrors.IsNotFound(err) {
 		return false, nil
 	} else if err != nil {
-		return false, fmt.Errorf("failed to read Namespace %s of the shoot: %w", flux.Namespace, err)
+		return false, fmt.Errorf("failed to read Namespace %s of the shoot: %w", r.Namespace, err)
 	}
 	return cameFrom(namespace, managedResource), nil
 }

@@ -18,10 +18,10 @@ import (
 // maxDeployments bounds how many Deployments are looked through.
 const maxDeployments = 1000
 
-// OtherController returns the metadata of a Deployment by which another Flux than that in namespace flux-system runs in the shoot, or nil.
+// OtherController returns the metadata of a Deployment by which another Flux than that in the namespace runs in the shoot, or nil.
 // Its controllers work on the objects of all namespaces too, because that is what `flux install` makes them do wherever it is told to
 // install them. All ways to install Flux give them the label. In a namespace that is named they are found by their names alone.
-func OtherController(ctx context.Context, c client.Reader, namespace string) (*metav1.PartialObjectMetadata, error) {
+func (r Removal) OtherController(ctx context.Context, namespace string) (*metav1.PartialObjectMetadata, error) {
 	var (
 		found   *metav1.PartialObjectMetadata
 		seen    = 0
@@ -30,9 +30,9 @@ func OtherController(ctx context.Context, c client.Reader, namespace string) (*m
 	if namespace != "" {
 		options = []client.ListOption{client.InNamespace(namespace)}
 	}
-	err := shoot.List(ctx, c, deploymentKind, func(deployment *metav1.PartialObjectMetadata) (bool, error) {
+	err := shoot.List(ctx, r.Shoot, deploymentKind, func(deployment *metav1.PartialObjectMetadata) (bool, error) {
 		seen++
-		if deployment.Namespace != flux.Namespace && flux.IsController(deployment.Name, deployment.Labels) {
+		if deployment.Namespace != r.Namespace && flux.IsController(deployment.Name, deployment.Labels) {
 			found = deployment.DeepCopy()
 		}
 		return found == nil && seen < maxDeployments, nil
@@ -54,8 +54,8 @@ func (e *OtherFluxError) Error() string {
 }
 
 // CheckOnlyFlux returns an *OtherFluxError if another Flux runs in the shoot. It comes before DropFinalizers and DeleteInstallation.
-func CheckOnlyFlux(ctx context.Context, c client.Reader) error {
-	other, err := OtherController(ctx, c, "")
+func (r Removal) CheckOnlyFlux(ctx context.Context) error {
+	other, err := r.OtherController(ctx, "")
 	if err != nil || other == nil {
 		return err
 	}

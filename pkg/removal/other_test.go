@@ -14,7 +14,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 )
 
 func TestCheckOnlyFlux(t *testing.T) {
@@ -37,7 +36,7 @@ func TestCheckOnlyFlux(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			c := fake.NewClientBuilder().WithScheme(scheme.Scheme).WithObjects(test.deployments...).Build()
-			err := removal.CheckOnlyFlux(t.Context(), c)
+			err := fluxOf(c).CheckOnlyFlux(t.Context())
 			if test.err == "" {
 				g.Expect(err).NotTo(HaveOccurred())
 				return

@@ -26,14 +26,18 @@ import (
 // much there is to be looked at.
 
 // installed are the labels of everything that `flux install` makes.
-var installed = client.MatchingLabels(flux.InstallationLabels(flux.Namespace))
+func (r Removal) installed() client.MatchingLabels {
+	return flux.InstallationLabels(r.Namespace)
+}
 
-// installation are what `flux install` makes outside of its namespace.
-var installation = slices.Concat(
-	references(rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"), flux.ClusterRoleBindings(flux.Namespace)...),
-	references(rbacv1.SchemeGroupVersion.WithKind("ClusterRole"), flux.ClusterRoles(flux.Namespace)...),
-	references(definitionKind, flux.Definitions()...),
-)
+// installation is what `flux install` makes outside of its namespace.
+func (r Removal) installation() []corev1.ObjectReference {
+	return slices.Concat(
+		references(rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"), flux.ClusterRoleBindings(r.Namespace)...),
+		references(rbacv1.SchemeGroupVersion.WithKind("ClusterRole"), flux.ClusterRoles(r.Namespace)...),
+		references(definitionKind, flux.Definitions()...),
+	)
+}
 
 // runningKinds are the kinds of what tells, in the namespace of Flux, what runs, and holds nothing.
 var runningKinds = []schema.GroupVersionKind{
@@ -58,6 +62,6 @@ func references(gvk schema.GroupVersionKind, names ...string) []corev1.ObjectRef
 }
 
 // isInstalled tells whether an object has the labels of an installation.
-func isInstalled(object metav1.Object) bool {
-	return labels.SelectorFromSet(labels.Set(installed)).Matches(labels.Set(object.GetLabels()))
+func (r Removal) isInstalled(object metav1.Object) bool {
+	return labels.SelectorFromSet(labels.Set(r.installed())).Matches(labels.Set(object.GetLabels()))
 }

@@ -19,8 +19,8 @@ import (
 // Unprotect takes render.Protect back from objects in the shoot, so that Flux may change them from a repository of the shoot's users. That one
 // of them, or its kind, is gone is no error. The error is a *shoot.Unfinished if there are more than can be written in a moment: then the
 // next call goes on.
-func Unprotect(ctx context.Context, c client.Client, applied []corev1.ObjectReference) error {
-	objects, err := read(ctx, c, applied)
+func (r Removal) Unprotect(ctx context.Context, applied []corev1.ObjectReference) error {
+	objects, err := read(ctx, r.Shoot, applied)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func Unprotect(ctx context.Context, c client.Client, applied []corev1.ObjectRefe
 		}
 	}
 	done, err := shoot.NewSlice().Do(ctx, len(protected), func(ctx context.Context, i int) error {
-		if err := c.Patch(ctx, freed[i], client.MergeFrom(protected[i])); client.IgnoreNotFound(err) != nil {
+		if err := r.Shoot.Patch(ctx, freed[i], client.MergeFrom(protected[i])); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("failed to leave %s of the shoot to its users: %w", describe(protected[i]), err)
 		}
 		return nil

@@ -16,7 +16,7 @@
 //
 // Each step looks at what is there and does what is still to be done, so that it can be repeated at any time. None waits: what
 // takes its time is returned, and the step is to be repeated until nothing is. Nor does one hold a worker for more than some seconds,
-// however much the shoot's users have in it. The clients must not cache.
+// however much the shoot's users have in it.
 package removal
 
 import (
@@ -32,16 +32,24 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
+// Removal takes one Flux out of a shoot.
+type Removal struct {
+	// Shoot is a client of the shoot. It must not cache.
+	Shoot client.Client
+	// Namespace is where Flux is installed.
+	Namespace string
+}
+
 // DeleteInstallation deletes what Flux was installed with, but for its namespace: CustomResourceDefinitions and with them all objects
 // of Flux, the roles in the cluster and their bindings, and in the namespace what runs. It returns what is not gone yet. That is
 // what the extension applied, and what Flux's users have added to it (with the labels of an installation, see ours.go). The error is a
 // *shoot.Unfinished if there is more than can be deleted in a moment: then the next call goes on.
-func DeleteInstallation(ctx context.Context, c client.Client, applied []corev1.ObjectReference) (Left, error) {
-	objects, err := readInstallation(ctx, c, applied)
+func (r Removal) DeleteInstallation(ctx context.Context, applied []corev1.ObjectReference) (Left, error) {
+	objects, err := r.readInstallation(ctx, applied)
 	if err != nil {
 		return nil, err
 	}
-	d := newDeletion(c)
+	d := r.newDeletion()
 	err = d.delete(ctx, objects)
 	for _, kind := range runningKinds {
 		if err == nil {
@@ -57,13 +65,13 @@ func DeleteInstallation(ctx context.Context, c client.Client, applied []corev1.O
 }
 
 // readInstallation returns what the extension applied, but for the namespace, and what else belongs to an installation outside of it.
-func readInstallation(ctx context.Context, c client.Reader, applied []corev1.ObjectReference) ([]metav1.PartialObjectMetadata, error) {
-	objects, err := read(ctx, c, without(applied, func(reference corev1.ObjectReference) bool { return reference.GroupVersionKind() == namespaceKind }))
+func (r Removal) readInstallation(ctx context.Context, applied []corev1.ObjectReference) ([]metav1.PartialObjectMetadata, error) {
+	objects, err := read(ctx, r.Shoot, without(applied, func(reference corev1.ObjectReference) bool { return reference.GroupVersionKind() == namespaceKind }))
 	if err != nil {
 		return nil, err
 	}
-	others, err := read(ctx, c, without(installation, func(reference corev1.ObjectReference) bool { return slices.Contains(applied, reference) }))
-	return append(objects, slices.DeleteFunc(others, func(object metav1.PartialObjectMetadata) bool { return !isInstalled(&object) })...), err
+	others, err := read(ctx, r.Shoot, without(r.installation(), func(reference corev1.ObjectReference) bool { return slices.Contains(applied, reference) }))
+	return append(objects, slices.DeleteFunc(others, func(object metav1.PartialObjectMetadata) bool { return !r.isInstalled(&object) })...), err
 }
 
 func without(references []corev1.ObjectReference, drop func(corev1.ObjectReference) bool) []corev1.ObjectReference {

@@ -34,6 +34,11 @@ const (
 // labels are those of an installation.
 var labels = flux.InstallationLabels(flux.Namespace)
 
+// fluxOf is what is to be removed from a shoot.
+func fluxOf(shoot client.Client) removal.Removal {
+	return removal.Removal{Shoot: shoot, Namespace: flux.Namespace}
+}
+
 func definition(group, plural, kind string, labels map[string]string) *apiextensionsv1.CustomResourceDefinition {
 	definition := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: plural + "." + group, Labels: labels}}
 	definition.Spec.Group, definition.Spec.Names.Kind = group, kind
@@ -92,13 +97,13 @@ func TestDropFinalizers(t *testing.T) {
 		return object.GetFinalizers()
 	}
 
-	g.Expect(removal.DropFinalizers(t.Context(), shoot, nil)).To(Succeed())
+	g.Expect(fluxOf(shoot).DropFinalizers(t.Context(), nil)).To(Succeed())
 	g.Expect(finalizers(apps)).To(ConsistOf(foreign))
 	g.Expect(finalizers(parts)).To(BeEmpty())
 	g.Expect(finalizers(other)).To(ConsistOf(toolkit, foreign), "not a kind of Flux")
 	g.Expect(finalizers(borrower)).To(ConsistOf(toolkit), "nor one, although somebody gave its definition the labels")
 
-	g.Expect(removal.DropFinalizers(t.Context(), shoot, applied("others.example.org", "gone.example.org", "kustomizations.kustomize.toolkit.fluxcd.io"))).To(Succeed())
+	g.Expect(fluxOf(shoot).DropFinalizers(t.Context(), applied("others.example.org", "gone.example.org", "kustomizations.kustomize.toolkit.fluxcd.io"))).To(Succeed())
 	g.Expect(finalizers(other)).To(ConsistOf(foreign), "applied")
 }
 
@@ -109,7 +114,7 @@ func TestDropFinalizersSaysWhere(t *testing.T) {
 			return errors.New("out of order")
 		},
 	})
-	g.Expect(removal.DropFinalizers(t.Context(), shoot, nil)).To(MatchError("failed to remove Flux's finalizer from Kustomization default/apps of the shoot: out of order"))
+	g.Expect(fluxOf(shoot).DropFinalizers(t.Context(), nil)).To(MatchError("failed to remove Flux's finalizer from Kustomization default/apps of the shoot: out of order"))
 }
 
 func TestTerminating(t *testing.T) {
@@ -124,7 +129,7 @@ func TestTerminating(t *testing.T) {
 	for _, object := range append(objects, waits) {
 		g.Expect(shoot.Delete(t.Context(), object)).To(Succeed())
 	}
-	left, err := removal.Terminating(t.Context(), shoot, nil)
+	left, err := fluxOf(shoot).Terminating(t.Context(), nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left).To(HaveLen(4))
 	g.Expect(left.String()).To(Equal("Kustomization default/apps-0, Kustomization default/apps-1, Kustomization default/apps-2, …"))
@@ -152,7 +157,7 @@ func TestTerminatingChain(t *testing.T) {
 			return c.List(ctx, list, options...)
 		},
 	})
-	left, err := removal.Terminating(t.Context(), shoot, nil)
+	left, err := fluxOf(shoot).Terminating(t.Context(), nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(gone).To(BeTrue())
 	g.Expect(left.String()).To(Equal("HelmRelease default/podinfo"))
@@ -160,7 +165,7 @@ func TestTerminatingChain(t *testing.T) {
 	g.Expect(apps.Get(t.Context(), client.ObjectKeyFromObject(release), release)).To(Succeed())
 	release.Finalizers = nil
 	g.Expect(apps.Update(t.Context(), release)).To(Succeed())
-	left, err = removal.Terminating(t.Context(), shoot, nil)
+	left, err = fluxOf(shoot).Terminating(t.Context(), nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left).To(BeEmpty())
 }
@@ -176,7 +181,7 @@ func TestUnprotect(t *testing.T) {
 		{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization", Namespace: "default", Name: "apps"},
 	}
 	for range 2 {
-		g.Expect(removal.Unprotect(t.Context(), shoot, references)).To(Succeed())
+		g.Expect(fluxOf(shoot).Unprotect(t.Context(), references)).To(Succeed())
 		g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(apps), apps)).To(Succeed())
 		g.Expect(apps.Annotations).To(Equal(map[string]string{"note": "kept"}))
 	}
@@ -187,5 +192,5 @@ func TestUnprotect(t *testing.T) {
 			return errors.New("out of order")
 		},
 	})
-	g.Expect(removal.Unprotect(t.Context(), broken, references)).To(MatchError("failed to leave Kustomization default/apps of the shoot to its users: out of order"))
+	g.Expect(fluxOf(broken).Unprotect(t.Context(), references)).To(MatchError("failed to leave Kustomization default/apps of the shoot to its users: out of order"))
 }

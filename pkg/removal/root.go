@@ -21,43 +21,43 @@ import (
 
 // PruneOnDeletion lets the deletion of the root Kustomization delete what it deployed. A release that does not know
 // spec.deletionPolicy does that anyway. It is no error if there is no root Kustomization.
-func PruneOnDeletion(ctx context.Context, c client.Client) error {
-	root, err := findRoot(ctx, c)
+func (r Removal) PruneOnDeletion(ctx context.Context) error {
+	root, err := r.findRoot(ctx)
 	if err != nil || root == nil {
 		return err
 	}
-	return pruneOnDeletion(ctx, c, root)
+	return pruneOnDeletion(ctx, r.Shoot, root)
 }
 
 // DeleteRoot lets Flux delete what it deployed from the project's repository, where no ManagedResource in the seed can: the root
 // Kustomization is deleted in the shoot, if it came from the ManagedResource of the given name.
-func DeleteRoot(ctx context.Context, c client.Client, managedResource string) error {
-	root, err := findRoot(ctx, c)
+func (r Removal) DeleteRoot(ctx context.Context, managedResource string) error {
+	root, err := r.findRoot(ctx)
 	if err != nil || root == nil || root.GetDeletionTimestamp() != nil || !cameFrom(root, managedResource) {
 		return err
 	}
-	if err := pruneOnDeletion(ctx, c, root); err != nil {
+	if err := pruneOnDeletion(ctx, r.Shoot, root); err != nil {
 		return err
 	}
-	if err := c.Delete(ctx, root, client.Preconditions{UID: new(root.GetUID())}); client.IgnoreNotFound(err) != nil {
+	if err := r.Shoot.Delete(ctx, root, client.Preconditions{UID: new(root.GetUID())}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("failed to delete Kustomization %s of the shoot: %w", client.ObjectKeyFromObject(root), err)
 	}
 	return nil
 }
 
 // findRoot returns the root Kustomization, or nil if the shoot has none.
-func findRoot(ctx context.Context, c client.Reader) (*unstructured.Unstructured, error) {
+func (r Removal) findRoot(ctx context.Context) (*unstructured.Unstructured, error) {
 	definition := &apiextensionsv1.CustomResourceDefinition{}
 	kind := flux.Kustomization.Definition()
-	if err := c.Get(ctx, client.ObjectKey{Name: kind}, definition); apierrors.IsNotFound(err) {
+	if err := r.Shoot.Get(ctx, client.ObjectKey{Name: kind}, definition); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
 		return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", kind, err)
 	}
 	root := &unstructured.Unstructured{}
 	root.SetGroupVersionKind(shoot.KindOf(definition).GroupVersionKind)
-	key := client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}
-	if err := c.Get(ctx, key, root); apierrors.IsNotFound(err) {
+	key := client.ObjectKey{Namespace: r.Namespace, Name: flux.Name}
+	if err := r.Shoot.Get(ctx, key, root); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
 		return nil, fmt.Errorf("failed to read Kustomization %s of the shoot: %w", key, err)

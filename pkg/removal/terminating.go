@@ -14,7 +14,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
@@ -35,8 +34,8 @@ var errEnough = errors.New("found enough")
 //
 // The kinds are looked through one after the other. An object of a later one may delete some of an earlier one, which has been looked through,
 // and be gone before it is seen itself: a Kustomization that deploys HelmReleases does. So there is nothing only if nothing is found twice.
-func Terminating(ctx context.Context, c client.Client, applied []corev1.ObjectReference) (Left, error) {
-	kinds, err := kindsOf(ctx, c, applied)
+func (r Removal) Terminating(ctx context.Context, applied []corev1.ObjectReference) (Left, error) {
+	kinds, err := r.kindsOf(ctx, applied)
 	if err != nil {
 		return nil, err
 	}
@@ -45,15 +44,15 @@ func Terminating(ctx context.Context, c client.Client, applied []corev1.ObjectRe
 	again := &shoot.Sweep{Annotation: terminatingAgainAnnotation, Visit: look.visit}
 	slice := shoot.NewSlice()
 	if !again.Begun(kinds...) {
-		err = first.Run(ctx, c, slice, kinds...)
+		err = first.Run(ctx, r.Shoot, slice, kinds...)
 	}
 	if err == nil && len(look.left) == 0 {
-		err = again.Run(ctx, c, slice, kinds...)
+		err = again.Run(ctx, r.Shoot, slice, kinds...)
 	}
 	if len(look.left) > 0 {
 		slices.SortFunc(look.left, func(a, b Waiting) int { return strings.Compare(a.Object, b.Object) })
 		// When these are gone, others may be being deleted, also among those that have been looked at.
-		return look.left, errors.Join(first.Reset(ctx, c, kinds...), again.Reset(ctx, c, kinds...))
+		return look.left, errors.Join(first.Reset(ctx, r.Shoot, kinds...), again.Reset(ctx, r.Shoot, kinds...))
 	}
 	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {
 		return nil, fmt.Errorf("the objects of Flux in the shoot are being looked through for those that it still deletes: %w", unfinished)

@@ -25,25 +25,25 @@ const finalizerPatience = time.Minute
 
 // Follows tells whether the shoot has something of what makes Flux follow the project's repository, from the ManagedResource of the
 // given name.
-func Follows(ctx context.Context, c client.Reader, managedResource string) (bool, error) {
-	objects, err := following(ctx, c, managedResource)
+func (r Removal) Follows(ctx context.Context, managedResource string) (bool, error) {
+	objects, err := r.following(ctx, managedResource)
 	return len(objects) > 0, err
 }
 
 // Withdraw deletes what makes Flux follow the project's repository, and came from the ManagedResource of the given name, from a shoot whose
 // users have a Flux of their own, which runs on. What Flux has deployed stays: the deletion of a Kustomization that is suspended deletes nothing else,
 // in every release (package takeover). Nobody else may bring it back meanwhile. It returns what is not gone yet.
-func Withdraw(ctx context.Context, c client.Client, managedResource string) (Left, error) {
-	objects, err := following(ctx, c, managedResource)
+func (r Removal) Withdraw(ctx context.Context, managedResource string) (Left, error) {
+	objects, err := r.following(ctx, managedResource)
 	if err != nil {
 		return nil, err
 	}
 	for i := range objects {
-		if err := letGo(ctx, c, &objects[i]); err != nil {
+		if err := letGo(ctx, r.Shoot, &objects[i]); err != nil {
 			return nil, err
 		}
 	}
-	deletion := newDeletion(c)
+	deletion := r.newDeletion()
 	err = deletion.delete(ctx, objects)
 	return deletion.left, err
 }
@@ -64,12 +64,12 @@ func letGo(ctx context.Context, c client.Client, object *metav1.PartialObjectMet
 }
 
 // following is what makes Flux follow the project's repository.
-func following(ctx context.Context, c client.Reader, managedResource string) ([]metav1.PartialObjectMetadata, error) {
-	references, err := followers(ctx, c)
+func (r Removal) following(ctx context.Context, managedResource string) ([]metav1.PartialObjectMetadata, error) {
+	references, err := r.followers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: flux.Namespace, Name: source.SecretName})
-	objects, err := read(ctx, c, references)
+	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: r.Namespace, Name: source.SecretName})
+	objects, err := read(ctx, r.Shoot, references)
 	return slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return !cameFrom(&object, managedResource) }), err
 }

@@ -20,7 +20,7 @@ import (
 // checkOtherInstallation looks for a Flux in another namespace. Its controllers and those of the extension would work on the same objects,
 // which are those of all namespaces, and whichever is removed first takes the CustomResourceDefinitions along.
 func (i *inspection) checkOtherInstallation(ctx context.Context) error {
-	other, err := removal.OtherController(ctx, i.shoot, "")
+	other, err := i.removal().OtherController(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -37,13 +37,17 @@ func (i *inspection) checkOtherInstallation(ctx context.Context) error {
 	if namespace == "" || namespace == flux.Namespace || managedresource.CameFrom(definition, i.request.Namespace) {
 		return nil
 	}
-	if other, err = removal.OtherController(ctx, i.shoot, namespace); err != nil {
+	if other, err = i.removal().OtherController(ctx, namespace); err != nil {
 		return err
 	} else if other != nil {
 		i.addOther(other)
 		return nil
 	}
 	return i.checkKeeper(ctx, "CustomResourceDefinition "+definition.Name, definition.Labels)
+}
+
+func (i *inspection) removal() removal.Removal {
+	return removal.Removal{Shoot: i.shoot, Namespace: flux.Namespace}
 }
 
 func (i *inspection) addOther(deployment *metav1.PartialObjectMetadata) {

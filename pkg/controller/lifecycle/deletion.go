@@ -21,7 +21,6 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -119,7 +118,7 @@ func (a *Actuator) isOurs(ctx context.Context, namespace string, has *installed)
 	if err != nil {
 		return false, err
 	}
-	ours, err := removal.CameFrom(ctx, shootClient, managedresource.Installation)
+	ours, err := removalFrom(shootClient).CameFrom(ctx, managedresource.Installation)
 	return ours, explain(err)
 }
 

@@ -25,7 +25,7 @@ func (a *Actuator) checkOnlyFlux(ctx context.Context, namespace string) error {
 	if err != nil {
 		return err
 	}
-	err = removal.CheckOnlyFlux(ctx, shootClient)
+	err = removalFrom(shootClient).CheckOnlyFlux(ctx)
 	if _, other := errors.AsType[*removal.OtherFluxError](err); other {
 		return &reconcilerutils.RequeueAfterError{RequeueAfter: otherFluxCheckInterval, Cause: err}
 	}

@@ -13,7 +13,6 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
@@ -78,7 +77,7 @@ func (a *Actuator) unprotect(ctx context.Context, namespace, name string, manage
 	if err := a.quiet(ctx, managedResource); err != nil {
 		return err
 	}
-	return ifUnfinished(explain(removal.Unprotect(ctx, shootClient, objects)))
+	return ifUnfinished(explain(removalFrom(shootClient).Unprotect(ctx, objects)))
 }
 
 // toUnprotect are the objects of a ManagedResource. If the seed has put none of them into the shoot, another one may have, from which the shoot
@@ -87,7 +86,7 @@ func (a *Actuator) toUnprotect(ctx context.Context, shootClient client.Client, n
 	if hasApplied(managedResource) {
 		return a.references().Of(ctx, a.Seed, managedResource)
 	}
-	found, err := removal.Protected(ctx, shootClient, name)
+	found, err := removalFrom(shootClient).Protected(ctx, name)
 	return found, explain(err)
 }
 

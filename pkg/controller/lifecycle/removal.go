@@ -22,6 +22,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // removeFlux removes Flux, and leaves what it deployed. The ManagedResource Installation goes last: while it is there, there may be
@@ -51,6 +52,11 @@ func (a *Actuator) removeFluxFromShoot(ctx context.Context, ex *extensionsv1alph
 	return a.deleteInstallation(ctx, ex, has.installation)
 }
 
+// removalFrom is the removal of the extension's Flux from a shoot.
+func removalFrom(shootClient client.Client) removal.Removal {
+	return removal.Removal{Shoot: shootClient, Namespace: flux.Namespace}
+}
+
 // deleteInstallation deletes what Flux was installed with from the shoot, and tells people if its namespace stays.
 func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha1.Extension, installation *resourcesv1alpha1.ManagedResource) error {
 	applied, err := a.references().Of(ctx, a.Seed, installation)
@@ -61,7 +67,7 @@ func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha
 	if err != nil {
 		return err
 	}
-	left, err := removal.DeleteInstallation(ctx, shootClient, applied)
+	left, err := removalFrom(shootClient).DeleteInstallation(ctx, applied)
 	if err != nil {
 		return ifUnfinished(explain(err))
 	}
@@ -71,7 +77,7 @@ func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha
 		if err != nil {
 			return err
 		}
-		if kept, left, err = removal.DeleteNamespace(ctx, shootClient, contents); err != nil {
+		if kept, left, err = removalFrom(shootClient).DeleteNamespace(ctx, contents); err != nil {
 			return explain(err)
 		}
 	}
@@ -79,7 +85,7 @@ func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha
 		return soon(left.Since(), fmt.Errorf("what Flux was installed with is still being deleted from the shoot: %s", left))
 	}
 	if kept != "" && (installation == nil || installation.DeletionTimestamp == nil) { // else it has been said
-		a.Events.Eventf(ex, nil, corev1.EventTypeNormal, "NamespaceKept", "Delete", "%s", removal.DescribeKept(kept))
+		a.Events.Eventf(ex, nil, corev1.EventTypeNormal, "NamespaceKept", "Delete", "%s", removalFrom(shootClient).DescribeKept(kept))
 	}
 	return nil
 }
@@ -112,14 +118,14 @@ func (a *Actuator) disarm(ctx context.Context, namespace string, installation *r
 	if err != nil {
 		return err
 	}
-	left, err := removal.StopControllers(ctx, shootClient, applied)
+	left, err := removalFrom(shootClient).StopControllers(ctx, applied)
 	if err != nil {
 		return ifUnfinished(explain(err))
 	}
 	if len(left) > 0 {
 		return soon(left.Since(), fmt.Errorf("the controllers of Flux are still being stopped in the shoot: %s", left))
 	}
-	return ifUnfinished(explain(removal.DropFinalizers(ctx, shootClient, applied)))
+	return ifUnfinished(explain(removalFrom(shootClient).DropFinalizers(ctx, applied)))
 }
 
 // deleteWorkloadsFirst lets Flux delete what it deployed, before it goes itself.
@@ -161,13 +167,13 @@ func (a *Actuator) withdraw(ctx context.Context, ex *extensionsv1alpha1.Extensio
 
 // stopFollowing deletes in the shoot what makes its users' Flux follow the project's repository, and nothing that Flux deployed from there.
 func (a *Actuator) stopFollowing(ctx context.Context, configuration *resourcesv1alpha1.ManagedResource, shootClient client.Client) error {
-	if follows, err := removal.Follows(ctx, shootClient, managedresource.Configuration); err != nil || !follows {
+	if follows, err := removalFrom(shootClient).Follows(ctx, managedresource.Configuration); err != nil || !follows {
 		return explain(err)
 	}
 	if err := a.quiet(ctx, configuration); err != nil {
 		return err
 	}
-	left, err := removal.Withdraw(ctx, shootClient, managedresource.Configuration)
+	left, err := removalFrom(shootClient).Withdraw(ctx, managedresource.Configuration)
 	if err != nil {
 		return explain(err)
 	}
@@ -181,7 +187,7 @@ func (a *Actuator) stopFollowing(ctx context.Context, configuration *resourcesv1
 // waits for its controller any more: a Kustomization that deletes others goes when they are being deleted.
 func (a *Actuator) deleteWorkloads(ctx context.Context, namespace string, has *installed, shootClient client.Client) error {
 	// Without controllers, nobody could do it. That is so when the repository holds Flux itself, and Flux has begun with that.
-	if works, err := removal.HasControllers(ctx, shootClient); err != nil || !works {
+	if works, err := removalFrom(shootClient).HasControllers(ctx); err != nil || !works {
 		return explain(err)
 	}
 	return a.deleteConfiguration(ctx, namespace, has, shootClient)
@@ -193,7 +199,7 @@ func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, ha
 		if err := a.quiet(ctx, configuration); err != nil {
 			return err
 		}
-		if err := removal.PruneOnDeletion(ctx, shootClient); err != nil {
+		if err := removalFrom(shootClient).PruneOnDeletion(ctx); err != nil {
 			return explain(err)
 		}
 	}
@@ -201,7 +207,7 @@ func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, ha
 		return err
 	}
 	if configuration == nil {
-		if err := removal.DeleteRoot(ctx, shootClient, managedresource.Configuration); err != nil {
+		if err := removalFrom(shootClient).DeleteRoot(ctx, managedresource.Configuration); err != nil {
 			return explain(err)
 		}
 	}
@@ -211,7 +217,7 @@ func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, ha
 	if err != nil {
 		return err
 	}
-	left, err := removal.Terminating(ctx, shootClient, applied)
+	left, err := removalFrom(shootClient).Terminating(ctx, applied)
 	if err != nil {
 		return ifUnfinished(explain(err))
 	}

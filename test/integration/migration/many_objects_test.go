@@ -27,6 +27,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	access "github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // manyObjects is small so that the test is quick: its API server answers so slowly that these take several slices. With more, it
@@ -147,12 +148,12 @@ func TestManyObjects(t *testing.T) {
 	count, finalizers := s.count("v1")
 	s.Expect(count).To(Equal(*manyObjects))
 	s.Expect(finalizers).To(Equal(*manyObjects))
-	left, err := removal.Terminating(s.ctx, connection(), nil)
+	left, err := removal.Removal{Shoot: connection(), Namespace: flux.Namespace}.Terminating(s.ctx, nil)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(BeEmpty())
 
 	s.Expect(s.tries(t, *manyObjects, "removing the finalizers", func() error {
-		return removal.DropFinalizers(s.ctx, connection(), reference(wanted[0]))
+		return removal.Removal{Shoot: connection(), Namespace: flux.Namespace}.DropFinalizers(s.ctx, reference(wanted[0]))
 	})).To(BeNumerically(">", 1))
 	count, finalizers = s.count("v1")
 	s.Expect(count).To(Equal(*manyObjects))
@@ -259,23 +260,23 @@ func TestTerminating(t *testing.T) {
 	s.give(definition)
 	s.fill("v1", 300, nil)
 	c, applied := s.client(), reference(definition)
-	left, err := removal.Terminating(s.ctx, c, applied)
+	left, err := removal.Removal{Shoot: c, Namespace: flux.Namespace}.Terminating(s.ctx, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(BeEmpty())
 
 	s.Expect(s.Delete(s.ctx, s.object("v1", "object-00290"))).To(Succeed())
-	left, err = removal.Terminating(s.ctx, c, applied)
+	left, err = removal.Removal{Shoot: c, Namespace: flux.Namespace}.Terminating(s.ctx, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left.String()).To(Equal("Source default/object-00290"))
 	s.Expect(left.Since()).To(BeTemporally("~", time.Now(), 10*time.Second))
 
 	s.Expect(s.DeleteAllOf(s.ctx, &unstructured.Unstructured{Object: s.object("v1", "").Object}, client.InNamespace("default"))).To(Succeed())
-	left, err = removal.Terminating(s.ctx, c, applied)
+	left, err = removal.Removal{Shoot: c, Namespace: flux.Namespace}.Terminating(s.ctx, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(HaveLen(4), "more are not counted")
 	s.Expect(left.String()).To(HaveSuffix(", …"))
-	s.tries(t, 300, "removing the finalizers", func() error { return removal.DropFinalizers(s.ctx, c, applied) })
-	left, err = removal.Terminating(s.ctx, c, applied)
+	s.tries(t, 300, "removing the finalizers", func() error { return removal.Removal{Shoot: c, Namespace: flux.Namespace}.DropFinalizers(s.ctx, applied) })
+	left, err = removal.Removal{Shoot: c, Namespace: flux.Namespace}.Terminating(s.ctx, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(BeEmpty())
 }
