@@ -221,7 +221,7 @@ func (s *story) developer(ctx context.Context) error {
 	defer stop()
 	s.say("(under a debugger: dlv debug ./cmd/gardener-extension-shoot-flux -- and the same flags)")
 	return s.untilLogged(ctx, "Successfully reconciled Extension", "bin/gardener-extension-shoot-flux",
-		"--kubeconfig="+seed.file(s), "--ignore-operation-annotation=true", "--leader-election=false", "--gardener-version=v1.44.4",
+		"--kubeconfig="+seed.file(s), "--ignore-operation-annotation=true", "--leader-election=false",
 		// Ports that are not in use.
 		"--health-bind-address=127.0.0.1:0", "--metrics-bind-address=127.0.0.1:0", "--log-format=text")
 }
