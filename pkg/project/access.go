@@ -30,6 +30,15 @@ func validateAccess(r *Repository, path *field.Path) field.ErrorList {
 	return nil
 }
 
+// normaliseKnownHosts keeps what can't be used: the numbers of lines in sentences are those of what was written.
+func normaliseKnownHosts(r *Repository) string {
+	lines, errs := knownhosts.Parse(r.KnownHosts)
+	if len(errs)+len(lines.Unused(r.HostPort())) > 0 {
+		return r.KnownHosts
+	}
+	return lines.String()
+}
+
 func validateKnownHosts(r *Repository, path *field.Path) field.ErrorList {
 	if r.KnownHosts == "" {
 		return nil

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	. "github.com/onsi/gomega"
+
+	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 var update = flag.Bool("update", false, "write the golden file")
@@ -42,6 +44,16 @@ func TestCasesOfThePolicy(t *testing.T) {
 		// An API server takes nothing else.
 		if utf8.ValidString(tc.data["repositoryBranch"]) {
 			cases["refuses "+name] = testCase{Data: tc.data, Error: tc.want}
+		}
+	}
+	for _, key := range Keys() {
+		for _, value := range key.OneOf {
+			cases["accepts "+value+" of "+key.Name] = testCase{Data: dataOf(key, value)}
+		}
+		if key.OneOf != nil {
+			_, err := parse(dataOf(key, "other"))
+			g.Expect(err).To(HaveOccurred())
+			cases["refuses another value of "+key.Name] = testCase{Data: dataOf(key, "other"), Error: err.Error()}
 		}
 	}
 	actual, err := json.MarshalIndent(cases, "", "  ")

@@ -170,11 +170,11 @@ func TestParseAccepts(t *testing.T) {
 			g := NewWithT(t)
 			config, err := parse(tc.data)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(config).To(Equal(&Configuration{
-				FluxVersion: tc.version, AllowDowngrade: tc.allowDowngrade, Repository: tc.repository,
-				Installation:  cmp.Or(tc.installation, fluxv1alpha1.InstallationManaged),
-				RemovalPolicy: cmp.Or(tc.removalPolicy, fluxv1alpha1.RemovalKeepWorkloads),
-			}))
+			want := defaulted(tc.repository)
+			want.FluxVersion, want.AllowDowngrade = tc.version, tc.allowDowngrade
+			want.Installation = cmp.Or(tc.installation, want.Installation)
+			want.RemovalPolicy = cmp.Or(tc.removalPolicy, want.RemovalPolicy)
+			g.Expect(config).To(Equal(want))
 		})
 	}
 }
@@ -217,7 +217,7 @@ var refusedCases = map[string]struct {
 	"last part of a key": {map[string]string{"branch": "x"},
 		`branch: Forbidden: unknown key, did you mean repositoryBranch?`},
 	"key of something else": {map[string]string{"values.yaml": "x"},
-		`values.yaml: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy`},
+		`values.yaml: Forbidden: unknown key, the known ones are ` + knownKeys()},
 	"unfinished range": {map[string]string{"fluxVersion": ">="},
 		`fluxVersion: Invalid value: ">=": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`},
 	"range of nothing": {map[string]string{"fluxVersion": "2.x ||"},
@@ -289,7 +289,7 @@ var refusedCases = map[string]struct {
 	"more lines than are read": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": strings.Repeat("x\n", 1002)},
 		`knownHosts: Invalid value: line 1001: more than 1000 lines are not read: keep those of the Git server`},
 	"too many keys": {manyKeys(33),
-		`it has 33 keys, of which only these are read: fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy; remove the others`},
+		`it has 33 keys, of which only these are read: ` + knownKeys() + `; remove the others`},
 	"token in the query": {map[string]string{"repositoryUrl": httpsURL + "?token=hunter2"},
 		`repositoryUrl: Invalid value: write it without "?" and "#" and what follows`},
 	"fragment": {map[string]string{"repositoryUrl": httpsURL + "#"},
@@ -364,7 +364,7 @@ var refusedCases = map[string]struct {
 			`repositoryType: Unsupported value: "secret": supported values: "private", "public", ` +
 			`repositoryPath: Invalid value: "..": the directory must be inside the repository: write it without "..", ` +
 			`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…", ` +
-			`areas: Forbidden: unknown key, the known ones are fluxVersion, allowDowngrade, repositoryUrl, repositoryBranch, repositoryType, repositoryPath, knownHosts, installation, removalPolicy]`},
+			`areas: Forbidden: unknown key, the known ones are ` + knownKeys() + `]`},
 }
 
 func TestParseRefuses(t *testing.T) {

@@ -5,21 +5,12 @@
 // Package project reads what a project's admin wrote: which Flux release the shoots of the project get,
 // and which Git repository they follow.
 //
-// The package does no I/O. A source of configuration (today ConfigMap flux-config) is read
-// into the typed Configuration, which is completed by Default and checked by Validate, so that another
-// source can use the same defaults and rules.
+// The package does no I/O. ConfigMap flux-config is read into the typed Configuration by one table of keys. From the same table come
+// defaults and rules, the digest, the hints for unknown keys, and what is generated: the README's table and lists of the admission
+// policy (hack/configuration-keys).
 package project
 
 import (
-	"crypto/sha256"
-	"encoding/json"
-	"fmt"
-	"net"
-	"net/url"
-	"slices"
-
-	"k8s.io/apimachinery/pkg/util/validation/field"
-
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
@@ -34,19 +25,27 @@ const (
 	DefaultPath = "./"
 )
 
-// Configuration is what a project's admin wants for the shoots of the project.
+const (
+	typePrivate = "private"
+	typePublic  = "public"
+
+	allow  = "true"
+	refuse = "false"
+)
+
+// Configuration is what a project's admin wants for the shoots of the project. Each field has a row in keys.
 type Configuration struct {
 	// FluxVersion is a release with leading "v", such as "v2.9.4", a range of releases as github.com/Masterminds/semver
 	// reads it, such as "2.x" or "~2.9.0", or VersionLatest.
 	FluxVersion string
 	// AllowDowngrade lets FluxVersion replace a newer release that a shoot already has.
-	AllowDowngrade bool `json:",omitempty"` // what is not written must not change a digest of before this field existed
+	AllowDowngrade bool
 	// Repository is nil if only Flux is to be installed.
 	Repository *Repository
 	// Installation tells whose the Flux installation is after it has been made.
-	Installation fluxv1alpha1.InstallationMode `json:",omitempty"`
+	Installation fluxv1alpha1.InstallationMode
 	// RemovalPolicy tells what happens in a shoot in which the extension is switched off.
-	RemovalPolicy fluxv1alpha1.RemovalPolicy `json:",omitempty"`
+	RemovalPolicy fluxv1alpha1.RemovalPolicy
 }
 
 // Repository is the Git repository that the shoots follow.
@@ -63,95 +62,85 @@ type Repository struct {
 	KnownHosts string
 }
 
-// Override replaces what the project's admin wants by what the owner of one shoot has written. The result must be validated.
-func (c *Configuration) Override(shoot *fluxv1alpha1.FluxConfig) {
-	if shoot.Installation != "" {
-		c.Installation = shoot.Installation
-	}
-	if shoot.RemovalPolicy != "" {
-		c.RemovalPolicy = shoot.RemovalPolicy
-	}
-}
+// The keys that sentences and the digest name.
+const (
+	keyVersion        = "fluxVersion"
+	keyAllowDowngrade = "allowDowngrade"
+	keyURL            = "repositoryUrl"
+	keyBranch         = "repositoryBranch"
+	keyType           = "repositoryType"
+	keyPath           = "repositoryPath"
+	keyKnownHosts     = "knownHosts"
+	keyInstallation   = "installation"
+	keyRemovalPolicy  = "removalPolicy"
+)
 
-// Default fills in what is not written and brings what is written into its normal form. A value that has
-// none, because it is invalid, stays as it is.
-func (c *Configuration) Default() {
-	c.FluxVersion = normaliseVersion(c.FluxVersion)
-	if c.Repository != nil {
-		c.Repository.setDefaults()
-	}
-	if c.Installation == "" {
-		c.Installation = fluxv1alpha1.InstallationManaged
-	}
-	if c.RemovalPolicy == "" {
-		c.RemovalPolicy = fluxv1alpha1.RemovalKeepWorkloads
-	}
-}
-
-func (r *Repository) setDefaults() {
-	r.URL = normaliseURL(r.URL)
-	if r.Branch == "" {
-		r.Branch = DefaultBranch
-	}
-	r.Path = normalisePath(r.Path)
-	// The numbers of lines in sentences are those of what was written.
-	if lines, errs := knownhosts.Parse(r.KnownHosts); len(errs)+len(lines.Unused(r.HostPort())) == 0 {
-		r.KnownHosts = lines.String()
-	}
-}
-
-// Validate says what is wrong with a Configuration after Default. Each error names the key of
-// ConfigMap flux-config that it is about, and none repeats a secret.
-func (c *Configuration) Validate() field.ErrorList {
-	errs := validateVersion(c.FluxVersion, field.NewPath(keyVersion))
-	if r := c.Repository; r != nil {
-		errs = append(errs, validateURL(r.URL, field.NewPath(keyURL))...)
-		errs = append(errs, validateBranch(r.Branch, field.NewPath(keyBranch))...)
-		errs = append(errs, validateAccess(r, field.NewPath(keyType))...)
-		errs = append(errs, validatePath(r.Path, field.NewPath(keyPath))...)
-		errs = append(errs, validateKnownHosts(r, field.NewPath(keyKnownHosts))...)
-	}
-	errs = append(errs, validateChoice(c.Installation, keyInstallation, fluxv1alpha1.InstallationManaged, fluxv1alpha1.InstallationOnce)...)
-	return append(errs, validateChoice(c.RemovalPolicy, keyRemovalPolicy,
-		fluxv1alpha1.RemovalKeepWorkloads, fluxv1alpha1.RemovalDeleteWorkloads, fluxv1alpha1.RemovalKeepFlux)...)
-}
-
-func validateChoice[T ~string](value T, key string, supported ...T) field.ErrorList {
-	if slices.Contains(supported, value) {
-		return nil
-	}
-	return field.ErrorList{field.NotSupported(field.NewPath(key), T(echo(string(value))), supported)}
-}
-
-// Digest tells two configurations apart, however they were written. It can be the value of a label.
-func (c *Configuration) Digest() string {
-	distinct := *c
-	// What is the default must not change a digest of before these fields existed.
-	if distinct.Installation == fluxv1alpha1.InstallationManaged {
-		distinct.Installation = ""
-	}
-	if distinct.RemovalPolicy == fluxv1alpha1.RemovalKeepWorkloads {
-		distinct.RemovalPolicy = ""
-	}
-	// Strings and a bool can always be serialized.
-	data, _ := json.Marshal(distinct)
-	return fmt.Sprintf("%x", sha256.Sum224(data))
-}
-
-// HostPort is the Git server's "name:port". The port is the scheme's default port if the URL has none.
-// It is "" if the URL is invalid.
-func (r *Repository) HostPort() string {
-	u, err := parseURL(r.URL)
-	if err != nil {
-		return ""
-	}
-	return hostPort(u)
-}
-
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = defaultPorts[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
+// keys are all keys of ConfigMap flux-config. Their order is that of the problems that are reported, and of the README.
+var keys = []Key{
+	{
+		Name: keyVersion, Default: VersionLatest,
+		Meaning:   "[Flux release](docs/usage/flux-versions.md): `v2.9.4`, `2.9.4`, a range such as `2.x` or `~2.9.0`, or `latest`",
+		field:     text(func(c *Configuration) *string { return &c.FluxVersion }),
+		normalise: func(c *Configuration) { c.FluxVersion = normaliseVersion(c.FluxVersion) },
+		validate:  validateVersion,
+	},
+	{
+		Name: keyAllowDowngrade, Default: refuse,
+		Meaning: "`true`: `fluxVersion` may be older than what a shoot has",
+		OneOf:   []string{allow, refuse},
+		field:   either(allow, refuse, func(c *Configuration) *bool { return &c.AllowDowngrade }),
+	},
+	{
+		Name: keyURL, Repository: true,
+		Meaning:   "`https://…`, `http://…`, `ssh://…`, or `git@host:owner/repository.git`",
+		field:     text(func(c *Configuration) *string { return &c.Repository.URL }),
+		normalise: func(c *Configuration) { c.Repository.URL = normaliseURL(c.Repository.URL) },
+		validate:  validateURL,
+	},
+	{
+		Name: keyBranch, Default: DefaultBranch, Repository: true,
+		Meaning:  "branch to follow",
+		field:    text(func(c *Configuration) *string { return &c.Repository.Branch }),
+		validate: validateBranch,
+	},
+	{
+		Name: keyType, Default: typePublic, Repository: true,
+		Meaning:          "`private`: authenticate with the project's SSH key. `public`: no credentials",
+		OneOf:            []string{typePrivate, typePublic},
+		field:            either(typePrivate, typePublic, func(c *Configuration) *bool { return &c.Repository.Private }),
+		validateTogether: validateAccess,
+	},
+	{
+		Name: keyPath, Default: DefaultPath, Repository: true,
+		Meaning:   "directory of the root Kustomization",
+		field:     text(func(c *Configuration) *string { return &c.Repository.Path }),
+		normalise: func(c *Configuration) { c.Repository.Path = normalisePath(c.Repository.Path) },
+		validate:  validatePath,
+	},
+	{
+		Name: keyKnownHosts, MaxLength: knownhosts.MaxLength, Repository: true, multiline: true,
+		Meaning:          "`known_hosts` lines for the Git server",
+		Without:          "the published keys of well-known forges; any other server is asked once, and what it said is kept in Secret `flux-source`",
+		field:            text(func(c *Configuration) *string { return &c.Repository.KnownHosts }),
+		normalise:        func(c *Configuration) { c.Repository.KnownHosts = normaliseKnownHosts(c.Repository) },
+		validateTogether: validateKnownHosts,
+	},
+	{
+		Name: keyInstallation, Default: string(fluxv1alpha1.InstallationManaged),
+		Meaning: "`managed`: the extension repairs and upgrades Flux. " +
+			"`once`: after it is installed, [it is the shoot's users'](docs/usage/removal-and-ownership.md#whose-flux-is)",
+		OneOf: []string{string(fluxv1alpha1.InstallationManaged), string(fluxv1alpha1.InstallationOnce)},
+		field: text(func(c *Configuration) *fluxv1alpha1.InstallationMode { return &c.Installation }),
+		shoot: func(f *fluxv1alpha1.FluxConfig) string { return string(f.Installation) },
+	},
+	{
+		Name: keyRemovalPolicy, Default: string(fluxv1alpha1.RemovalKeepWorkloads),
+		Meaning: "what happens when the extension [is switched off](docs/usage/removal-and-ownership.md#when-the-extension-is-switched-off): " +
+			"`keep-workloads`, `delete-workloads` or `keep-flux`",
+		OneOf: []string{
+			string(fluxv1alpha1.RemovalKeepWorkloads), string(fluxv1alpha1.RemovalDeleteWorkloads), string(fluxv1alpha1.RemovalKeepFlux),
+		},
+		field: text(func(c *Configuration) *fluxv1alpha1.RemovalPolicy { return &c.RemovalPolicy }),
+		shoot: func(f *fluxv1alpha1.FluxConfig) string { return string(f.RemovalPolicy) },
+	},
 }

@@ -38,7 +38,7 @@ func FuzzParse(f *testing.F) {
 			expectNoSecret(g, repositoryURL, err)
 			return
 		}
-		g.Expect(parse(write(config))).To(Equal(config))
+		g.Expect(parse(Write(config))).To(Equal(config))
 		g.Expect(config.Validate()).To(BeEmpty())
 	})
 }
@@ -59,20 +59,6 @@ func FuzzSecret(f *testing.F) {
 			NewWithT(t).Expect(err.Error()).NotTo(ContainSubstring(secret))
 		}
 	})
-}
-
-// write is the ConfigMap of a Configuration.
-func write(config *Configuration) map[string]string {
-	data := map[string]string{"fluxVersion": config.FluxVersion, "installation": string(config.Installation), "removalPolicy": string(config.RemovalPolicy)}
-	if r := config.Repository; r != nil {
-		data["repositoryUrl"], data["repositoryBranch"] = r.URL, r.Branch
-		data["repositoryPath"], data["knownHosts"] = r.Path, r.KnownHosts
-		data["repositoryType"] = "public"
-		if r.Private {
-			data["repositoryType"] = "private"
-		}
-	}
-	return data
 }
 
 // expectNoSecret looks for user and password only if they are long enough to not be there by chance.

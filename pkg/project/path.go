@@ -13,9 +13,6 @@ import (
 )
 
 func normalisePath(directory string) string {
-	if directory == "" {
-		return DefaultPath
-	}
 	if pathProblem(directory) != "" {
 		return directory
 	}

@@ -64,8 +64,8 @@ func longKeys(count int) map[string]string {
 
 func allWrong() map[string]string {
 	data := map[string]string{}
-	for _, key := range []string{"fluxVersion", "allowDowngrade", "repositoryUrl", "repositoryBranch", "repositoryType", "repositoryPath", "knownHosts", "installation", "removalPolicy"} {
-		data[key] = "/" + strings.Repeat("..ü ", 500)
+	for _, key := range Keys() {
+		data[key.Name] = "/" + strings.Repeat("..ü ", 500)
 	}
 	return data
 }

@@ -17,7 +17,7 @@ func unknownKey(key string) *field.Error {
 	if nearest := nearestKey(key); nearest != "" {
 		return field.Forbidden(path, fmt.Sprintf("unknown key, did you mean %s?", nearest))
 	}
-	return field.Forbidden(path, "unknown key, the known ones are "+strings.Join(keys, ", "))
+	return field.Forbidden(path, "unknown key, the known ones are "+joinKeys())
 }
 
 // nearestKey is the known key that key resembles, or "" if there is none: written in another case or with
@@ -26,16 +26,16 @@ func nearestKey(key string) string {
 	word := fold(key)
 	nearest, distance := "", len(word)/3+1
 	for _, known := range keys {
-		target := fold(known)
+		target := fold(known.Name)
 		if len(word) > 2 && strings.HasSuffix(target, word) {
-			return known
+			return known.Name
 		}
 		// To make words of different lengths equal takes at least their difference.
 		if len(word)-len(target) >= distance {
 			continue
 		}
 		if d := editDistance(word, target); d < distance {
-			nearest, distance = known, d
+			nearest, distance = known.Name, d
 		}
 	}
 	return nearest

@@ -7,6 +7,7 @@ package project
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -203,4 +204,22 @@ func validHost(u *url.URL) bool {
 		return err == nil && address.Zone() == ""
 	}
 	return len(u.Hostname()) <= 253 && hostName.MatchString(u.Hostname())
+}
+
+// HostPort is the Git server's "name:port". The port is the scheme's default port if the URL has none.
+// It is "" if the URL is invalid.
+func (r *Repository) HostPort() string {
+	u, err := parseURL(r.URL)
+	if err != nil {
+		return ""
+	}
+	return hostPort(u)
+}
+
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = defaultPorts[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }

@@ -13,9 +13,6 @@ import (
 )
 
 func normaliseVersion(text string) string {
-	if text == "" || text == VersionLatest {
-		return VersionLatest
-	}
 	if !isRelease(text) {
 		return text
 	}

@@ -1,0 +1,22 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package project
+
+// DigestOf is the digest of values, by key, that are not the default.
+var DigestOf = digest
+
+// Set writes a value into the field that the key stands for.
+func (k Key) Set(c *Configuration, value string) { k.field.set(c, value) }
+
+// Write is the ConfigMap of a Configuration.
+func Write(c *Configuration) map[string]string {
+	data := map[string]string{}
+	for _, key := range keys {
+		if key.applies(c) {
+			data[key.Name] = key.field.get(c)
+		}
+	}
+	return data
+}
