@@ -7,6 +7,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -47,7 +48,7 @@ func readWanted(ctx context.Context, garden client.Reader, shoot *gardencorev1be
 const maxProviderConfigLength = 4096
 
 // writeFluxConfig is what to do about a providerConfig that can't be read.
-var writeFluxConfig = fmt.Sprintf("write apiVersion: %s, kind: FluxConfig, and the fields installation and removalPolicy", fluxv1alpha1.GroupVersion)
+var writeFluxConfig = fmt.Sprintf("write apiVersion: %s, kind: FluxConfig, and the fields %s", fluxv1alpha1.GroupVersion, strings.Join(project.ShootKeys(), " and "))
 
 func override(configuration *project.Configuration, providerConfig *runtime.RawExtension) error {
 	if providerConfig == nil || len(providerConfig.Raw) == 0 {
