@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Everything that hack/generate.sh reads and writes in the repository.
-inputs=(go.mod go.sum hack pkg/apis pkg/release/embedded test/fluxreleases charts/gardener-extension-shoot-flux example)
+inputs=(go.mod go.sum hack pkg/apis pkg/project pkg/release/embedded pkg/release/version README.md test/fluxreleases charts/gardener-extension-shoot-flux example)
 
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT

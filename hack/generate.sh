@@ -25,6 +25,9 @@ go run ./hack/flux-manifests
 echo "generate: the past Flux releases for tests"
 go run ./hack/flux-manifests/past
 
+echo "generate: what is said about the keys of flux-config"
+go run ./hack/configuration-keys
+
 echo "generate: deep copies of API types"
 go tool -modfile=hack/tools/controller-gen/go.mod controller-gen object:headerFile=hack/boilerplate.go.txt paths=./pkg/apis/...
 
