@@ -25,7 +25,8 @@ func TestSizeOfProviderConfigErrors(t *testing.T) {
 		fmt.Fprintf(&unknown, `,"unknown-%d":1`, i)
 	}
 	for name, tc := range map[string]struct{ raw, want string }{
-		"too long":            {fluxConfig(`,"installation":"` + strings.Repeat("x", 1<<20) + `"`), "it has more than 4096 bytes: write apiVersion: "},
+		"too long": {fluxConfig(`,"installation":"` + strings.Repeat("x", 1<<20) + `"`),
+			"it has more than 4096 bytes: write apiVersion: flux.extensions.gardener.cloud/v1alpha1, kind: FluxConfig, and the fields installation and removalPolicy"},
 		"long value":          {fluxConfig(`,"installation":"` + strings.Repeat("x", 3000) + `"`), `installation: Unsupported value: "xxx`},
 		"many unknown fields": {fluxConfig(unknown.String()), `unknown field "unknown-0"`},
 		"long kind":           {`{"apiVersion":"x/v1","kind":"` + strings.Repeat("x", 3000) + `"}`, "write apiVersion: "},
