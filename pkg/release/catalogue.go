@@ -239,6 +239,7 @@ func (c *Catalogue) fetchFromAny(tag string) (*Release, error) {
 		if source.Origin() == embedded.Origin && !slices.Contains(c.embedded, tag) {
 			continue
 		}
+		c.setProgress(nameOf(tag), source.Location(tag))
 		found, err := c.fetch(source, tag)
 		if err == nil {
 			return found, nil

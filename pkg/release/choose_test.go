@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/releasetest"
 )
 
@@ -159,6 +160,22 @@ func TestWaitLimitForTheChoice(t *testing.T) {
 		_, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest", Installed: installed})
 		g.Expect(err).To(MatchError(ErrPending))
 	}
+}
+
+// A release that is embedded, but can't be rendered, is asked for elsewhere, which nobody waits for longer than for others.
+func TestWaitLimitForEmbeddedReleases(t *testing.T) {
+	g := NewWithT(t)
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	gate := make(chan struct{})
+	t.Cleanup(func() { close(gate) })
+	path := "/download/" + server.embedded + "/flux_" + server.embedded[1:] + "_checksums.txt"
+	server.answer(path, func(http.ResponseWriter, *http.Request) { <-gate })
+	catalogue := server.catalogue(t, Options{WaitLimit: 10 * time.Millisecond, render: func(string, map[string][]byte) ([]byte, error) {
+		return nil, failure.New(failure.ErrLocal, "no space left on device")
+	}})
+	_, err := catalogue.Get(t.Context(), server.embedded)
+	g.Expect(err).To(MatchError(ErrPending))
+	g.Eventually(server.seen).Should(Equal([]string{"GET " + path}))
 }
 
 // The end of the process ends what is under way.

@@ -72,7 +72,6 @@ func (c *Catalogue) setProgress(what, location string) {
 
 // fetch takes a release from a source. It has no context of a caller: what it does is for all who ask for the version.
 func (c *Catalogue) fetch(source Source, tag string) (found *Release, err error) {
-	c.setProgress(nameOf(tag), source.Location(tag))
 	err = c.try(c.options.DownloadTimeout, func(ctx context.Context) error {
 		manifests, reference, err := source.Get(ctx, tag)
 		if err == nil {
