@@ -64,7 +64,7 @@ type Options struct {
 
 	// Tests have their own.
 	clock  clock.PassiveClock
-	render func(version string, files map[string][]byte) ([]byte, error)
+	render func(tag string, files map[string][]byte) ([]byte, error)
 	pause  func(context.Context, time.Duration) error
 }
 
@@ -148,8 +148,8 @@ func (o *Options) setDefaults() {
 		o.clock = clock.RealClock{}
 	}
 	if o.render == nil {
-		o.render = func(version string, files map[string][]byte) ([]byte, error) {
-			return export.Render(o.TempDir, version, files)
+		o.render = func(tag string, files map[string][]byte) ([]byte, error) {
+			return export.Render(o.TempDir, tag, files)
 		}
 	}
 	if o.pause == nil {

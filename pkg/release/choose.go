@@ -51,7 +51,7 @@ func (c *Catalogue) knownReleases(ctx context.Context, constraint *fluxversion.C
 	known := &fluxversion.KnownReleases{Embedded: version.ParseTags(c.embedded)}
 	// One source that is down must not use up the time for the other. If all that is wanted is the latest, and it has been
 	// known before, then the other is not needed.
-	if c.oci != nil && (constraint.IsRange() || c.listing(c.server).found.IsZero()) {
+	if c.oci != nil && (constraint.IsRange() || c.lastListing(c.server).found.IsZero()) {
 		c.startList(c.oci)
 	}
 	latest, err := c.list(ctx, c.server)

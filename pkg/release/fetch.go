@@ -93,7 +93,7 @@ func (c *Catalogue) fetch(source Source, tag string) (found *Release, err error)
 // list returns which releases a source has. It is asked once per interval for the whole process. If that takes too long, it is what was
 // known before, or ErrPending if that is nothing.
 func (c *Catalogue) list(ctx context.Context, source Source) (listing, error) {
-	known := c.listing(source)
+	known := c.lastListing(source)
 	if c.options.clock.Now().Before(known.expires) {
 		return known, nil
 	}
@@ -111,14 +111,14 @@ func (c *Catalogue) list(ctx context.Context, source Source) (listing, error) {
 	return found, err
 }
 
-func (c *Catalogue) listing(source Source) listing {
+func (c *Catalogue) lastListing(source Source) listing {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	return c.listings[source]
 }
 
 func (c *Catalogue) lookUp(source Source, what string) listing {
-	known, now := c.listing(source), c.options.clock.Now()
+	known, now := c.lastListing(source), c.options.clock.Now()
 	// What was in flight before can have ended after the caller looked.
 	if now.Before(known.expires) {
 		return known

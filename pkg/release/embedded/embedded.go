@@ -39,11 +39,11 @@ var Versions = sync.OnceValues(readVersions)
 
 // Source is the source of the embedded releases.
 type Source struct {
-	render func(version string, files map[string][]byte) ([]byte, error)
+	render func(tag string, files map[string][]byte) ([]byte, error)
 }
 
 // New returns a source that renders the files of a release with a function such as export.Render.
-func New(render func(version string, files map[string][]byte) ([]byte, error)) *Source {
+func New(render func(tag string, files map[string][]byte) ([]byte, error)) *Source {
 	return &Source{render: render}
 }
 

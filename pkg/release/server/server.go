@@ -43,12 +43,12 @@ type Source struct {
 	base      *url.URL
 	transport http.RoundTripper
 	limits    download.Limits
-	render    func(version string, files map[string][]byte) ([]byte, error)
+	render    func(tag string, files map[string][]byte) ([]byte, error)
 }
 
 // New returns the source with a base URL, which uses a transport of package download, and renders the files of a release with a
 // function such as export.Render.
-func New(baseURL string, transport http.RoundTripper, limits download.Limits, render func(version string, files map[string][]byte) ([]byte, error)) (*Source, error) {
+func New(baseURL string, transport http.RoundTripper, limits download.Limits, render func(tag string, files map[string][]byte) ([]byte, error)) (*Source, error) {
 	base, err := url.Parse(baseURL)
 	if err != nil {
 		// The text can hold a password, and the error of url.Parse repeats it.
