@@ -25,12 +25,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/server"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
-// patience is how long a person waits for a download.
-const patience = time.Minute
+// waitLimit is how long a person waits for a download.
+const waitLimit = time.Minute
 
 // request is what the command line asks for.
 type request struct {
@@ -46,7 +48,7 @@ func main() {
 	var asked request
 	flag.StringVar(&asked.version, "version", "", "the release, such as v2.8.8, a range, or latest (default: the newest embedded one)")
 	flag.StringVar(&asked.registry, "registry", "", "name the images as in this mirror, such as registry.example.org/flux; as flux install --registry does")
-	flag.StringVar(&asked.releasesURL, "releases-url", release.DefaultBaseURL, "where a release that is not embedded is downloaded from")
+	flag.StringVar(&asked.releasesURL, "releases-url", server.DefaultURL, "where a release that is not embedded is downloaded from")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -59,7 +61,7 @@ func main() {
 }
 
 func run(ctx context.Context, asked request, output, warnings io.Writer) error {
-	catalogue, err := release.NewCatalogue(release.Options{BaseURL: asked.releasesURL, Patience: patience})
+	catalogue, err := release.NewCatalogue(release.Options{BaseURL: asked.releasesURL, WaitLimit: waitLimit})
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func run(ctx context.Context, asked request, output, warnings io.Writer) error {
 	if asked.version == "" {
 		asked.version = catalogue.Embedded()[0]
 	}
-	choice, err := catalogue.Choose(ctx, release.Request{Version: asked.version})
+	choice, err := catalogue.Choose(ctx, fluxversion.Request{Version: asked.version})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
 )
@@ -59,7 +60,7 @@ func TestRun(t *testing.T) {
 		g := NewWithT(t)
 		var output bytes.Buffer
 		err := run(t.Context(), request{version: "v2.6.99", releasesURL: server.URL}, &output, &output)
-		g.Expect(err).To(MatchError(release.ErrVersionNotFound))
+		g.Expect(err).To(MatchError(fluxversion.ErrVersionNotFound))
 		g.Expect(output.String()).To(BeEmpty())
 	})
 }
@@ -78,7 +79,7 @@ func TestDefaultNeedsNoNetwork(t *testing.T) {
 	g.Expect(byDefault.String()).To(And(Equal(named.String()), MatchRegexp(`^ghcr\.io/fluxcd/helm-controller:v1\.\d+\.\d+\n`)))
 	g.Expect(warnings.String()).To(BeEmpty())
 
-	g.Expect(run(t.Context(), request{version: release.Latest, releasesURL: server.URL}, &latest, &warnings)).To(Succeed())
+	g.Expect(run(t.Context(), request{version: "latest", releasesURL: server.URL}, &latest, &warnings)).To(Succeed())
 	g.Expect(latest.String()).To(Equal(named.String()))
 	g.Expect(warnings.String()).To(ContainSubstring("Not all releases of Flux could be looked up"), "not on standard output")
 }

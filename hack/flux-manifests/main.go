@@ -3,13 +3,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command flux-manifests rebuilds the manifests of the Flux releases in releases.txt and writes them to the file that
-// pkg/release embeds.
+// pkg/release/embedded embeds.
 //
 // A Flux release publishes its manifests as manifests.tar.gz. Everything in it comes from Go modules: the directory
 // manifests/ of Flux itself, and config/crd and config/manager of each controller. The command gets these modules
 // with the go command, compares each with its hash in modules.sum, and builds them with kustomize as the release
 // does. So the embedded releases need no release server, and every input is pinned. Of the controllers, only those
-// are embedded that pkg/release installs.
+// are embedded that pkg/release/export installs.
 //
 //	go run ./hack/flux-manifests               write the embedded file and its licence
 //	go run ./hack/flux-manifests -check        fail if the embedded file is not current

@@ -21,7 +21,19 @@ import (
 // named is how many objects an error names.
 const named = 3
 
-// CheckLoss returns an error that names objects of the shoot that would go with their CustomResourceDefinition, because it is
+// LossError says which objects of the shoot would go with their CustomResourceDefinition.
+type LossError struct {
+	Kind string
+	// Objects has some of the objects.
+	Objects []string
+}
+
+// Error implements error.
+func (l *LossError) Error() string {
+	return fmt.Sprintf("it has no kind %s, and the shoot has objects of this kind, which would be deleted (%s)", l.Kind, strings.Join(l.Objects, ", "))
+}
+
+// CheckLoss returns a LossError that names objects of the shoot that would go with their CustomResourceDefinition, because it is
 // among the installed ones (by name) but not among the wanted ones.
 func CheckLoss(ctx context.Context, reader client.Reader, installed []string, wanted []*apiextensionsv1.CustomResourceDefinition) error {
 	for _, name := range installed {
@@ -58,6 +70,5 @@ func checkEmpty(ctx context.Context, reader client.Reader, definition *apiextens
 	if objects.Continue != "" {
 		names = append(names, "…")
 	}
-	return fmt.Errorf("it has no kind %s, and the shoot has objects of this kind, which would be deleted (%s): delete them first, or set key fluxVersion of ConfigMap flux-config to a release that has it",
-		gvk.Kind, strings.Join(names, ", "))
+	return &LossError{Kind: gvk.Kind, Objects: names}
 }

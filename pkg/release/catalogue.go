@@ -2,51 +2,51 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package release knows which releases of Flux there are, and what each of them installs.
-//
-// A Catalogue takes a release from the first of its sources that has it: the releases that are embedded in this program,
-// for which it needs no network; a directory that the operator mounts; an OCI repository with the layout of Flux's own;
-// and a release server, which is Flux's at GitHub or a mirror with the same layout. What comes over the network is
-// verified by its digest or by the checksums that the server publishes, bounded in size and time, and kept in memory.
 package release
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
+	"golang.org/x/sync/singleflight"
+	"k8s.io/utils/clock"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/directory"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/download"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/embedded"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/oci"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/server"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
-
-// DefaultBaseURL is the address of Flux's own releases.
-const DefaultBaseURL = "https://github.com/fluxcd/flux2/releases"
-
-// DefaultOCIRepository is where Flux publishes the manifests of its releases, since v0.36.0.
-const DefaultOCIRepository = "ghcr.io/fluxcd/flux-manifests"
 
 // Options configures a Catalogue. The zero value of each field stands for its default.
 type Options struct {
 	// Directory has releases as <version>/gotk-components.yaml, which is what flux install --export prints. None by default.
 	Directory string
-	// OCIRepository has releases as artifacts of flux push artifact, tagged with their versions: DefaultOCIRepository
+	// OCIRepository has releases as artifacts of flux push artifact, tagged with their versions: oci.DefaultRepository
 	// or a mirror. None by default. The credentials are those in config.json of the directory $DOCKER_CONFIG.
 	OCIRepository string
-	// BaseURL is the address of the releases: DefaultBaseURL or a mirror with the same layout.
+	// BaseURL is the address of the releases: server.DefaultURL or a mirror with the same layout.
 	BaseURL string
 	// CAFile has the certificates of the CAs, as PEM, that are trusted besides those of the system. It is read once.
 	CAFile string
 	// TempDir is an existing directory for the temporary files of a render. The default is that of package os.
 	TempDir string
 
-	// Patience is how long a caller waits for what comes over the network before it gets ErrPending. The default is
+	// WaitLimit is how long a caller waits for what comes over the network before it gets ErrPending. The default is
 	// two seconds.
-	Patience time.Duration
-	// DownloadTimeout bounds the download of one release from one source, retries included. The default is 30 seconds.
+	WaitLimit time.Duration
+	// DownloadTimeout bounds what is asked of one source for one release, retries included. The default is 30 seconds.
 	DownloadTimeout time.Duration
 	// LookupTimeout bounds one look-up of which releases there are, retries included. The default is 10 seconds.
 	LookupTimeout time.Duration
@@ -57,53 +57,45 @@ type Options struct {
 	// up to a tenth, at random.
 	FailureInterval time.Duration
 
-	// MaxDownloadBytes bounds the size of what is downloaded at once. The default is 4 MiB; Flux's have about 50 KiB.
-	MaxDownloadBytes int64
-	// MaxUnpackedBytes bounds what is in it, and a file of the directory. A render takes some hundred times as much
-	// memory. The default is 4 MiB; Flux's have less than 1 MiB.
-	MaxUnpackedBytes int64
-	// MaxFiles bounds the number of files in it. The default is 100; Flux's have about 10.
-	MaxFiles int
+	// Limits bound what is taken from a source.
+	Limits download.Limits
 	// MaxReleases bounds the number of releases in memory that are not embedded. The default is 32.
 	MaxReleases int
+
+	// Tests have their own.
+	clock  clock.PassiveClock
+	render func(tag string, files map[string][]byte) ([]byte, error)
+	pause  func(context.Context, time.Duration) error
 }
 
 // Catalogue resolves requests for a Flux version. It is safe for concurrent use.
 type Catalogue struct {
 	options Options
-	now     func() time.Time
 	// background is the context of what is under way. It ends with Close.
 	background context.Context
 	close      context.CancelFunc
 
-	// archive is asked first, and then the other sources in their order.
-	archive *archive
-	sources []source
-	// directory is one of them, or nil.
-	directory *directory
-	// latest asks the release server, and tags the OCI repository. There may be no tags.
-	latest, tags *lookUp
+	// embedded are the versions that need no network, newest first.
+	embedded []string
+	// sources are asked in their order. The directory and the OCI repository may be nil.
+	sources   []Source
+	directory *directory.Source
+	oci       *oci.Source
+	server    *server.Source
 
-	retries  *retries
-	renderer *renderer
-	flights  flights
-	memory   *memory
-
-	// These only ever grow, which a difference between two of them would not.
-	answeredLookUps, failedLookUps, failedDownloads atomic.Int64
+	cache    *cache
+	inFlight singleflight.Group
+	mutex    sync.Mutex
+	// progress tells, of what is in flight, what is asked and since when.
+	progress map[string]string
+	listings map[Source]listing
 }
 
 // NewCatalogue returns a catalogue. It fails if the options are wrong; it uses no network. Close it when it is no
 // longer needed.
 func NewCatalogue(options Options) (*Catalogue, error) {
 	options.setDefaults()
-	c := &Catalogue{
-		options:  options,
-		now:      time.Now,
-		retries:  newRetries(),
-		renderer: newRenderer(options.TempDir),
-		memory:   newMemory(options.MaxReleases),
-	}
+	c := &Catalogue{options: options, cache: newCache(options), progress: map[string]string{}, listings: map[Source]listing{}}
 	if err := c.addSources(); err != nil {
 		return nil, err
 	}
@@ -113,74 +105,56 @@ func NewCatalogue(options Options) (*Catalogue, error) {
 
 func (c *Catalogue) addSources() (err error) {
 	options := c.options
-	if c.archive, err = newArchive(c.renderer); err != nil {
+	if c.embedded, err = embedded.Versions(); err != nil {
 		return err
 	}
+	c.sources = append(c.sources, embedded.New(options.render))
 
 	if options.Directory != "" {
-		if c.directory, err = newDirectory(options.Directory, options.MaxUnpackedBytes); err != nil {
+		if c.directory, err = directory.New(options.Directory, options.Limits); err != nil {
 			return err
 		}
 		c.sources = append(c.sources, c.directory)
 	}
 
-	transport, err := newTransport(options.CAFile)
-	if err != nil {
+	var transport http.RoundTripper
+	if transport, err = download.NewTransport(options.CAFile, options.Limits); err != nil {
 		return err
 	}
-	limits := unpackLimits{files: options.MaxFiles, bytes: options.MaxUnpackedBytes}
 	if options.OCIRepository != "" {
-		repository, err := parseRepository(options.OCIRepository)
-		if err != nil {
+		if c.oci, err = oci.New(options.OCIRepository, transport, options.Limits); err != nil {
 			return err
 		}
-		oci := &ociRepository{
-			repository:      repository,
-			transport:       &guard{next: transport, maxBytes: options.MaxDownloadBytes},
-			downloadTimeout: options.DownloadTimeout,
-			lookupTimeout:   options.LookupTimeout,
-			maxDownload:     options.MaxDownloadBytes,
-			limits:          limits,
-			retries:         c.retries,
-		}
-		c.tags = &lookUp{what: "the Flux releases in " + repository.Name(), where: repository.Name(), ask: oci.versions}
-		c.sources = append(c.sources, oci)
+		c.sources = append(c.sources, c.oci)
 	}
-
-	base, err := parseBaseURL(options.BaseURL)
-	if err != nil {
-		return err
-	}
-	server := &server{
-		base:            base,
-		transport:       &guard{next: transport},
-		downloadTimeout: options.DownloadTimeout,
-		lookupTimeout:   options.LookupTimeout,
-		maxDownload:     options.MaxDownloadBytes,
-		limits:          limits,
-		retries:         c.retries,
-		renderer:        c.renderer,
-	}
-	c.latest = &lookUp{what: "the latest Flux release", where: server.latestURL().Redacted(), ask: func(ctx context.Context) ([]string, error) {
-		version, err := server.latest(ctx)
-		return []string{version}, err
-	}}
-	c.sources = append(c.sources, server)
-	return nil
+	c.server, err = server.New(options.BaseURL, transport, options.Limits, options.render)
+	c.sources = append(c.sources, c.server)
+	return err
 }
 
 func (o *Options) setDefaults() {
-	setDefault(&o.BaseURL, DefaultBaseURL)
+	setDefault(&o.BaseURL, server.DefaultURL)
 	setDefault(&o.TempDir, os.TempDir())
-	setDefault(&o.Patience, 2*time.Second)
+	setDefault(&o.WaitLimit, 2*time.Second)
 	setDefault(&o.DownloadTimeout, 30*time.Second)
 	setDefault(&o.LookupTimeout, 10*time.Second)
 	setDefault(&o.LatestInterval, time.Hour)
 	setDefault(&o.FailureInterval, time.Minute)
-	setDefault(&o.MaxDownloadBytes, 4<<20)
-	setDefault(&o.MaxUnpackedBytes, 4<<20)
-	setDefault(&o.MaxFiles, 100)
+	setDefault(&o.Limits.MaxDownloadBytes, 4<<20)
+	setDefault(&o.Limits.MaxUnpackedBytes, 4<<20)
+	setDefault(&o.Limits.MaxFiles, 100)
 	setDefault(&o.MaxReleases, 32)
+	if o.clock == nil {
+		o.clock = clock.RealClock{}
+	}
+	if o.render == nil {
+		o.render = func(tag string, files map[string][]byte) ([]byte, error) {
+			return export.Render(o.TempDir, tag, files)
+		}
+	}
+	if o.pause == nil {
+		o.pause = pause
+	}
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -197,151 +171,110 @@ func (c *Catalogue) Close() {
 
 // Embedded returns the versions that need no network, newest first.
 func (c *Catalogue) Embedded() []string {
-	return slices.Clone(c.archive.versions)
+	return slices.Clone(c.embedded)
+}
+
+// Stats returns a snapshot.
+func (c *Catalogue) Stats() Stats {
+	return c.cache.count(func(*Stats) {})
 }
 
 // Get returns the release with a tag, such as v2.9.4, from the first source that has it. What it takes is taken once for
 // all who ask for it.
 //
-// If that fails, the error is a sentence for the user and is one of ErrInvalidVersion, ErrVersionNotFound,
-// ErrServerUnreachable and ErrReleaseRefused, unless this machine is the reason. If it takes longer than Options.Patience, the error is ErrPending, unless
+// If that fails, the error is a sentence for the user and is one of fluxversion.ErrInvalidVersion, fluxversion.ErrVersionNotFound,
+// ErrServerUnreachable and ErrReleaseRefused, unless this machine is the reason. If it takes longer than Options.WaitLimit, the error is ErrPending, unless
 // the version is embedded and thus needs nothing but some time of this machine. Get returns the error of the context as
 // soon as the context ends. What it waited for goes on for the others.
-func (c *Catalogue) Get(ctx context.Context, version string) (*Release, error) {
-	if !isTag(version) {
-		return nil, &failure{kind: ErrInvalidVersion, sentence: fmt.Sprintf("%q is not the version of a Flux release: write it as v2.9.4", version)}
+func (c *Catalogue) Get(ctx context.Context, tag string) (*Release, error) {
+	if !version.IsTag(tag) {
+		return nil, failure.New(fluxversion.ErrInvalidVersion, fmt.Sprintf("%q is not the version of a Flux release: write it as v2.9.4", tag))
 	}
-	patience, stop := c.patience()
+	limited, stop := c.limit(ctx)
 	defer stop()
-	return c.get(ctx, patience, version)
+	return c.get(ctx, limited, tag)
 }
 
-// patience returns a channel that is closed when a caller should not wait any longer.
-func (c *Catalogue) patience() (<-chan struct{}, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.options.Patience)
-	return ctx.Done(), cancel
-}
-
-// get returns a release from memory, or waits for the one flight that loads it.
-func (c *Catalogue) get(ctx context.Context, patience <-chan struct{}, version string) (*Release, error) {
-	release, err := c.recall(version)
-	if release != nil || err != nil {
-		return release, err
-	}
-	if c.archive.has(version) {
-		patience = nil
-	}
-	return await(ctx, patience, &c.flights, nameOf(version), func() (*Release, error) {
-		// The flight before this one can have ended after the look above.
-		if release, err := c.recall(version); release != nil || err != nil {
-			return release, err
+// get waits in one context for this machine, and in another one for the network.
+func (c *Catalogue) get(ctx, limited context.Context, tag string) (*Release, error) {
+	if slices.Contains(c.embedded, tag) {
+		found, err := c.cachedOr(ctx, nameOf(tag)+" (embedded)", tag, func() (*Release, error) { return c.fetch(c.sources[0], tag) })
+		if err == nil || ctx.Err() != nil {
+			return found, err
 		}
-		return c.load(version)
+	}
+	return c.cachedOr(limited, nameOf(tag), tag, func() (*Release, error) { return c.fetchFromAny(tag) })
+}
+
+func nameOf(tag string) string {
+	return "Flux release " + tag
+}
+
+// cachedOr returns a release, or a recent failure, from memory, or waits for what brings it there.
+func (c *Catalogue) cachedOr(ctx context.Context, what, tag string, fetch func() (*Release, error)) (*Release, error) {
+	if found, err := c.cached(tag); found != nil || err != nil {
+		return found, err
+	}
+	return await(ctx, c, what, func() (*Release, error) {
+		// What was in flight before can have ended after the look above.
+		if found, err := c.cached(tag); found != nil || err != nil {
+			return found, err
+		}
+		return fetch()
 	})
 }
 
-func nameOf(version string) string {
-	return "Flux release " + version
-}
-
-// recall returns what is in memory, unless it has changed in the directory.
-func (c *Catalogue) recall(version string) (*Release, error) {
-	release, err := c.memory.find(version, c.now())
-	if release != nil && release.Origin == OriginDirectory && !c.directory.current(release) {
+// cached returns what is in memory, unless it has changed in the directory.
+func (c *Catalogue) cached(tag string) (*Release, error) {
+	found, err := c.cache.find(tag)
+	if found != nil && found.Origin == directory.Origin && c.directory.HasChanged(tag) {
 		return nil, nil
 	}
-	return release, err
+	return found, err
 }
 
-// load has no context of a caller: what it does is for all who ask for the version. The timeouts of the sources bound it.
-func (c *Catalogue) load(version string) (*Release, error) {
-	sources := c.sources
-	if c.archive.has(version) {
-		sources = append([]source{c.archive}, sources...)
-	}
+func (c *Catalogue) fetchFromAny(tag string) (*Release, error) {
 	var causes []error
-	for _, source := range sources {
-		c.flights.report(nameOf(version), source.where(version), c.now())
-		release, err := source.get(c.background, version)
+	for _, source := range c.sources {
+		if source.Origin() == embedded.Origin && !slices.Contains(c.embedded, tag) {
+			continue
+		}
+		c.setProgress(nameOf(tag), source.Location(tag))
+		found, err := c.fetch(source, tag)
 		if err == nil {
-			c.memory.keep(release)
-			return release, nil
+			return found, nil
 		}
 		causes = append(causes, err)
-		c.countFailure(source, err)
 	}
-	err := c.failure(version, causes)
-	c.memory.keepFailure(version, err, c.after(c.options.FailureInterval))
+	err := c.failure(tag, causes)
+	c.cache.keepFailure(tag, err, jitter(c.options.FailureInterval))
 	return nil, err
 }
 
-// countFailure leaves out what needs no network, and failures of this machine.
-func (c *Catalogue) countFailure(source source, err error) {
-	if source == c.archive || source == c.directory {
-		return
-	}
-	var isLocal *localError
-	var isNotFound *notFoundError
-	if !errors.As(err, &isLocal) && !errors.As(err, &isNotFound) {
-		c.failedDownloads.Add(1)
-	}
-}
-
-func (c *Catalogue) after(interval time.Duration) time.Time {
-	return c.now().Add(wait.Jitter(interval, 0.1))
-}
-
-// failure tells the user what happened at each source, and what to do.
-func (c *Catalogue) failure(version string, causes []error) error {
-	kind := kindOf(causes)
-	problem, remedy := "can't be downloaded", c.alternatives()
-	switch {
-	case errors.Is(kind, ErrVersionNotFound):
-		return &failure{kind: kind, causes: causes, sentence: fmt.Sprintf(
-			"Flux version %s does not exist (%s): set key fluxVersion of ConfigMap flux-config to a version that does, for example %s",
-			version, sentences(causes), c.archive.versions[0])}
-	case errors.Is(kind, ErrReleaseRefused):
-		problem = "is refused"
-	case errors.Is(kind, errLocal):
-		problem, remedy = "can't be rendered", "this needs the operator"
-	}
-	return &failure{kind: kind, causes: causes, sentence: fmt.Sprintf("Flux version %s %s: %s; %s", version, problem, sentences(causes), remedy)}
-}
-
-// kindOf tells what is to be said about all sources together: a version can still be where nobody could look.
-func kindOf(causes []error) error {
-	unreachable, refused := false, false
-	for _, cause := range causes {
-		var isLocal *localError
-		var isNotFound *notFoundError
-		var isRefused *refusedError
+// failure tells the user what happened at each source, and what to do. A version can still be where nobody could look.
+func (c *Catalogue) failure(tag string, causes []error) error {
+	sentences, missing, refused, local := make([]string, len(causes)), 0, 0, false
+	for i, cause := range causes {
+		sentences[i] = cause.Error()
 		switch {
-		case errors.As(cause, &isLocal):
-			return errLocal
-		case errors.As(cause, &isNotFound):
-		case errors.As(cause, &isRefused):
-			refused = true
-		default:
-			unreachable = true
+		case errors.Is(cause, failure.ErrLocal):
+			local = true
+		case errors.Is(cause, failure.ErrNotFound):
+			missing++
+		case errors.Is(cause, failure.ErrRefused):
+			refused++
 		}
 	}
+	reasons := strings.Join(sentences, "; ")
+	kind, problem := ErrServerUnreachable, "can't be downloaded"
+	remedy := "the operator can configure a mirror of Flux's releases; embedded versions need no download: " + strings.Join(c.embedded, ", ")
 	switch {
-	case unreachable:
-		return ErrServerUnreachable
-	case refused:
-		return ErrReleaseRefused
+	case local:
+		kind, problem, remedy = failure.ErrLocal, "can't be rendered", "this needs the operator"
+	case missing == len(causes):
+		return fluxversion.NotFound(tag, reasons, c.embedded[0])
+	case missing+refused == len(causes):
+		kind, problem = ErrReleaseRefused, "is refused"
 	}
-	return ErrVersionNotFound
-}
-
-func sentences(errs []error) string {
-	texts := make([]string, len(errs))
-	for i, err := range errs {
-		texts[i] = err.Error()
-	}
-	return strings.Join(texts, "; ")
-}
-
-func (c *Catalogue) alternatives() string {
-	return "the operator can configure a mirror of Flux's releases; embedded versions need no download: " + strings.Join(c.archive.versions, ", ")
+	return failure.New(kind, fmt.Sprintf("Flux version %s %s: %s; %s", tag, problem, reasons, remedy), causes...)
 }

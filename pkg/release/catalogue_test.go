@@ -11,7 +11,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,6 +24,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	testingclock "k8s.io/utils/clock/testing"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -32,7 +34,7 @@ var update = flag.Bool("update", false, "write the golden files")
 func TestEmbeddedReleases(t *testing.T) {
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	// A version that is embedded only takes time, so that no patience is needed.
-	catalogue := server.catalogue(t, Options{Patience: time.Nanosecond})
+	catalogue := server.catalogue(t, Options{WaitLimit: time.Nanosecond})
 
 	for _, version := range catalogue.Embedded() {
 		t.Run(version, func(t *testing.T) {
@@ -40,7 +42,7 @@ func TestEmbeddedReleases(t *testing.T) {
 			release, err := catalogue.Get(t.Context(), version)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(release.Version).To(Equal(version))
-			g.Expect(release.Origin).To(Equal(OriginEmbedded))
+			g.Expect(release.Origin).To(Equal("embedded"))
 			g.Expect(release.Source).To(Equal("embedded"))
 			g.Expect(release.Digest).To(MatchRegexp("^sha256:[0-9a-f]{64}$"))
 
@@ -91,36 +93,6 @@ func compareGolden(t *testing.T, path, got string) {
 	g.Expect(got).To(Equal(string(want)))
 }
 
-func TestRenderIsDeterministic(t *testing.T) {
-	g := NewWithT(t)
-	version, files := embeddedRelease(t)
-	renderer := newRenderer(t.TempDir())
-	first, err := renderer.render(version, files)
-	g.Expect(err).NotTo(HaveOccurred())
-	second, err := renderer.render(version, files)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(bytes.Equal(second, first)).To(BeTrue())
-}
-
-func embeddedRelease(t testing.TB) (string, map[string][]byte) {
-	t.Helper()
-	g := NewWithT(t)
-	versions, err := knownEmbeddedVersions()
-	g.Expect(err).NotTo(HaveOccurred())
-	files, err := newestEmbeddedFiles()
-	g.Expect(err).NotTo(HaveOccurred())
-	return versions[0], maps.Clone(files)
-}
-
-// newestEmbeddedFiles are unpacked once for all tests, which takes long with the race detector.
-var newestEmbeddedFiles = sync.OnceValues(func() (map[string][]byte, error) {
-	versions, err := knownEmbeddedVersions()
-	if err != nil {
-		return nil, err
-	}
-	return embeddedFiles(versions[0])
-})
-
 func TestInvalidVersions(t *testing.T) {
 	for _, version := range []string{
 		"", "latest", "2.9.4", "v2.9", "v2", "v", "v2.9.4 ", " v2.9.4", "v2.9.4/..", "../v2.9.4", "v../../../x", "v2.9.4?x=y", "v2.9.x", "vv2.9.4", "v2.9.4+build",
@@ -129,7 +101,7 @@ func TestInvalidVersions(t *testing.T) {
 			g := NewWithT(t)
 			server := newReleaseServer(t, (*httptest.Server).Start)
 			_, err := server.catalogue(t, Options{}).Get(t.Context(), version)
-			g.Expect(err).To(MatchError(ErrInvalidVersion))
+			g.Expect(err).To(MatchError(fluxversion.ErrInvalidVersion))
 			g.Expect(err).To(MatchError(fmt.Sprintf("%q is not the version of a Flux release: write it as v2.9.4", version)))
 			g.Expect(server.seen()).To(BeEmpty())
 		})
@@ -157,8 +129,8 @@ func TestFailuresAreKeptForAWhile(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	server.answer(checksumsPath, code(http.StatusServiceUnavailable))
-	catalogue := server.catalogue(t, Options{FailureInterval: time.Minute})
-	clock := startClock(catalogue)
+	clock := newClock()
+	catalogue := server.catalogue(t, Options{FailureInterval: time.Minute, clock: clock})
 
 	for range 500 {
 		_, err := catalogue.Get(t.Context(), testVersion)
@@ -168,11 +140,11 @@ func TestFailuresAreKeptForAWhile(t *testing.T) {
 	g.Expect(catalogue.Stats()).To(Equal(Stats{FailedDownloads: 1}))
 
 	server.publish(testVersion, releaseTarball(t))
-	clock.advance(59 * time.Second)
+	clock.Step(59 * time.Second)
 	_, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).To(MatchError(ErrServerUnreachable))
 
-	clock.advance(10 * time.Second)
+	clock.Step(10 * time.Second)
 	_, err = catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
 }
@@ -181,13 +153,13 @@ func TestFailuresAreKeptForAWhile(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	g := NewWithT(t)
 	catalogue := newReleaseServer(t, (*httptest.Server).Start).catalogue(t, Options{MaxReleases: 2})
-	embedded, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
+	builtIn, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
-	size := int64(len(embedded.Manifests))
+	size := int64(len(builtIn.Manifests))
 
 	keep := func(version string, bytes int) *Release {
-		release := newRelease(version, OriginDownloaded, "", make([]byte, bytes))
-		catalogue.memory.keep(release)
+		release := newRelease(version, "oci", "", make([]byte, bytes))
+		catalogue.cache.keep(release)
 		return release
 	}
 	keep("v9.0.1", 100)
@@ -196,18 +168,18 @@ func TestMemoryIsBounded(t *testing.T) {
 	third := keep("v9.0.3", 1)
 	g.Expect(catalogue.Stats()).To(Equal(Stats{Renders: 1, Downloads: 3, Kept: 3, KeptBytes: size + 11}))
 
-	for _, kept := range []*Release{embedded, second, third} {
+	for _, kept := range []*Release{builtIn, second, third} {
 		again, err := catalogue.Get(t.Context(), kept.Version)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(again).To(BeIdenticalTo(kept))
 	}
 	_, err = catalogue.Get(t.Context(), "v9.0.1")
-	g.Expect(err).To(MatchError(ErrVersionNotFound), "it is asked for again")
+	g.Expect(err).To(MatchError(fluxversion.ErrVersionNotFound), "it is asked for again")
 
 	for i := range 2 * maxFailures {
-		catalogue.memory.keepFailure(fmt.Sprintf("v9.9.%d", i), errors.New("failed"), time.Now())
+		catalogue.cache.keepFailure(fmt.Sprintf("v9.9.%d", i), errors.New("failed"), time.Minute)
 	}
-	g.Expect(catalogue.memory.failures.Len()).To(Equal(maxFailures))
+	g.Expect(catalogue.cache.failures.Keys()).To(HaveLen(maxFailures))
 	g.Expect(catalogue.Stats().KeptBytes).To(Equal(size+11), "a failure displaces no release")
 }
 
@@ -274,37 +246,7 @@ func TestCancelledRequestLeavesTheDownloadToOthers(t *testing.T) {
 	g.Expect(server.seen()).To(HaveLen(2))
 }
 
-// clock stands in for the time of a catalogue.
-type clock struct {
-	mutex sync.Mutex
-	time  time.Time
-}
-
-func startClock(catalogue *Catalogue) *clock {
-	c := &clock{time: time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)}
-	catalogue.now = c.now
-	return c
-}
-
-func (c *clock) now() time.Time {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	return c.time
-}
-
-func (c *clock) advance(duration time.Duration) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	c.time = c.time.Add(duration)
-}
-
-func BenchmarkRender(b *testing.B) {
-	version, files := embeddedRelease(b)
-	renderer := newRenderer(b.TempDir())
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := renderer.render(version, files); err != nil {
-			b.Fatal(err)
-		}
-	}
+// newClock stands in for the time of a catalogue.
+func newClock() *testingclock.FakeClock {
+	return testingclock.NewFakeClock(time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC))
 }

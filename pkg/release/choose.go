@@ -8,157 +8,91 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
-	"github.com/Masterminds/semver/v3"
-
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
-// Request says which release a shoot should have.
-type Request struct {
-	// Version is what the project's configuration has: one version such as v2.9.4 or 2.9.4; a range such as 2.x, ~2.9.0
-	// or ">=2.6 <2.9"; Latest; or nothing, which is the same.
-	Version string
-	// Installed is the tag of the release that the shoot has, or empty.
-	Installed string
-	// Keep says that a range, or Latest, does not change what is installed as long as that satisfies it.
-	Keep bool
-	// Kubernetes is the Kubernetes version of the shoot. A range, or Latest, passes over releases that don't support it.
-	Kubernetes string
-	// AllowDowngrade says that one version, or a range, may be older than what is installed.
-	AllowDowngrade bool
-}
-
-// Choice is the release that a shoot should have.
-type Choice struct {
-	// Version is the release's tag, for Catalogue.Get.
-	Version string
-	// Warning is empty, or a sentence for the user that says why this is perhaps not quite what was asked for.
-	Warning string
-}
-
-// Choose decides which release a request is for. Prereleases, and releases that don't support the shoot's Kubernetes, are
-// chosen only by their exact version.
+// Choose decides which release a request is for. What is chosen and not installed can be had from Get. If it can't, it is what
+// is installed, or else the newest embedded release that satisfies the request.
 //
-// Latest is what the release server says; without its answer it is the newest release known otherwise. A range takes the
-// newest known release that satisfies it: an embedded one, one in the directory or the OCI repository, or the server's
-// latest. Neither goes back behind what is installed and satisfies it. What is chosen and not installed can be had from
-// Catalogue.Get. If it can't, it is what is installed, or else the newest embedded release that satisfies the request.
-//
-// If that fails, the error is a sentence for the user and is ErrInvalidVersion, ErrDowngrade, or what Get returns.
-// ErrVersionNotFound also means that no known release satisfies a range, and ErrPending that it takes longer than
-// Options.Patience to find out.
-func (c *Catalogue) Choose(ctx context.Context, request Request) (*Choice, error) {
-	wish, err := parseRequest(request)
+// If that fails, the error is a sentence for the user and is one of package fluxversion, or what Get returns. ErrPending also means
+// that it takes longer than Options.WaitLimit to find out which releases there are.
+func (c *Catalogue) Choose(ctx context.Context, request fluxversion.Request) (*fluxversion.Choice, error) {
+	constraint, err := fluxversion.Parse(request)
 	if err != nil {
 		return nil, err
 	}
-	if choice, err := wish.decideAlone(); choice != nil || err != nil {
-		return choice, err
+	if !constraint.NeedsReleases() {
+		return constraint.Choose(nil)
 	}
-	patience, stop := c.patience()
+	limited, stop := c.limit(ctx)
 	defer stop()
-	known, err := c.gather(ctx, patience, wish)
+	known, err := c.knownReleases(limited, constraint)
 	if err != nil {
 		return nil, err
 	}
-	choice, err := wish.decide(known)
-	if err != nil || choice.Version == wish.installedTag() {
+	choice, err := constraint.Choose(known)
+	if err != nil || choice.Version == request.Installed {
 		return choice, err
 	}
-	switch _, err = c.get(ctx, patience, choice.Version); {
+	switch _, err = c.get(ctx, limited, choice.Version); {
 	case err == nil:
 		return choice, nil
 	case errors.Is(err, ErrPending) || ctx.Err() != nil:
 		return nil, err
 	}
-	return wish.fallBack(choice, known, err)
+	return constraint.Replace(choice, known, err)
 }
 
-// gather finds out which releases there are, as far as the wish needs to know.
-func (c *Catalogue) gather(ctx context.Context, patience <-chan struct{}, wish *wish) (*knowledge, error) {
-	known := &knowledge{embedded: parseTags(c.archive.versions)}
-	lookUps := []*lookUp{c.latest}
-	if c.tags != nil {
-		lookUps = append(lookUps, c.tags)
-	}
-	// One that is down must not use up the patience for the other. If all that is wanted is the latest, and it has been
+// knownReleases finds out which releases there are, as far as the constraint needs to know.
+func (c *Catalogue) knownReleases(ctx context.Context, constraint *fluxversion.Constraint) (*fluxversion.KnownReleases, error) {
+	known := &fluxversion.KnownReleases{Embedded: version.ParseTags(c.embedded)}
+	// One source that is down must not use up the time for the other. If all that is wanted is the latest, and it has been
 	// known before, then the other is not needed.
-	if wish.isRange() || c.latest.recall().found.IsZero() {
-		for _, lookUp := range lookUps {
-			c.begin(lookUp)
-		}
+	if c.oci != nil && (constraint.IsRange() || c.lastListing(c.server).found.IsZero()) {
+		c.startList(c.oci)
 	}
-
-	latest, err := c.look(ctx, patience, c.latest)
+	latest, err := c.list(ctx, c.server)
 	if err != nil {
 		return nil, err
 	}
-	known.add(&latest)
+	latest.addTo(known)
 	if len(latest.versions) > 0 {
-		known.latest = latest.versions[0]
-		if !wish.isRange() && wish.isSupported(known.latest) {
+		known.Latest = latest.versions[0]
+		if !constraint.IsRange() && constraint.Supports(known.Latest) {
 			return known, nil
 		}
 	}
-	if c.tags != nil {
-		tags, err := c.look(ctx, patience, c.tags)
+	if c.oci != nil {
+		tags, err := c.list(ctx, c.oci)
 		if err != nil {
 			return nil, err
 		}
-		known.add(&tags)
+		tags.addTo(known)
 	}
 	if c.directory != nil {
-		versions, err := c.directory.versions()
-		known.add(&lookedUp{versions: parseTags(versions), err: err})
+		tags, err := c.directory.Versions(ctx)
+		(&listing{versions: version.ParseTags(tags), err: err}).addTo(known)
 	}
 	return known, nil
 }
 
-// begin starts a look-up if one is due, and does not wait for it.
-func (c *Catalogue) begin(l *lookUp) {
-	if c.now().Before(l.recall().expires) {
-		return
-	}
-	impatient := make(chan struct{})
-	close(impatient)
-	_, _ = c.look(context.Background(), impatient, l)
+// startList begins to ask a source, and does not wait for it.
+func (c *Catalogue) startList(source Source) {
+	over, cancel := context.WithTimeoutCause(c.background, 0, ErrPending)
+	defer cancel()
+	_, _ = c.list(over, source)
 }
 
-// wish is a request that was understood.
-type wish struct {
-	// text is the request in the words of the user.
-	text string
-	// Exactly one version is wanted, or one within a range, or, without both, the latest.
-	exact  *semver.Version
-	within *semver.Constraints
-	// installed is nil if nothing is.
-	installed            *semver.Version
-	kubernetes           string
-	keep, allowDowngrade bool
-}
-
-func parseRequest(request Request) (*wish, error) {
-	wish := &wish{text: request.Version, kubernetes: request.Kubernetes, keep: request.Keep, allowDowngrade: request.AllowDowngrade}
-	if request.Installed != "" {
-		installed, err := version.Parse(request.Installed)
-		if err != nil {
-			return nil, fmt.Errorf("what is said to be installed, %q, is not the version of a Flux release: %w", request.Installed, err)
-		}
-		wish.installed = installed
+// addTo adds what is known to what is known of other sources.
+func (l *listing) addTo(known *fluxversion.KnownReleases) {
+	known.Listed = append(known.Listed, l.versions...)
+	switch {
+	case l.err != nil && l.found.IsZero():
+		known.Unlisted = append(known.Unlisted, l.err.Error())
+	case l.err != nil:
+		known.Unlisted = append(known.Unlisted, fmt.Sprintf("%v (its answer of %s is used)", l.err, l.found.UTC().Format(time.RFC3339)))
 	}
-	if request.Version == "" || request.Version == Latest {
-		return wish, nil
-	}
-	if exact, err := version.Parse(request.Version); err == nil {
-		wish.exact = exact
-		return wish, nil
-	}
-	within, err := version.ParseRange(request.Version)
-	if err != nil {
-		return nil, &failure{kind: ErrInvalidVersion, sentence: fmt.Sprintf(
-			"%.100q is not the version of a Flux release: write it as v2.9.4, as a range such as 2.x or ~2.9.0, or as %s", request.Version, Latest)}
-	}
-	wish.within = within
-	return wish, nil
 }

@@ -12,6 +12,10 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/releasetest"
 )
 
 // What needs no look-up makes none.
@@ -19,16 +23,16 @@ func TestChooseWithoutLookUp(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	catalogue := server.catalogue(t, Options{})
-	for _, request := range []Request{
+	for _, request := range []fluxversion.Request{
 		{Version: "2.9.4"}, {Version: "2.9.4", Installed: "v2.9.3"},
 		{Version: "latest", Installed: "v2.9.4", Keep: true}, {Version: "2.x", Installed: "v2.9.4", Keep: true},
 	} {
 		choice, err := catalogue.Choose(t.Context(), request)
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(choice).To(Equal(&Choice{Version: "v2.9.4"}))
+		g.Expect(choice).To(Equal(&fluxversion.Choice{Version: "v2.9.4"}))
 	}
-	_, err := catalogue.Choose(t.Context(), Request{Version: "2.8.8", Installed: "v2.9.4"})
-	g.Expect(err).To(MatchError(ErrDowngrade))
+	_, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "2.8.8", Installed: "v2.9.4"})
+	g.Expect(err).To(MatchError(fluxversion.ErrDowngrade))
 	g.Expect(server.seen()).To(BeEmpty())
 }
 
@@ -37,16 +41,16 @@ func TestChooseFromAllSources(t *testing.T) {
 	g := NewWithT(t)
 	server := newOCIServer(t)
 	dir := t.TempDir()
-	writeRelease(t, dir, "v2.9.101", rendered(t, "v2.9.101", nil))
-	server.push(t, "v2.9.100", artifact(t, contentMediaType, layer(t, rendered(t, "v2.9.100", nil))))
+	writeRelease(t, dir, "v2.9.101", releasetest.Manifests(t, "v2.9.101", nil))
+	server.push(t, "v2.9.100", artifact(t, contentMediaType, layer(t, releasetest.Manifests(t, "v2.9.100", nil))))
 	catalogue := server.catalogue(t, Options{Directory: dir})
 
 	for version, want := range map[string]string{
 		"latest": testVersion, "2.x": "v2.9.101", "<2.9.101": "v2.9.100", "<2.9.100": testVersion, "<2.9.99": server.embedded,
 	} {
-		choice, err := catalogue.Choose(t.Context(), Request{Version: version})
+		choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: version})
 		g.Expect(err).NotTo(HaveOccurred(), version)
-		g.Expect(choice).To(Equal(&Choice{Version: want}), version)
+		g.Expect(choice).To(Equal(&fluxversion.Choice{Version: want}), version)
 	}
 }
 
@@ -54,11 +58,11 @@ func TestChooseFromAllSources(t *testing.T) {
 func TestChooseLatestWithoutTheServer(t *testing.T) {
 	g := NewWithT(t)
 	server := newOCIServer(t)
-	server.push(t, "v2.9.100", artifact(t, contentMediaType, layer(t, rendered(t, "v2.9.100", nil))))
+	server.push(t, "v2.9.100", artifact(t, contentMediaType, layer(t, releasetest.Manifests(t, "v2.9.100", nil))))
 	server.releases.answer("/latest", code(403))
-	choice, err := server.catalogue(t, Options{}).Choose(t.Context(), Request{Version: Latest})
+	choice, err := server.catalogue(t, Options{}).Choose(t.Context(), fluxversion.Request{Version: "latest"})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(choice).To(Equal(&Choice{Version: "v2.9.100", Warning: "Not all releases of Flux could be looked up: " + server.releases.URL +
+	g.Expect(choice).To(Equal(&fluxversion.Choice{Version: "v2.9.100", Warning: "Not all releases of Flux could be looked up: " + server.releases.URL +
 		"/latest answered 403 Forbidden, not with a redirect to a release; v2.9.100 is the newest known one"}))
 }
 
@@ -68,9 +72,9 @@ func TestChooseWithoutTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	catalogue := server.catalogue(t, Options{Directory: dir})
 	g.Expect(os.Remove(dir)).To(Succeed())
-	choice, err := catalogue.Choose(t.Context(), Request{Version: "2.x", Installed: testVersion})
+	choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "2.x", Installed: testVersion})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(choice).To(Equal(&Choice{Version: testVersion, Warning: "Not all releases of Flux could be looked up: open " + dir +
+	g.Expect(choice).To(Equal(&fluxversion.Choice{Version: testVersion, Warning: "Not all releases of Flux could be looked up: open " + dir +
 		`: no such file or directory; v2.9.99 is the newest known one that satisfies "2.x"`}))
 }
 
@@ -81,13 +85,13 @@ func TestLatestDoesNotWaitForTags(t *testing.T) {
 	gate := make(chan struct{})
 	t.Cleanup(func() { close(gate) })
 	server.answer(tagsPath, func(http.ResponseWriter, *http.Request) { <-gate })
-	choice, err := server.catalogue(t, Options{}).Choose(t.Context(), Request{Version: Latest, Installed: testVersion})
+	choice, err := server.catalogue(t, Options{}).Choose(t.Context(), fluxversion.Request{Version: "latest", Installed: testVersion})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(choice).To(Equal(&Choice{Version: testVersion}))
+	g.Expect(choice).To(Equal(&fluxversion.Choice{Version: testVersion}))
 }
 
-// What can't be had within the patience is told, goes on, and is there later.
-func TestPatience(t *testing.T) {
+// What can't be had within the limit is told, goes on, and is there later.
+func TestWaitLimit(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	checksums := checksumsOf(releaseTarball(t))
@@ -97,8 +101,7 @@ func TestPatience(t *testing.T) {
 		<-gate
 		content([]byte(checksums))(w, r)
 	})
-	catalogue := server.catalogue(t, Options{Patience: 10 * time.Millisecond})
-	startClock(catalogue)
+	catalogue := server.catalogue(t, Options{WaitLimit: 10 * time.Millisecond, clock: newClock()})
 
 	_, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).To(MatchError(ErrPending))
@@ -109,17 +112,17 @@ func TestPatience(t *testing.T) {
 		g.Expect(err).To(MatchError("Waiting for Flux release v2.9.99 from " + server.URL + tarballPath + " since 2026-05-01T12:00:00Z: " +
 			"this goes on in the background, and Gardener asks for it again by itself"))
 	}
-	g.Expect(server.seen()).To(HaveLen(1), "there is one flight for all")
+	g.Expect(server.seen()).To(HaveLen(1), "there is one download for all")
 
 	close(gate)
-	catalogue.options.Patience = time.Hour
+	catalogue.options.WaitLimit = time.Hour
 	release, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(release.Version).To(Equal(testVersion))
 	g.Expect(server.seen()).To(HaveLen(2))
 }
 
-func TestPatienceForLookUps(t *testing.T) {
+func TestWaitLimitForLookUps(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	gate := make(chan struct{})
@@ -127,36 +130,52 @@ func TestPatienceForLookUps(t *testing.T) {
 		<-gate
 		redirectTo("/tag/"+testVersion)(w, r)
 	})
-	catalogue := server.catalogue(t, Options{Patience: 10 * time.Millisecond})
+	catalogue := server.catalogue(t, Options{WaitLimit: 10 * time.Millisecond})
 
 	for _, version := range []string{"latest", "2.x"} {
-		_, err := catalogue.Choose(t.Context(), Request{Version: version, Installed: testVersion})
+		_, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: version, Installed: testVersion})
 		g.Expect(err).To(MatchError(ErrPending))
 		g.Expect(err).To(MatchError(HavePrefix("Waiting for the latest Flux release ")))
 	}
 	close(gate)
-	catalogue.options.Patience = time.Hour
-	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest, Installed: "v2.9.98"})
+	catalogue.options.WaitLimit = time.Hour
+	choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest", Installed: "v2.9.98"})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(choice).To(Equal(&Choice{Version: testVersion}))
+	g.Expect(choice).To(Equal(&fluxversion.Choice{Version: testVersion}))
 }
 
 // What is chosen and not there yet is not replaced by something older.
-func TestPatienceForTheChoice(t *testing.T) {
+func TestWaitLimitForTheChoice(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	catalogue := server.catalogue(t, Options{})
-	_, err := catalogue.look(t.Context(), nil, catalogue.latest)
+	_, err := catalogue.list(t.Context(), catalogue.server)
 	g.Expect(err).NotTo(HaveOccurred())
 
 	gate := make(chan struct{})
 	t.Cleanup(func() { close(gate) })
 	server.answer(checksumsPath, func(http.ResponseWriter, *http.Request) { <-gate })
-	catalogue.options.Patience = 10 * time.Millisecond
+	catalogue.options.WaitLimit = 10 * time.Millisecond
 	for _, installed := range []string{"", server.embedded} {
-		_, err := catalogue.Choose(t.Context(), Request{Version: Latest, Installed: installed})
+		_, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest", Installed: installed})
 		g.Expect(err).To(MatchError(ErrPending))
 	}
+}
+
+// A release that is embedded, but can't be rendered, is asked for elsewhere, which nobody waits for longer than for others.
+func TestWaitLimitForEmbeddedReleases(t *testing.T) {
+	g := NewWithT(t)
+	server := newReleaseServer(t, (*httptest.Server).Start)
+	gate := make(chan struct{})
+	t.Cleanup(func() { close(gate) })
+	path := "/download/" + server.embedded + "/flux_" + server.embedded[1:] + "_checksums.txt"
+	server.answer(path, func(http.ResponseWriter, *http.Request) { <-gate })
+	catalogue := server.catalogue(t, Options{WaitLimit: 10 * time.Millisecond, render: func(string, map[string][]byte) ([]byte, error) {
+		return nil, failure.New(failure.ErrLocal, "no space left on device")
+	}})
+	_, err := catalogue.Get(t.Context(), server.embedded)
+	g.Expect(err).To(MatchError(ErrPending))
+	g.Eventually(server.seen).Should(Equal([]string{"GET " + path}))
 }
 
 // The end of the process ends what is under way.

@@ -14,13 +14,17 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/releasetest"
 )
 
 // writeRelease puts a release into a directory, and returns the path of its file.
 func writeRelease(t testing.TB, dir, version string, manifests []byte) string {
 	t.Helper()
 	g := NewWithT(t)
-	path := filepath.Join(dir, version, manifestsFile)
+	path := filepath.Join(dir, version, export.File)
 	g.Expect(os.MkdirAll(filepath.Dir(path), 0o700)).To(Succeed())
 	g.Expect(os.WriteFile(path, manifests, 0o600)).To(Succeed())
 	return path
@@ -30,13 +34,13 @@ func TestDirectory(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	dir := t.TempDir()
-	path := writeRelease(t, dir, testVersion, rendered(t, testVersion, everything))
+	path := writeRelease(t, dir, testVersion, releasetest.Manifests(t, testVersion, releasetest.Everything))
 	catalogue := server.catalogue(t, Options{Directory: dir})
 
 	first, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(first).To(And(HaveField("Version", testVersion), HaveField("Origin", OriginDirectory), HaveField("Source", "v2.9.99/gotk-components.yaml")))
-	g.Expect(string(first.Manifests)).To(Equal(string(rendered(t, testVersion, nil))))
+	g.Expect(first).To(And(HaveField("Version", testVersion), HaveField("Origin", "directory"), HaveField("Source", "v2.9.99/gotk-components.yaml")))
+	g.Expect(string(first.Manifests)).To(Equal(string(releasetest.Manifests(t, testVersion, nil))))
 	again, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(again).To(BeIdenticalTo(first), "what has not changed is not read again")
@@ -54,50 +58,11 @@ func TestDirectory(t *testing.T) {
 	g.Expect(os.Remove(path)).To(Succeed())
 	third, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(third.Origin).To(Equal(OriginDownloaded), "the next source is asked")
-}
-
-// A kubelet mounts a ConfigMap as symbolic links, by which it replaces everything at once.
-func TestDirectoryOfConfigMap(t *testing.T) {
-	g := NewWithT(t)
-	dir := t.TempDir()
-	writeRelease(t, filepath.Join(dir, "..2026_05_01"), testVersion, rendered(t, testVersion, nil))
-	g.Expect(os.Symlink("..2026_05_01", filepath.Join(dir, "..data"))).To(Succeed())
-	g.Expect(os.Symlink(filepath.Join("..data", testVersion), filepath.Join(dir, testVersion))).To(Succeed())
-
-	directory, err := newDirectory(dir, 4<<20)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(directory.versions()).To(Equal([]string{testVersion}))
-	release, err := directory.get(t.Context(), testVersion)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(directory.current(release)).To(BeTrue())
-
-	writeRelease(t, filepath.Join(dir, "..2026_05_02"), testVersion, rendered(t, testVersion, nil))
-	g.Expect(os.Symlink("..2026_05_02", filepath.Join(dir, "..tmp"))).To(Succeed())
-	g.Expect(os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data"))).To(Succeed())
-	g.Expect(directory.current(release)).To(BeFalse())
-}
-
-func TestVersionsOfDirectory(t *testing.T) {
-	g := NewWithT(t)
-	dir := t.TempDir()
-	for _, name := range []string{"v2.9.4", "v2.10.0-rc.1", "2.9.4", "latest", "v2", "lost+found"} {
-		g.Expect(os.Mkdir(filepath.Join(dir, name), 0o700)).To(Succeed())
-	}
-	g.Expect(os.WriteFile(filepath.Join(dir, "v2.9.5"), nil, 0o600)).To(Succeed())
-	g.Expect(os.Symlink(t.TempDir(), filepath.Join(dir, "v2.9.6"))).To(Succeed())
-	directory, err := newDirectory(dir, 4<<20)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(directory.versions()).To(ConsistOf("v2.9.4", "v2.10.0-rc.1"))
-
-	g.Expect(os.RemoveAll(dir)).To(Succeed())
-	_, err = directory.versions()
-	g.Expect(err).To(MatchError(os.ErrNotExist))
-	g.Expect(err).To(MatchError(ContainSubstring(dir)))
+	g.Expect(third.Origin).To(Equal("downloaded"), "the next source is asked")
 }
 
 func TestDirectoryFailures(t *testing.T) {
-	elsewhere := writeRelease(t, t.TempDir(), testVersion, rendered(t, testVersion, nil))
+	elsewhere := writeRelease(t, t.TempDir(), testVersion, releasetest.Manifests(t, testVersion, nil))
 	for name, test := range map[string]struct {
 		prepare  func(g Gomega, dir, path string)
 		kind     error
@@ -105,7 +70,7 @@ func TestDirectoryFailures(t *testing.T) {
 	}{
 		"missing": {
 			func(Gomega, string, string) {},
-			ErrVersionNotFound, "Flux version v2.9.99 does not exist (there is no FILE; SERVER/download/v2.9.99/flux_2.9.99_checksums.txt answered 404 Not Found): ",
+			fluxversion.ErrVersionNotFound, "Flux version v2.9.99 does not exist (there is no FILE; SERVER/download/v2.9.99/flux_2.9.99_checksums.txt answered 404 Not Found): ",
 		},
 		"not a release": {
 			func(g Gomega, _, path string) { g.Expect(os.WriteFile(path, []byte("a: 1"), 0o600)).To(Succeed()) },
@@ -139,7 +104,7 @@ func TestDirectoryFailures(t *testing.T) {
 		},
 		"no longer there": {
 			func(g Gomega, dir, _ string) { g.Expect(os.RemoveAll(dir)).To(Succeed()) },
-			ErrVersionNotFound, "Flux version v2.9.99 does not exist (there is no FILE; ",
+			fluxversion.ErrVersionNotFound, "Flux version v2.9.99 does not exist (there is no FILE; ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +112,7 @@ func TestDirectoryFailures(t *testing.T) {
 			server := newReleaseServer(t, (*httptest.Server).Start)
 			server.answer(checksumsPath, code(404))
 			dir := t.TempDir()
-			path := filepath.Join(dir, testVersion, manifestsFile)
+			path := filepath.Join(dir, testVersion, export.File)
 			g.Expect(os.Mkdir(filepath.Dir(path), 0o700)).To(Succeed())
 			catalogue := server.catalogue(t, Options{Directory: dir})
 			test.prepare(g, dir, path)

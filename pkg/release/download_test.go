@@ -16,6 +16,10 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/download"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/releasetest"
 )
 
 func TestDownload(t *testing.T) {
@@ -26,23 +30,24 @@ func TestDownload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			server := newReleaseServer(t, start)
-			catalogue := server.catalogue(t, Options{})
+			dir := t.TempDir()
+			catalogue := server.catalogue(t, Options{TempDir: dir, render: renderIn(dir)})
 
 			release, err := catalogue.Get(t.Context(), testVersion)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(release.Version).To(Equal(testVersion))
-			g.Expect(release.Origin).To(Equal(OriginDownloaded))
+			g.Expect(release.Origin).To(Equal("downloaded"))
 			g.Expect(release.Source).To(Equal(server.URL + tarballPath))
-			embedded, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
+			builtIn, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(string(release.Manifests)).To(Equal(strings.ReplaceAll(string(embedded.Manifests), embedded.Version, testVersion)))
+			g.Expect(string(release.Manifests)).To(Equal(strings.ReplaceAll(string(builtIn.Manifests), builtIn.Version, testVersion)))
 
 			again, err := catalogue.Get(t.Context(), testVersion)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(again).To(BeIdenticalTo(release))
 			g.Expect(server.seen()).To(Equal([]string{"GET " + checksumsPath, "GET " + tarballPath}))
 
-			left, err := os.ReadDir(catalogue.options.TempDir)
+			left, err := os.ReadDir(dir)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(left).To(BeEmpty(), "no temporary file is left")
 		})
@@ -76,7 +81,7 @@ func TestDownloadIsNotDecompressedByTheTransport(t *testing.T) {
 }
 
 func TestDownloadFailures(t *testing.T) {
-	release := releaseEntries(t)
+	release := releasetest.Entries(t)
 	good := releaseTarball(t)
 	plain := httptest.NewServer(content(good))
 	t.Cleanup(plain.Close)
@@ -95,12 +100,12 @@ func TestDownloadFailures(t *testing.T) {
 	}{
 		"version does not exist": {
 			answers:  map[string]http.HandlerFunc{checksumsPath: code(404)},
-			kind:     ErrVersionNotFound,
+			kind:     fluxversion.ErrVersionNotFound,
 			sentence: missing + " (CHECKSUMS answered 404 Not Found): set key fluxVersion of ConfigMap flux-config to a version that does, for example EMBEDDED",
 		},
 		"tarball does not exist": {
 			answers:  map[string]http.HandlerFunc{tarballPath: code(404)},
-			kind:     ErrVersionNotFound,
+			kind:     fluxversion.ErrVersionNotFound,
 			sentence: missing + " (TARBALL answered 404 Not Found)",
 		},
 		"rate limit": {
@@ -168,7 +173,7 @@ func TestDownloadFailures(t *testing.T) {
 			sentence: refused + ": CHECKSUMS: manifests.tar.gz has no checksum",
 		},
 		"checksums too big": {
-			answers:  map[string]http.HandlerFunc{checksumsPath: undeclared(make([]byte, maxChecksumBytes+1))},
+			answers:  map[string]http.HandlerFunc{checksumsPath: undeclared(make([]byte, 1<<20+1))},
 			kind:     ErrReleaseRefused,
 			sentence: refused + ": CHECKSUMS: it is bigger than 1048576 bytes;",
 		},
@@ -178,13 +183,13 @@ func TestDownloadFailures(t *testing.T) {
 				w.Header().Set("Content-Length", "1001")
 				hang(nil)(w, r)
 			}},
-			options:  Options{MaxDownloadBytes: 1000},
+			options:  Options{Limits: download.Limits{MaxDownloadBytes: 1000}},
 			kind:     ErrReleaseRefused,
 			sentence: refused + ": TARBALL: it is bigger than 1000 bytes;",
 		},
 		"too big without declaration": {
 			answers:  map[string]http.HandlerFunc{tarballPath: undeclared(good[:1001])},
-			options:  Options{MaxDownloadBytes: 1000},
+			options:  Options{Limits: download.Limits{MaxDownloadBytes: 1000}},
 			kind:     ErrReleaseRefused,
 			sentence: refused + ": TARBALL: it is bigger than 1000 bytes;",
 		},
@@ -199,45 +204,44 @@ func TestDownloadFailures(t *testing.T) {
 			sentence: refused + ": TARBALL can't be unpacked: unexpected EOF;",
 		},
 		"decompression bomb": {
-			tarball:  tarballOf(t, append([]entry{file("bomb.yaml", zeros(4<<20))}, release...)),
-			options:  Options{MaxUnpackedBytes: 2 << 20},
+			tarball:  releasetest.Tarball(t, append([]releasetest.Entry{releasetest.File("bomb.yaml", releasetest.Zeros(4<<20))}, release...)...),
+			options:  Options{Limits: download.Limits{MaxUnpackedBytes: 2 << 20}},
 			kind:     ErrReleaseRefused,
 			sentence: refused + ": TARBALL can't be unpacked: it is bigger than 2097152 bytes;",
 		},
 		"too many files": {
 			tarball:  good,
-			options:  Options{MaxFiles: 3},
+			options:  Options{Limits: download.Limits{MaxFiles: 3}},
 			kind:     ErrReleaseRefused,
 			sentence: refused + ": TARBALL can't be unpacked: it has more than 3 files;",
 		},
 		"path traversal": {
-			tarball:  tarballOf(t, append([]entry{file("../rbac.yaml", "")}, release...)),
+			tarball:  releasetest.Tarball(t, append([]releasetest.Entry{releasetest.File("../rbac.yaml", "")}, release...)...),
 			kind:     ErrReleaseRefused,
 			sentence: refused + `: TARBALL can't be unpacked: entry "../rbac.yaml" is not at its top level;`,
 		},
 		"symbolic link": {
-			tarball: tarballOf(t, append(without(release, "rbac.yaml"),
-				entry{Header: tar.Header{Name: "rbac.yaml", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}})),
+			tarball:  releasetest.Tarball(t, append(without(release, "rbac.yaml"), releasetest.Special("rbac.yaml", tar.TypeSymlink, "/etc/passwd"))...),
 			kind:     ErrReleaseRefused,
 			sentence: refused + `: TARBALL can't be unpacked: entry "rbac.yaml" is not a plain file;`,
 		},
 		"component missing": {
-			tarball:  tarballOf(t, without(release, "helm-controller.yaml")),
+			tarball:  releasetest.Tarball(t, without(release, "helm-controller.yaml")...),
 			kind:     ErrReleaseRefused,
 			sentence: refused + ": TARBALL: manifests.tar.gz has no file helm-controller.yaml;",
 		},
 		"component is not YAML": {
-			tarball:  tarballOf(t, append(without(release, "helm-controller.yaml"), file("helm-controller.yaml", "<html>"))),
+			tarball:  releasetest.Tarball(t, append(without(release, "helm-controller.yaml"), releasetest.File("helm-controller.yaml", "<html>"))...),
 			kind:     ErrReleaseRefused,
 			sentence: refused + ": TARBALL: its manifests can't be rendered: ",
 		},
 		"component without its resources": {
-			tarball:  tarballOf(t, append(without(release, "source-controller.yaml"), file("source-controller.yaml", ""))),
+			tarball:  releasetest.Tarball(t, append(without(release, "source-controller.yaml"), releasetest.File("source-controller.yaml", ""))...),
 			kind:     ErrReleaseRefused,
 			sentence: refused + ": TARBALL: its manifests have no CustomResourceDefinition gitrepositories.source.toolkit.fluxcd.io, no Deployment flux-system/source-controller;",
 		},
 		"component is empty": {
-			tarball:  tarballOf(t, append(without(release, "helm-controller.yaml"), file("helm-controller.yaml", ""))),
+			tarball:  releasetest.Tarball(t, append(without(release, "helm-controller.yaml"), releasetest.File("helm-controller.yaml", ""))...),
 			kind:     ErrReleaseRefused,
 			sentence: refused + ": TARBALL: its manifests have no Deployment flux-system/helm-controller;",
 		},
@@ -258,7 +262,7 @@ func TestDownloadFailures(t *testing.T) {
 			g.Expect(err).To(MatchError(HavePrefix(server.fill(test.sentence))))
 			g.Expect(err).NotTo(MatchError(ContainSubstring("secret")))
 			var kinds []error
-			for _, kind := range []error{ErrInvalidVersion, ErrVersionNotFound, ErrServerUnreachable, ErrReleaseRefused, ErrPending} {
+			for _, kind := range []error{fluxversion.ErrInvalidVersion, fluxversion.ErrVersionNotFound, ErrServerUnreachable, ErrReleaseRefused, ErrPending} {
 				if errors.Is(err, kind) {
 					kinds = append(kinds, kind)
 				}
@@ -282,7 +286,7 @@ func TestRedirectsAreBounded(t *testing.T) {
 	_, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).To(MatchError(ErrServerUnreachable))
 	g.Expect(server.seen()).To(HaveLen(1 + 5))
-	_, err = catalogue.Choose(t.Context(), Request{Version: Latest})
+	_, err = catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(server.seen()).To(HaveLen(2 * (1 + 5)))
 }
@@ -323,7 +327,7 @@ func TestPasswordInBaseURLIsNotShown(t *testing.T) {
 
 	_, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).To(MatchError(And(ContainSubstring("403 Forbidden"), Not(ContainSubstring("geheim")))))
-	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest})
+	choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(choice.Warning).To(And(ContainSubstring("403 Forbidden"), Not(ContainSubstring("geheim"))))
 }
@@ -331,8 +335,9 @@ func TestPasswordInBaseURLIsNotShown(t *testing.T) {
 func TestDirectoryForTemporaryFilesIsMissing(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
-	catalogue := server.catalogue(t, Options{})
-	g.Expect(os.Remove(catalogue.options.TempDir)).To(Succeed())
+	dir := t.TempDir()
+	catalogue := server.catalogue(t, Options{render: renderIn(dir)})
+	g.Expect(os.Remove(dir)).To(Succeed())
 
 	for _, version := range []string{testVersion, catalogue.Embedded()[0]} {
 		_, err := catalogue.Get(t.Context(), version)

@@ -13,12 +13,14 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 )
 
 // chooseLatest asks for the latest release on behalf of a shoot that has none.
-func chooseLatest(t *testing.T, catalogue *Catalogue) *Choice {
+func chooseLatest(t *testing.T, catalogue *Catalogue) *fluxversion.Choice {
 	t.Helper()
-	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest})
+	choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest"})
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	return choice
 }
@@ -26,18 +28,18 @@ func chooseLatest(t *testing.T, catalogue *Catalogue) *Choice {
 func TestLatest(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).StartTLS)
-	catalogue := server.catalogue(t, Options{LatestInterval: time.Hour})
-	clock := startClock(catalogue)
+	clock := newClock()
+	catalogue := server.catalogue(t, Options{LatestInterval: time.Hour, clock: clock})
 
 	for range 500 {
-		g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: testVersion}))
+		g.Expect(chooseLatest(t, catalogue)).To(Equal(&fluxversion.Choice{Version: testVersion}))
 	}
 	g.Expect(server.seen()).To(Equal([]string{"HEAD /latest", "GET " + checksumsPath, "GET " + tarballPath}))
 	g.Expect(catalogue.Stats()).To(And(HaveField("LookUps", int64(1)), HaveField("Downloads", int64(1)), HaveField("Renders", int64(1))))
 
 	server.answer("/latest", redirectTo("/tag/"+server.embedded))
-	clock.advance(2 * time.Hour)
-	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: server.embedded}))
+	clock.Step(2 * time.Hour)
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&fluxversion.Choice{Version: server.embedded}))
 	g.Expect(server.seen()).To(HaveLen(4), "the latest release needs no download if it is embedded")
 }
 
@@ -91,10 +93,10 @@ func TestLatestFallsBackToTheEmbeddedRelease(t *testing.T) {
 			}
 			catalogue := server.catalogue(t, Options{LookupTimeout: 100 * time.Millisecond})
 
-			request := Request{Version: Latest, Installed: server.embedded}
+			request := fluxversion.Request{Version: "latest", Installed: server.embedded}
 			choice, err := catalogue.Choose(t.Context(), request)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(choice).To(Equal(&Choice{Version: server.embedded, Warning: server.fill(test.warning)}))
+			g.Expect(choice).To(Equal(&fluxversion.Choice{Version: server.embedded, Warning: server.fill(test.warning)}))
 
 			seen := len(server.seen())
 			_, err = catalogue.Choose(t.Context(), request)
@@ -112,10 +114,10 @@ func TestLatestThatCanNotBeDownloaded(t *testing.T) {
 	catalogue := server.catalogue(t, Options{})
 	problem := server.fill("The newest known Flux release is v2.9.99, but can't be used: Flux version v2.9.99 can't be downloaded: TARBALL" +
 		" answered 500 Internal Server Error; the operator can configure a mirror of Flux's releases; embedded versions need no download: ALL; ")
-	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: server.embedded, Warning: problem + server.fill("the embedded release EMBEDDED is used instead")}))
-	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest, Installed: "v2.9.98"})
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&fluxversion.Choice{Version: server.embedded, Warning: problem + server.fill("the embedded release EMBEDDED is used instead")}))
+	choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest", Installed: "v2.9.98"})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(choice).To(Equal(&Choice{Version: "v2.9.98", Warning: problem + "v2.9.98, which is installed, stays"}))
+	g.Expect(choice).To(Equal(&fluxversion.Choice{Version: "v2.9.98", Warning: problem + "v2.9.98, which is installed, stays"}))
 }
 
 func TestLatestFollowsRedirectsOfTheServer(t *testing.T) {
@@ -123,24 +125,24 @@ func TestLatestFollowsRedirectsOfTheServer(t *testing.T) {
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	server.answer("/latest", redirectTo("/moved/latest"))
 	server.answer("/moved/latest", redirectTo("/moved/tag/"+testVersion))
-	g.Expect(chooseLatest(t, server.catalogue(t, Options{}))).To(Equal(&Choice{Version: testVersion}))
+	g.Expect(chooseLatest(t, server.catalogue(t, Options{}))).To(Equal(&fluxversion.Choice{Version: testVersion}))
 }
 
 func TestLatestIsKeptWhenTheServerFailsLater(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
-	catalogue := server.catalogue(t, Options{LatestInterval: time.Hour})
-	clock := startClock(catalogue)
+	clock := newClock()
+	catalogue := server.catalogue(t, Options{LatestInterval: time.Hour, clock: clock})
 	chooseLatest(t, catalogue)
 
 	server.answer("/latest", code(503))
-	clock.advance(2 * time.Hour)
-	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: testVersion, Warning: "Not all releases of Flux could be looked up: " +
+	clock.Step(2 * time.Hour)
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&fluxversion.Choice{Version: testVersion, Warning: "Not all releases of Flux could be looked up: " +
 		server.URL + "/latest answered 503 Service Unavailable (its answer of 2026-05-01T12:00:00Z is used); v2.9.99 is the newest known one"}))
 
 	server.answer("/latest", redirectTo("/tag/v2.9.100"))
-	clock.advance(2 * time.Minute)
-	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest, Installed: testVersion})
+	clock.Step(2 * time.Minute)
+	choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest", Installed: testVersion})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(choice.Version).To(Equal(testVersion), "a new release that can't be downloaded does not displace the one that works")
 	g.Expect(choice.Warning).To(And(
@@ -148,16 +150,16 @@ func TestLatestIsKeptWhenTheServerFailsLater(t *testing.T) {
 		HaveSuffix("; v2.9.99, which is installed, stays")))
 
 	server.publish("v2.9.100", releaseTarball(t))
-	clock.advance(2 * time.Minute)
-	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: "v2.9.100"}))
+	clock.Step(2 * time.Minute)
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&fluxversion.Choice{Version: "v2.9.100"}))
 }
 
 // A look-up that takes too long leaves it at what was known.
 func TestLatestIsKeptWhileTheServerIsSlow(t *testing.T) {
 	g := NewWithT(t)
 	server := newReleaseServer(t, (*httptest.Server).Start)
-	catalogue := server.catalogue(t, Options{LatestInterval: time.Hour})
-	clock := startClock(catalogue)
+	clock := newClock()
+	catalogue := server.catalogue(t, Options{LatestInterval: time.Hour, clock: clock})
 	chooseLatest(t, catalogue)
 
 	gate := make(chan struct{})
@@ -165,14 +167,14 @@ func TestLatestIsKeptWhileTheServerIsSlow(t *testing.T) {
 		<-gate
 		redirectTo("/tag/"+server.embedded)(w, r)
 	})
-	clock.advance(2 * time.Hour)
-	catalogue.options.Patience = time.Nanosecond
-	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: testVersion, Warning: "Not all releases of Flux could be looked up: " +
+	clock.Step(2 * time.Hour)
+	catalogue.options.WaitLimit = time.Nanosecond
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&fluxversion.Choice{Version: testVersion, Warning: "Not all releases of Flux could be looked up: " +
 		server.URL + "/latest has not answered yet (its answer of 2026-05-01T12:00:00Z is used); v2.9.99 is the newest known one"}))
 
 	close(gate)
-	catalogue.options.Patience = time.Hour
-	g.Expect(chooseLatest(t, catalogue)).To(Equal(&Choice{Version: server.embedded}))
+	catalogue.options.WaitLimit = time.Hour
+	g.Expect(chooseLatest(t, catalogue)).To(Equal(&fluxversion.Choice{Version: server.embedded}))
 }
 
 func TestConcurrentRequestsMakeOneLookUp(t *testing.T) {
@@ -191,7 +193,7 @@ func TestConcurrentRequestsMakeOneLookUp(t *testing.T) {
 		started.Add(1)
 		done.Go(func() {
 			started.Done()
-			_, errs[i] = catalogue.Choose(context.Background(), Request{Version: Latest})
+			_, errs[i] = catalogue.Choose(context.Background(), fluxversion.Request{Version: "latest"})
 		})
 	}
 	started.Wait()
@@ -216,7 +218,7 @@ func TestCancelledLookUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := make(chan error)
 	go func() {
-		_, err := catalogue.Choose(ctx, Request{Version: Latest})
+		_, err := catalogue.Choose(ctx, fluxversion.Request{Version: "latest"})
 		cancelled <- err
 	}()
 	<-arrived
@@ -226,12 +228,12 @@ func TestCancelledLookUp(t *testing.T) {
 	g.Expect(err).To(MatchError(ContainSubstring("waiting for the latest Flux release")))
 
 	close(gate)
-	choice, err := catalogue.Choose(t.Context(), Request{Version: Latest})
+	choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(choice.Version).To(Equal(testVersion))
 	g.Expect(server.seen()).To(HaveLen(3))
 
-	choice, err = catalogue.Choose(ctx, Request{Version: Latest})
+	choice, err = catalogue.Choose(ctx, fluxversion.Request{Version: "latest"})
 	g.Expect(err).NotTo(HaveOccurred(), "what is known needs no waiting")
 	g.Expect(choice.Version).To(Equal(testVersion))
 }
@@ -251,7 +253,7 @@ func TestCancelledDownloadOfLatest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := make(chan error)
 	go func() {
-		_, err := catalogue.Choose(ctx, Request{Version: Latest})
+		_, err := catalogue.Choose(ctx, fluxversion.Request{Version: "latest"})
 		cancelled <- err
 	}()
 	<-arrived

@@ -7,7 +7,6 @@ package release
 import (
 	"archive/tar"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -27,12 +26,20 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/download"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/releasetest"
 )
 
 const (
 	repositoryPath = "fluxcd/flux-manifests"
 	manifestPath   = "/v2/" + repositoryPath + "/manifests/" + testVersion
 	tagsPath       = "/v2/" + repositoryPath + "/tags/list"
+
+	contentMediaType types.MediaType = "application/vnd.cncf.flux.content.v1.tar+gzip"
+	maxTags                          = 10_000
 )
 
 // ociServer is an OCI registry over HTTPS beside a release server. A test can replace what a path of it answers.
@@ -89,27 +96,27 @@ func artifact(t testing.TB, mediaType types.MediaType, layers ...[]byte) v1.Imag
 
 // layer is an archive as flux push artifact makes it of a directory.
 func layer(t testing.TB, manifests []byte) []byte {
-	return tarballOf(t, []entry{special(".", tar.TypeDir, ""), file(manifestsFile, string(manifests))})
+	return releasetest.Tarball(t, releasetest.Special(".", tar.TypeDir, ""), releasetest.File(export.File, string(manifests)))
 }
 
 func TestOCIRepository(t *testing.T) {
-	all := rendered(t, testVersion, everything)
-	for name, entries := range map[string][]entry{
-		"a directory":               {special(".", tar.TypeDir, ""), file(manifestsFile, string(all)), file("README.md", "Flux")},
-		"a directory with its name": {special("./flux-system", tar.TypeDir, ""), file("flux-system/"+manifestsFile, string(all))},
+	all := releasetest.Manifests(t, testVersion, releasetest.Everything)
+	for name, entries := range map[string][]releasetest.Entry{
+		"a directory":               {releasetest.Special(".", tar.TypeDir, ""), releasetest.File(export.File, string(all)), releasetest.File("README.md", "Flux")},
+		"a directory with its name": {releasetest.Special("./flux-system", tar.TypeDir, ""), releasetest.File("flux-system/"+export.File, string(all))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			server := newOCIServer(t)
-			digest := server.push(t, testVersion, artifact(t, contentMediaType, tarballOf(t, entries)))
+			digest := server.push(t, testVersion, artifact(t, contentMediaType, releasetest.Tarball(t, entries...)))
 			catalogue := server.catalogue(t, Options{})
 
 			release, err := catalogue.Get(t.Context(), testVersion)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(release.Version).To(Equal(testVersion))
-			g.Expect(release.Origin).To(Equal(OriginOCI))
+			g.Expect(release.Origin).To(Equal("oci"))
 			g.Expect(release.Source).To(Equal(server.repository.Name() + ":v2.9.99@" + digest))
-			g.Expect(string(release.Manifests)).To(Equal(string(rendered(t, testVersion, nil))))
+			g.Expect(string(release.Manifests)).To(Equal(string(releasetest.Manifests(t, testVersion, nil))))
 			g.Expect(server.releases.seen()).To(BeEmpty())
 			g.Expect(catalogue.Stats()).To(Equal(Stats{Downloads: 1, Kept: 1, KeptBytes: int64(len(release.Manifests))}))
 
@@ -123,21 +130,21 @@ func TestOCIRepository(t *testing.T) {
 func TestOCIRepositoryWithoutTheVersion(t *testing.T) {
 	g := NewWithT(t)
 	server := newOCIServer(t)
-	server.push(t, "v2.9.98", artifact(t, contentMediaType, layer(t, rendered(t, "v2.9.98", nil))))
+	server.push(t, "v2.9.98", artifact(t, contentMediaType, layer(t, releasetest.Manifests(t, "v2.9.98", nil))))
 	catalogue := server.catalogue(t, Options{})
 
 	release, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(release.Origin).To(Equal(OriginDownloaded), "the release server is asked next")
+	g.Expect(release.Origin).To(Equal("downloaded"), "the release server is asked next")
 
 	_, err = catalogue.Get(t.Context(), "v9.9.9")
-	g.Expect(err).To(MatchError(ErrVersionNotFound))
+	g.Expect(err).To(MatchError(fluxversion.ErrVersionNotFound))
 	g.Expect(err).To(MatchError(HavePrefix(fmt.Sprintf("Flux version v9.9.9 does not exist (%s:v9.9.9 answered 404 Not Found; "+
 		"%s/download/v9.9.9/flux_9.9.9_checksums.txt answered 404 Not Found): ", server.repository.Name(), server.releases.URL))))
 }
 
 func TestOCIFailures(t *testing.T) {
-	good := rendered(t, testVersion, nil)
+	good := releasetest.Manifests(t, testVersion, nil)
 	goodLayer := layer(t, good)
 	plain := httptest.NewServer(content(goodLayer))
 	t.Cleanup(plain.Close)
@@ -205,7 +212,7 @@ func TestOCIFailures(t *testing.T) {
 		},
 		"huge manifest": {
 			answers:  map[string]http.HandlerFunc{manifestPath: content(big)},
-			options:  Options{MaxDownloadBytes: 1 << 20},
+			options:  Options{Limits: download.Limits{MaxDownloadBytes: 1 << 20}},
 			refused:  true,
 			sentence: "TAG: it is bigger than 1048576 bytes",
 		},
@@ -226,7 +233,7 @@ func TestOCIFailures(t *testing.T) {
 		},
 		"huge layer": {
 			image:    func(t testing.TB) v1.Image { return artifact(t, contentMediaType, big) },
-			options:  Options{MaxDownloadBytes: 1 << 20},
+			options:  Options{Limits: download.Limits{MaxDownloadBytes: 1 << 20}},
 			refused:  true,
 			sentence: "REFERENCE has a layer that can't be used: it is bigger than 1048576 bytes",
 		},
@@ -250,7 +257,7 @@ func TestOCIFailures(t *testing.T) {
 		},
 		"more than the layer": {
 			layer:    undeclared(big),
-			options:  Options{MaxDownloadBytes: 1 << 20},
+			options:  Options{Limits: download.Limits{MaxDownloadBytes: 1 << 20}},
 			refused:  true,
 			sentence: "REFERENCE: its layer: it is bigger than 1048576 bytes",
 		},
@@ -270,36 +277,36 @@ func TestOCIFailures(t *testing.T) {
 		},
 		"decompression bomb": {
 			image: func(t testing.TB) v1.Image {
-				return artifact(t, contentMediaType, tarballOf(t, []entry{file("bomb", zeros(4<<20)), file(manifestsFile, string(good))}))
+				return artifact(t, contentMediaType, releasetest.Tarball(t, releasetest.File("bomb", releasetest.Zeros(4<<20)), releasetest.File(export.File, string(good))))
 			},
-			options:  Options{MaxUnpackedBytes: 2 << 20},
+			options:  Options{Limits: download.Limits{MaxUnpackedBytes: 2 << 20}},
 			refused:  true,
 			sentence: "REFERENCE: it is bigger than 2097152 bytes",
 		},
 		"path traversal": {
 			image: func(t testing.TB) v1.Image {
-				return artifact(t, contentMediaType, tarballOf(t, []entry{file("../"+manifestsFile, string(good))}))
+				return artifact(t, contentMediaType, releasetest.Tarball(t, releasetest.File("../"+export.File, string(good))))
 			},
 			refused:  true,
 			sentence: `REFERENCE: entry "../gotk-components.yaml" is not inside of it`,
 		},
 		"symbolic link": {
 			image: func(t testing.TB) v1.Image {
-				return artifact(t, contentMediaType, tarballOf(t, []entry{special(manifestsFile, tar.TypeSymlink, "/etc/passwd")}))
+				return artifact(t, contentMediaType, releasetest.Tarball(t, releasetest.Special(export.File, tar.TypeSymlink, "/etc/passwd")))
 			},
 			refused:  true,
 			sentence: `REFERENCE: entry "gotk-components.yaml" is neither a plain file nor a directory`,
 		},
 		"no manifests": {
 			image: func(t testing.TB) v1.Image {
-				return artifact(t, contentMediaType, tarballOf(t, []entry{file("install.yaml", string(good))}))
+				return artifact(t, contentMediaType, releasetest.Tarball(t, releasetest.File("install.yaml", string(good))))
 			},
 			refused:  true,
 			sentence: "REFERENCE: it has no file gotk-components.yaml",
 		},
 		"manifests twice": {
 			image: func(t testing.TB) v1.Image {
-				return artifact(t, contentMediaType, tarballOf(t, []entry{file(manifestsFile, string(good)), file("a/"+manifestsFile, string(good))}))
+				return artifact(t, contentMediaType, releasetest.Tarball(t, releasetest.File(export.File, string(good)), releasetest.File("a/"+export.File, string(good))))
 			},
 			refused:  true,
 			sentence: "REFERENCE: it has two files gotk-components.yaml",
@@ -311,7 +318,7 @@ func TestOCIFailures(t *testing.T) {
 		},
 		"another version": {
 			image: func(t testing.TB) v1.Image {
-				return artifact(t, contentMediaType, layer(t, rendered(t, "v2.9.98", nil)))
+				return artifact(t, contentMediaType, layer(t, releasetest.Manifests(t, "v2.9.98", nil)))
 			},
 			refused:  true,
 			sentence: "REFERENCE: Namespace flux-system is of Flux v2.9.98",
@@ -356,21 +363,21 @@ func TestOCIFailures(t *testing.T) {
 func TestTransientFailuresOfRegistryAreRetried(t *testing.T) {
 	g := NewWithT(t)
 	server := newOCIServer(t)
-	server.push(t, testVersion, artifact(t, contentMediaType, layer(t, rendered(t, testVersion, nil))))
+	server.push(t, testVersion, artifact(t, contentMediaType, layer(t, releasetest.Manifests(t, testVersion, nil))))
 	server.answer(manifestPath, times(2, code(503), server.fallback.ServeHTTP))
 	catalogue := server.catalogue(t, Options{})
 	pauses := recordPauses(catalogue)
 
 	release, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(release.Origin).To(Equal(OriginOCI))
+	g.Expect(release.Origin).To(Equal("oci"))
 	g.Expect(*pauses).To(HaveLen(2))
 }
 
 func TestRegistryWithCredentials(t *testing.T) {
 	g := NewWithT(t)
 	server := newOCIServer(t)
-	server.push(t, testVersion, artifact(t, contentMediaType, layer(t, rendered(t, testVersion, nil))))
+	server.push(t, testVersion, artifact(t, contentMediaType, layer(t, releasetest.Manifests(t, testVersion, nil))))
 	open := server.fallback
 	server.fallback = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "robot" || password != "geheim" {
@@ -412,22 +419,22 @@ func TestRegistryWithUnknownCertificate(t *testing.T) {
 func TestTagsOfRepository(t *testing.T) {
 	g := NewWithT(t)
 	server := newOCIServer(t)
-	image := artifact(t, contentMediaType, layer(t, rendered(t, "v2.9.98", nil)))
+	image := artifact(t, contentMediaType, layer(t, releasetest.Manifests(t, "v2.9.98", nil)))
 	for _, tag := range []string{"v2.9.98", "v2.10.0-rc.1", "v0.36.77", "latest", "2.9.97", "sha256-abc.sig"} {
 		server.push(t, tag, image)
 	}
 	catalogue := server.catalogue(t, Options{})
 
 	for range 100 {
-		choice, err := catalogue.Choose(t.Context(), Request{Version: "2.9.97 - 2.9.98"})
+		choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "2.9.97 - 2.9.98"})
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(choice).To(Equal(&Choice{Version: "v2.9.98"}))
+		g.Expect(choice).To(Equal(&fluxversion.Choice{Version: "v2.9.98"}))
 	}
 	g.Expect(catalogue.Stats().LookUps).To(BeEquivalentTo(2), "one of the tags, and one of the latest release")
 
-	choice, err := catalogue.Choose(t.Context(), Request{Version: "~0.36.77", Installed: "v0.36.77"})
+	choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "~0.36.77", Installed: "v0.36.77"})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(choice).To(Equal(&Choice{Version: "v0.36.77"}))
+	g.Expect(choice).To(Equal(&fluxversion.Choice{Version: "v0.36.77"}))
 }
 
 func TestTagsOfRepositoryFailures(t *testing.T) {
@@ -447,14 +454,14 @@ func TestTagsOfRepositoryFailures(t *testing.T) {
 		"a page":            {content([]byte("<html>")), Options{}, "REPOSITORY: invalid character '<' looking for beginning of value"},
 		"takes too long":    {hang(nil), Options{LookupTimeout: 100_000_000}, "REPOSITORY: no complete answer within 100ms"},
 		"too many":          {tags(maxTags + 1), Options{}, "REPOSITORY has more than 10000 tags"},
-		"too much":          {content([]byte(`{"tags": ["` + strings.Repeat("x", 2<<20) + `"]}`)), Options{MaxDownloadBytes: 1 << 20}, "REPOSITORY: it is bigger than 1048576 bytes"},
+		"too much":          {content([]byte(`{"tags": ["` + strings.Repeat("x", 2<<20) + `"]}`)), Options{Limits: download.Limits{MaxDownloadBytes: 1 << 20}}, "REPOSITORY: it is bigger than 1048576 bytes"},
 		"pages without end": {endless, Options{}, "REPOSITORY has more than 10000 tags"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			server := newOCIServer(t)
 			server.answer(tagsPath, test.answer)
-			choice, err := server.catalogue(t, test.options).Choose(t.Context(), Request{Version: "2.x", Installed: testVersion})
+			choice, err := server.catalogue(t, test.options).Choose(t.Context(), fluxversion.Request{Version: "2.x", Installed: testVersion})
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(choice.Version).To(Equal(testVersion), "the server's latest release")
 			g.Expect(choice.Warning).To(HavePrefix("Not all releases of Flux could be looked up: " + strings.ReplaceAll(test.problem, "REPOSITORY", server.repository.Name())))
@@ -477,12 +484,4 @@ func TestInvalidRepositories(t *testing.T) {
 				"the OCI repository of the Flux releases must look like ghcr.io/fluxcd/flux-manifests, without tag, but is %q", repository)))
 		})
 	}
-}
-
-// What the registry's client says is shortened, and loses what can be a token.
-func TestExplain(t *testing.T) {
-	g := NewWithT(t)
-	err := explain(t.Context(), "ghcr.io/flux", errors.New("no token in\n\"https://example.org/?token=secret\" "+strings.Repeat("x", 1000)))
-	g.Expect(err).To(MatchError(HavePrefix(`ghcr.io/flux: no token in "https://example.org/" xxx`)))
-	g.Expect(err.Error()).To(HaveLen(500))
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 )
 
 // TestProxyFromEnvironment runs itself a second time, because a process reads the proxy variables only once.
@@ -19,11 +21,11 @@ func TestProxyFromEnvironment(t *testing.T) {
 	g := NewWithT(t)
 	const child = "TEST_BEHIND_PROXY"
 	if os.Getenv(child) != "" {
-		catalogue, err := NewCatalogue(Options{BaseURL: "http://releases.invalid", TempDir: t.TempDir(), Patience: time.Hour})
+		catalogue, err := NewCatalogue(Options{BaseURL: "http://releases.invalid", TempDir: t.TempDir(), WaitLimit: time.Hour})
 		g.Expect(err).NotTo(HaveOccurred())
-		choice, err := catalogue.Choose(t.Context(), Request{Version: Latest})
+		choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest"})
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(choice).To(Equal(&Choice{Version: testVersion}))
+		g.Expect(choice).To(Equal(&fluxversion.Choice{Version: testVersion}))
 		return
 	}
 

@@ -2,34 +2,54 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
+// Package release knows which releases of Flux there are, and what each of them installs.
+//
+// A Catalogue takes a release from the first of its sources that has it: the releases that are embedded in this program,
+// for which it needs no network; a directory that the operator mounts; an OCI repository with the layout of Flux's own;
+// and a release server, which is Flux's at GitHub or a mirror with the same layout. What comes over the network is
+// verified by its digest or by the checksums that the server publishes, bounded in size and time, and kept in memory.
 package release
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"io/fs"
+	"errors"
 )
 
-// Origin tells what kind of source the manifests of a release came from.
-type Origin string
-
-const (
-	// OriginEmbedded is the origin of a release that is part of this program.
-	OriginEmbedded Origin = "embedded"
-	// OriginDirectory is the origin of a release from the directory that the operator mounts.
-	OriginDirectory Origin = "directory"
-	// OriginOCI is the origin of a release from the OCI repository that the operator names.
-	OriginOCI Origin = "oci"
-	// OriginDownloaded is the origin of a release that was downloaded from the release server and verified.
-	OriginDownloaded Origin = "downloaded"
+// The kinds of failure of a Catalogue, to be told apart with errors.Is, besides those of package fluxversion. The error itself is
+// a sentence for the user.
+var (
+	// ErrServerUnreachable means that no source has the version and at least one gave no complete answer, or refused
+	// to give one. It can pass by itself, or needs the operator.
+	ErrServerUnreachable = errors.New("Flux release server unreachable")
+	// ErrReleaseRefused means that what a source gave is not used: it has no or another checksum, is too big, or does
+	// not hold what a Flux release holds.
+	ErrReleaseRefused = errors.New("Flux release refused")
+	// ErrPending means that the answer needs more time than a caller waits. It is still being worked on, and will be
+	// there for a later caller.
+	ErrPending = errors.New("Flux release pending")
 )
+
+// Source is a place that releases come from.
+type Source interface {
+	// Origin tells what kind of source it is.
+	Origin() string
+	// Location tells, without passwords, where the source looks for a version, or, with none, for which versions there are.
+	Location(version string) string
+	// Get returns the manifests of a release, and a reference that tells where exactly they come from. It tries once. The error
+	// tells where it looked, and is of one of the kinds of package failure, unless the source can't be asked.
+	Get(ctx context.Context, version string) (manifests []byte, reference string, err error)
+	// Versions returns the tags of the releases that the source has, as far as it tells: a release server tells one, the latest.
+	Versions(ctx context.Context) ([]string, error)
+}
 
 // Release is one release of Flux, rendered for installation. It is shared by everybody who asks for it: don't change it.
 type Release struct {
 	// Version is the release's tag, for example v2.9.4.
 	Version string
 	// Origin tells what kind of source the manifests came from.
-	Origin Origin
+	Origin string
 	// Source tells where exactly that was: "embedded", a path relative to the directory, the reference of an OCI
 	// artifact with its digest, or an URL. It holds no password.
 	Source string
@@ -38,12 +58,28 @@ type Release struct {
 	// Manifests is what the command flux install --export prints for the default components in namespace flux-system:
 	// a YAML stream with several documents.
 	Manifests []byte
-
-	// file is what a release from a directory was read from, to see whether it has changed since.
-	file fs.FileInfo
 }
 
-func newRelease(version string, origin Origin, source string, manifests []byte) *Release {
+func newRelease(version, origin, source string, manifests []byte) *Release {
 	digest := sha256.Sum256(manifests)
 	return &Release{Version: version, Origin: origin, Source: source, Digest: "sha256:" + hex.EncodeToString(digest[:]), Manifests: manifests}
+}
+
+// Stats tells what a Catalogue has done since it was made, and how much it holds.
+type Stats struct {
+	// Renders is how many releases were rendered by Kustomize.
+	Renders int64
+	// Downloads is how many releases were taken from the OCI repository or from the release server.
+	Downloads int64
+	// FailedDownloads is how many times one of the two gave no answer, or one that is not used. That a release does not
+	// exist is an answer.
+	FailedDownloads int64
+	// LookUps is how many times it was asked which releases there are, over the network.
+	LookUps int64
+	// FailedLookUps is how many of them got no usable answer.
+	FailedLookUps int64
+	// Kept is how many releases are in memory.
+	Kept int64
+	// KeptBytes is the size of the manifests in memory, in bytes.
+	KeptBytes int64
 }

@@ -6,19 +6,22 @@ package release
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
 )
 
 // recordPauses makes a catalogue record how long it would wait before it tries again.
 func recordPauses(catalogue *Catalogue) *[]time.Duration {
 	pauses := &[]time.Duration{}
-	catalogue.retries.pause = func(_ context.Context, duration time.Duration) error {
+	catalogue.options.pause = func(_ context.Context, duration time.Duration) error {
 		*pauses = append(*pauses, duration)
 		return nil
 	}
@@ -58,9 +61,9 @@ func TestTransientFailuresAreRetried(t *testing.T) {
 			catalogue := server.catalogue(t, Options{LookupTimeout: time.Hour})
 			pauses := recordPauses(catalogue)
 
-			choice, err := catalogue.Choose(t.Context(), Request{Version: Latest, Installed: testVersion})
+			choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest", Installed: testVersion})
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(choice).To(Equal(&Choice{Version: testVersion}))
+			g.Expect(choice).To(Equal(&fluxversion.Choice{Version: testVersion}))
 			g.Expect(*pauses).To(test.pauses)
 		})
 	}
@@ -77,7 +80,7 @@ func TestDownloadsAreRetried(t *testing.T) {
 	_, err := catalogue.Get(t.Context(), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(*pauses).To(HaveLen(2))
-	g.Expect(server.seen()).To(Equal([]string{"GET " + checksumsPath, "GET " + tarballPath, "GET " + tarballPath, "GET " + tarballPath}))
+	g.Expect(server.seen()).To(Equal(slices.Repeat([]string{"GET " + checksumsPath, "GET " + tarballPath}, 3)))
 }
 
 // A server that asks for more time than there is gets no more requests, and the sentence says so.
@@ -119,14 +122,14 @@ func TestLastingFailuresAreNotRetried(t *testing.T) {
 	}
 }
 
-func TestRetriesEndWithTheContext(t *testing.T) {
+func TestRetriesEndWithTheCatalogue(t *testing.T) {
 	g := NewWithT(t)
-	ctx, cancel := context.WithCancel(t.Context())
+	catalogue := newTestCatalogue(t, Options{pause: pause})
 	attempts := 0
-	err := newRetries().do(ctx, func() error {
+	err := catalogue.try(time.Minute, func(context.Context) error {
 		attempts++
-		cancel()
-		return &transientError{error: errors.New("no luck")}
+		catalogue.Close()
+		return failure.New(failure.ErrTransient, "no luck")
 	})
 	g.Expect(err).To(MatchError("no luck"))
 	g.Expect(attempts).To(Equal(1))

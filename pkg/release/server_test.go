@@ -5,16 +5,13 @@
 package release
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -28,6 +25,10 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/embedded"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/releasetest"
 )
 
 // testVersion is a version that is not embedded. Its tarball is made from the embedded release.
@@ -54,7 +55,7 @@ type releaseServer struct {
 
 func newReleaseServer(t testing.TB, start func(*httptest.Server)) *releaseServer {
 	t.Helper()
-	all, err := knownEmbeddedVersions()
+	all, err := embedded.Versions()
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	server := &releaseServer{embedded: all[0], all: all, answers: map[string]http.HandlerFunc{}}
 	server.Server = httptest.NewUnstartedServer(http.HandlerFunc(server.serve))
@@ -112,16 +113,20 @@ func (s *releaseServer) catalogue(t testing.TB, options Options) *Catalogue {
 	return newTestCatalogue(t, options)
 }
 
-// newTestCatalogue returns a catalogue with much patience that does not wait before it tries again.
+// newTestCatalogue returns a catalogue that waits long, but not before it tries again.
 func newTestCatalogue(t testing.TB, options Options) *Catalogue {
 	t.Helper()
 	setDefault(&options.TempDir, t.TempDir())
-	setDefault(&options.Patience, time.Hour)
+	setDefault(&options.WaitLimit, time.Hour)
+	if options.pause == nil {
+		options.pause = func(context.Context, time.Duration) error { return nil }
+	}
+	if options.render == nil {
+		options.render = renderOnce(options.TempDir)
+	}
 	catalogue, err := NewCatalogue(options)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(catalogue.Close)
-	catalogue.retries.pause = func(context.Context, time.Duration) error { return nil }
-	catalogue.renderer.generate = generateOnce
 	return catalogue
 }
 
@@ -193,31 +198,10 @@ func checksumsOf(tarball []byte) string {
 	return fmt.Sprintf("%064x  install.yaml\n%x  manifests.tar.gz\n", 1, sha256.Sum256(tarball))
 }
 
-// entry is what becomes an entry of a tar archive.
-type entry struct {
-	tar.Header
-	content string
-}
-
-func file(name, content string) entry {
-	return entry{tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))}, content}
-}
-
-// releaseEntries are the files of the embedded release.
-func releaseEntries(t testing.TB) []entry {
-	t.Helper()
-	_, files := embeddedRelease(t)
-	var entries []entry
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		entries = append(entries, file(name, string(files[name])))
-	}
-	return entries
-}
-
 // releaseTarball is the good one. It is made once, which takes long with the race detector.
 func releaseTarball(t testing.TB) []byte {
 	t.Helper()
-	goodTarball.once.Do(func() { goodTarball.content = tarballOf(t, releaseEntries(t)) })
+	goodTarball.once.Do(func() { goodTarball.content = releasetest.Tarball(t, releasetest.Entries(t)...) })
 	return goodTarball.content
 }
 
@@ -226,27 +210,27 @@ var goodTarball struct {
 	content []byte
 }
 
-func without(entries []entry, name string) []entry {
-	return slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.Name == name })
+func without(entries []releasetest.Entry, name string) []releasetest.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e releasetest.Entry) bool { return e.Name == name })
 }
 
-func tarballOf(t testing.TB, entries []entry) []byte {
-	t.Helper()
-	g := NewWithT(t)
-	var buffer bytes.Buffer
-	compressor, err := gzip.NewWriterLevel(&buffer, gzip.BestSpeed)
-	g.Expect(err).NotTo(HaveOccurred())
-	archive := tar.NewWriter(compressor)
-	for _, e := range entries {
-		g.Expect(archive.WriteHeader(&e.Header)).To(Succeed())
-		_, err := archive.Write([]byte(e.content))
-		g.Expect(err).NotTo(HaveOccurred())
+func renderIn(dir string) func(version string, files map[string][]byte) ([]byte, error) {
+	return func(version string, files map[string][]byte) ([]byte, error) {
+		return export.Render(dir, version, files)
 	}
-	g.Expect(archive.Close()).To(Succeed())
-	g.Expect(compressor.Close()).To(Succeed())
-	return buffer.Bytes()
 }
 
-func zeros(n int) string {
-	return strings.Repeat("\x00", n)
+// renderOnce does what renderIn does, but only once in this process for the same files: kustomize takes seconds with the race
+// detector, and the tests' many catalogues render the same few releases. TestRenderIsDeterministic is what allows that.
+func renderOnce(dir string) func(version string, files map[string][]byte) ([]byte, error) {
+	return func(version string, files map[string][]byte) ([]byte, error) {
+		text, err := json.Marshal(files)
+		if err != nil {
+			return nil, err
+		}
+		once, _ := renders.LoadOrStore(fmt.Sprintf("%s %x", version, sha256.Sum256(text)), sync.OnceValues(func() ([]byte, error) { return renderIn(dir)(version, files) }))
+		return once.(func() ([]byte, error))()
+	}
 }
+
+var renders sync.Map

@@ -7,6 +7,8 @@ package release
 import (
 	"net/http/httptest"
 	"testing"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 )
 
 // BenchmarkShoots tells what 500 shoots on three releases cost, one of which is embedded: how much is rendered,
@@ -15,12 +17,12 @@ func BenchmarkShoots(b *testing.B) {
 	const shoots = 500
 	server := newReleaseServer(b, (*httptest.Server).StartTLS)
 	server.publish("v2.9.98", releaseTarball(b))
-	requests := []Request{
+	requests := []fluxversion.Request{
 		{Version: server.embedded, Installed: server.embedded},
 		{Version: "v2.9.98"},
-		{Version: Latest, Installed: server.embedded},
+		{Version: "latest", Installed: server.embedded},
 	}
-	reconcile := func(catalogue *Catalogue, request Request) {
+	reconcile := func(catalogue *Catalogue, request fluxversion.Request) {
 		choice, err := catalogue.Choose(b.Context(), request)
 		if err != nil {
 			b.Fatal(err)

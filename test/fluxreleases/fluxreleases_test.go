@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 )
 
@@ -85,7 +86,7 @@ func TestReleases(t *testing.T) {
 	NewWithT(t).Expect(Versions()).To(Equal([]string{"v0.24.1", "v0.31.5", "v0.41.2", "v2.2.3", "v2.6.4", "v2.7.5", "v2.8.0"}))
 	server := httptest.NewServer(http.StripPrefix("/fluxcd/flux2/releases", Handler()))
 	t.Cleanup(server.Close)
-	catalogue, err := release.NewCatalogue(release.Options{BaseURL: server.URL + "/fluxcd/flux2/releases", TempDir: t.TempDir(), Patience: time.Minute})
+	catalogue, err := release.NewCatalogue(release.Options{BaseURL: server.URL + "/fluxcd/flux2/releases", TempDir: t.TempDir(), WaitLimit: time.Minute})
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 
 	for _, version := range Versions() {
@@ -93,20 +94,20 @@ func TestReleases(t *testing.T) {
 			g := NewWithT(t)
 			flux, err := catalogue.Get(t.Context(), version)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(flux.Origin).To(Equal(release.OriginDownloaded))
+			g.Expect(flux.Origin).To(Equal("downloaded"))
 			g.Expect(describe(t, flux.Manifests)).To(Equal(expectations[version]))
 		})
 	}
 
 	t.Run("latest", func(t *testing.T) {
 		g := NewWithT(t)
-		choice, err := catalogue.Choose(t.Context(), release.Request{Version: release.Latest})
+		choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest"})
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(choice).To(Equal(&release.Choice{Version: "v2.8.0"}))
+		g.Expect(choice).To(Equal(&fluxversion.Choice{Version: "v2.8.0"}))
 	})
 	t.Run("unknown", func(t *testing.T) {
 		_, err := catalogue.Get(t.Context(), "v2.6.99")
-		NewWithT(t).Expect(err).To(MatchError(release.ErrVersionNotFound))
+		NewWithT(t).Expect(err).To(MatchError(fluxversion.ErrVersionNotFound))
 	})
 }
 

@@ -11,8 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -29,7 +29,7 @@ type chosen struct {
 }
 
 // fetch returns the chosen release, rendered with tolerations. If it is the one that the shoot has, it need not be available any more.
-func (a *Actuator) fetch(ctx context.Context, choice *release.Choice, tolerations []corev1.Toleration, has *present) (*chosen, error) {
+func (a *Actuator) fetch(ctx context.Context, choice *fluxversion.Choice, tolerations []corev1.Toleration, has *present) (*chosen, error) {
 	images, err := a.Images()
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (a *Actuator) fetch(ctx context.Context, choice *release.Choice, toleration
 		rendered, err := a.installations.of(flux, images, tolerations)
 		return &chosen{
 			installation: rendered, version: flux.Version, warning: choice.Warning,
-			status: fluxv1alpha1.FluxStatus{Version: flux.Version, Origin: string(flux.Origin), Source: flux.Source, Digest: flux.Digest},
+			status: fluxv1alpha1.FluxStatus{Version: flux.Version, Origin: flux.Origin, Source: flux.Source, Digest: flux.Digest},
 		}, err
 	case has.installation == nil || has.fluxVersion != choice.Version || has.migrating:
 		return nil, err

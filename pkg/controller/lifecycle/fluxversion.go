@@ -13,8 +13,8 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 )
 
 // chooseFlux decides which release the shoot gets, and fetches it.
@@ -49,7 +49,7 @@ func (a *Actuator) fluxToManage(ctx context.Context, ex *extensionsv1alpha1.Exte
 		installed, err := a.adopt(ctx, has)
 		return &chosen{installation: installed, version: has.fluxVersion}, err
 	}
-	choice, err := a.Releases.Choose(ctx, release.Request{
+	choice, err := a.Releases.Choose(ctx, fluxversion.Request{
 		Version:        configuration.FluxVersion,
 		Installed:      has.fluxVersion,
 		Kubernetes:     shoot.Spec.Kubernetes.Version,

@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
@@ -72,7 +73,7 @@ func BenchmarkShoots(b *testing.B) {
 	const shoots, releases = 500, 3
 	repository := &project.Repository{URL: "https://git.example.org/fleet/shoots", Branch: "main", Path: "./"}
 	reconcile := func(a *Actuator, version string) {
-		choice, err := a.Releases.Choose(b.Context(), release.Request{Version: version, Kubernetes: "1.36.3"})
+		choice, err := a.Releases.Choose(b.Context(), fluxversion.Request{Version: version, Kubernetes: "1.36.3"})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -100,7 +101,7 @@ func BenchmarkShoots(b *testing.B) {
 	}
 	kept := a.Releases.Stats().KeptBytes
 	for _, version := range versions {
-		flux, err := a.fetch(b.Context(), &release.Choice{Version: version}, nil, &present{})
+		flux, err := a.fetch(b.Context(), &fluxversion.Choice{Version: version}, nil, &present{})
 		if err != nil {
 			b.Fatal(err)
 		}

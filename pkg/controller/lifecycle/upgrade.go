@@ -6,6 +6,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,10 +21,10 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 )
 
 // install gives the shoot a release. If it is another one than the shoot has, the shoot is prepared first. If that takes
@@ -42,7 +43,7 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 	if has.isComplete(flux.version) {
 		return a.applyInstallation(ctx, ex, has, labels, flux.status, flux.data)
 	}
-	if err := release.CheckKubernetes(flux.version, object.Spec.Kubernetes.Version); err != nil {
+	if err := fluxversion.CheckKubernetes(flux.version, object.Spec.Kubernetes.Version); err != nil {
 		return err
 	}
 	bridges, err := a.prepare(ctx, has, flux)
@@ -86,7 +87,11 @@ func (a *Actuator) prepare(ctx context.Context, has *present, flux *chosen) ([]*
 	if err != nil {
 		return nil, err
 	}
-	if err := migration.CheckLoss(ctx, shootClient, has.definitions(), flux.definitions); err != nil {
+	err = migration.CheckLoss(ctx, shootClient, has.definitions(), flux.definitions)
+	if loss := (*migration.LossError)(nil); errors.As(err, &loss) {
+		err = fmt.Errorf("%w: delete them first, or set key fluxVersion of ConfigMap flux-config to a release that has it", err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("Flux %s would replace %s: %w", flux.version, has.fluxVersion, err)
 	}
 	bridges, err := migration.Prepare(ctx, shootClient, flux.definitions)

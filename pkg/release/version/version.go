@@ -38,3 +38,26 @@ func ParseRange(text string) (*semver.Constraints, error) {
 	}
 	return semver.NewConstraint(text)
 }
+
+// IsTag tells whether a text is the tag of a release, which has a leading v. It refuses everything else, and so keeps that out
+// of URLs, references and paths.
+func IsTag(text string) bool {
+	_, err := Parse(text)
+	return err == nil && strings.HasPrefix(text, "v")
+}
+
+// Tag returns the tag of the release with a version.
+func Tag(parsed *semver.Version) string {
+	return "v" + parsed.String()
+}
+
+// ParseTags leaves out what is not the tag of a release.
+func ParseTags(tags []string) []*semver.Version {
+	var parsed []*semver.Version
+	for _, tag := range tags {
+		if IsTag(tag) {
+			parsed = append(parsed, semver.MustParse(tag))
+		}
+	}
+	return parsed
+}

@@ -144,7 +144,7 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 	}
 	releases, err := release.NewCatalogue(release.Options{
 		BaseURL: shared.releases.URL, Directory: os.Getenv("FLUX_RELEASES"),
-		Patience: time.Minute, // the race detector makes rendering slow
+		WaitLimit: time.Minute, // the race detector makes rendering slow
 	})
 	if err != nil {
 		return nil, err

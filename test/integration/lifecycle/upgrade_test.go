@@ -348,7 +348,8 @@ func TestDowngradeLosesNothing(t *testing.T) {
 	l.Expect(l.client.Create(l.ctx, object)).To(Succeed())
 
 	l.configure(map[string]string{"fluxVersion": "v0.31.5", "allowDowngrade": "true"})
-	l.expectProblem(fluxv1alpha1.NotAsConfigured, "Flux v0.31.5 would replace v0.41.2: it has no kind OCIRepository, and the shoot has objects of this kind, which would be deleted (default/images)")
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, "Flux v0.31.5 would replace v0.41.2: it has no kind OCIRepository, and the shoot has objects of this kind, which would be deleted (default/images): "+
+		"delete them first, or set key fluxVersion of ConfigMap flux-config to a release that has it")
 	l.Expect(l.client.Delete(l.ctx, object)).To(Succeed())
 	l.expectVersion("v0.31.5")
 }

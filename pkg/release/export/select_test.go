@@ -2,57 +2,25 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package release
+package export
 
 import (
+	"bytes"
 	"maps"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
 
-	"github.com/fluxcd/flux2/v2/pkg/manifestgen/install"
-
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/releasetest"
 )
 
-// rendered returns a release as flux install --export prints it, with further components.
-func rendered(t testing.TB, version string, extra map[string]twin) []byte {
-	t.Helper()
-	g := NewWithT(t)
-	_, files := embeddedRelease(t)
-	base := t.TempDir()
-	for component, twin := range extra {
-		renamed := strings.NewReplacer(twin.of, component, twin.oldName, twin.newName, "helm.toolkit.fluxcd.io", "image.toolkit.fluxcd.io")
-		files[component+".yaml"] = []byte(renamed.Replace(string(files[twin.of+".yaml"])))
-	}
-	for name, content := range files {
-		g.Expect(os.WriteFile(filepath.Join(base, name), content, 0o600)).To(Succeed())
-	}
-	options := install.MakeDefaultOptions()
-	options.Version = version
-	options.Components = append(options.Components, slices.Sorted(maps.Keys(extra))...)
-	manifests, err := generateOnce(options, base)
-	g.Expect(err).NotTo(HaveOccurred())
-	return manifests
-}
-
-// twin tells how to make a component from one that is embedded.
-type twin struct{ of, oldName, newName string }
-
-// everything is what Flux's own OCI artifacts have besides what is installed.
-var everything = map[string]twin{
-	"image-automation-controller": {"helm-controller", "helmreleases.helm.toolkit.fluxcd.io", "imageupdateautomations.image.toolkit.fluxcd.io"},
-	"image-reflector-controller":  {"helm-controller", "helmreleases.helm.toolkit.fluxcd.io", "imagepolicies.image.toolkit.fluxcd.io"},
-	"source-watcher":              {"source-controller", "source.toolkit.fluxcd.io", "source.extensions.fluxcd.io"},
-}
+const testVersion = "v2.9.99"
 
 func TestSelectManifests(t *testing.T) {
 	g := NewWithT(t)
-	want, all := rendered(t, testVersion, nil), rendered(t, testVersion, everything)
+	want, all := releasetest.Manifests(t, testVersion, nil), releasetest.Manifests(t, testVersion, releasetest.Everything)
 	g.Expect(string(all)).To(And(
 		ContainSubstring("name: source-watcher\n"), ContainSubstring("name: imagepolicies.image.toolkit.fluxcd.io\n"),
 		ContainSubstring("- --feature-gates=ExternalArtifact=true\n")))
@@ -65,7 +33,7 @@ func TestSelectManifests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			selected, err := selectManifests(manifests, testVersion)
+			selected, err := Select(manifests, testVersion)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(string(selected)).To(Equal(string(want)))
 		})
@@ -84,16 +52,16 @@ func TestSelectManifestsWithoutComponents(t *testing.T) {
 		}
 		return []byte(strings.Join(kept, ""))
 	}
-	extra := maps.Clone(everything)
+	extra := maps.Clone(releasetest.Everything)
 	delete(extra, "source-watcher") // It is newer.
 
-	selected, err := selectManifests(withoutLabels(rendered(t, testVersion, extra)), testVersion)
+	selected, err := Select(withoutLabels(releasetest.Manifests(t, testVersion, extra)), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(string(selected)).To(Equal(string(withoutLabels(rendered(t, testVersion, nil)))))
+	g.Expect(string(selected)).To(Equal(string(withoutLabels(releasetest.Manifests(t, testVersion, nil)))))
 }
 
 func TestSelectManifestsRefuses(t *testing.T) {
-	release := string(rendered(t, testVersion, nil))
+	release := string(releasetest.Manifests(t, testVersion, nil))
 	for name, test := range map[string]struct {
 		manifests string
 		problem   string
@@ -108,8 +76,27 @@ func TestSelectManifestsRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			_, err := selectManifests([]byte(test.manifests), testVersion)
+			_, err := Select([]byte(test.manifests), testVersion)
 			g.Expect(err).To(MatchError(HavePrefix(test.problem)))
 		})
+	}
+}
+
+func TestRenderIsDeterministic(t *testing.T) {
+	g := NewWithT(t)
+	first, err := Render(t.TempDir(), testVersion, releasetest.Files(t))
+	g.Expect(err).NotTo(HaveOccurred())
+	second, err := Render(t.TempDir(), testVersion, releasetest.Files(t))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(bytes.Equal(second, first)).To(BeTrue())
+}
+
+func BenchmarkRender(b *testing.B) {
+	files, dir := releasetest.Files(b), b.TempDir()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Render(dir, testVersion, files); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

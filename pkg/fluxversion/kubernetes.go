@@ -2,30 +2,21 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package release
+package fluxversion
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
-// ErrUnsupportedKubernetes means that a release of Flux does not support the Kubernetes version of the shoot. The user must
-// choose another one of either.
-var ErrUnsupportedKubernetes = errors.New("Kubernetes version not supported by Flux version")
-
-// kubernetesMinimum is the oldest Kubernetes that releases of Flux support.
-type kubernetesMinimum struct {
-	// flux is the newest minor version of Flux that the minimum is for. The first one is for the minor after the entry before.
-	flux       *semver.Version
-	kubernetes *semver.Version
-}
-
-// kubernetesMinimums are what flux check --pre of each release demands (kubernetesConstraints in cmd/flux/check.go of
-// github.com/fluxcd/flux2), oldest first. Releases newer than the last entry are taken to demand at least as much.
-var kubernetesMinimums = []kubernetesMinimum{
+// kubernetesMinimums are the oldest Kubernetes that minor versions of Flux support, up to this one and since the one before. They are what
+// flux check --pre of each release demands (kubernetesConstraints in cmd/flux/check.go of github.com/fluxcd/flux2), oldest first. Releases
+// newer than the last entry are taken to demand at least as much.
+var kubernetesMinimums = []struct{ flux, kubernetes *semver.Version }{
 	{minor(0, 27), semver.New(1, 16, 11, "", "")},
 	{minor(0, 41), semver.New(1, 20, 6, "", "")},
 	{minor(2, 0), minor(1, 24)},
@@ -47,9 +38,9 @@ func minor(major, minor uint64) *semver.Version {
 // to do, one of kind ErrInvalidVersion that fluxVersion is not a release's tag. A Kubernetes version that can't be read is an
 // error of neither kind.
 func CheckKubernetes(fluxVersion, kubernetesVersion string) error {
-	flux, err := semver.StrictNewVersion(strings.TrimPrefix(fluxVersion, "v"))
+	flux, err := version.Parse(fluxVersion)
 	if err != nil {
-		return &failure{kind: ErrInvalidVersion, causes: []error{err}, sentence: fmt.Sprintf("%q is not a version of Flux: %v", fluxVersion, err)}
+		return failure.Mark(ErrInvalidVersion, fmt.Errorf("%q is not a version of Flux: %w", fluxVersion, err))
 	}
 	kubernetes, err := semver.NewVersion(kubernetesVersion)
 	if err != nil {
@@ -57,21 +48,21 @@ func CheckKubernetes(fluxVersion, kubernetesVersion string) error {
 	}
 	kubernetes = semver.New(kubernetes.Major(), kubernetes.Minor(), kubernetes.Patch(), "", "")
 
-	needed := minimumFor(flux).kubernetes
+	needed := minimumFor(flux)
 	if !kubernetes.LessThan(needed) {
 		return nil
 	}
-	return &failure{kind: ErrUnsupportedKubernetes, sentence: fmt.Sprintf("Flux %s needs Kubernetes %s or newer, but the shoot has %s: %s",
-		fluxVersion, needed, kubernetesVersion, remedy(kubernetes, needed))}
+	return failure.New(ErrUnsupportedKubernetes, fmt.Sprintf("Flux %s needs Kubernetes %s or newer, but the shoot has %s: %s",
+		fluxVersion, needed, kubernetesVersion, remedy(kubernetes, needed)))
 }
 
-func minimumFor(flux *semver.Version) kubernetesMinimum {
+func minimumFor(flux *semver.Version) *semver.Version {
 	for _, minimum := range kubernetesMinimums {
 		if !minor(flux.Major(), flux.Minor()).GreaterThan(minimum.flux) {
-			return minimum
+			return minimum.kubernetes
 		}
 	}
-	return kubernetesMinimums[len(kubernetesMinimums)-1]
+	return kubernetesMinimums[len(kubernetesMinimums)-1].kubernetes
 }
 
 // remedy names the newest minor version of Flux that supports the shoot's Kubernetes, if one does.

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package release
+package download
 
 import (
 	"archive/tar"
@@ -12,28 +12,37 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"path"
 	"strings"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
 )
 
-// unpackLimits bound what is in an archive.
-type unpackLimits struct {
-	files int
-	bytes int64
+// Unpack returns the files of a .tar.gz by name. All stay in memory, so that no name in the archive ever becomes a path
+// on disk. The function nameOf names each entry, with an empty name for one without content, or refuses it. What has more
+// entries than the limits say, or more bytes when decompressed, is refused, and so is what can't be unpacked.
+func Unpack(tarball []byte, nameOf func(*tar.Header) (string, error), limits Limits) (map[string][]byte, error) {
+	files, err := unpack(tarball, nameOf, limits)
+	var tooBig *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooBig):
+		return nil, ErrTooBig(limits.MaxUnpackedBytes)
+	case err != nil:
+		return nil, failure.Mark(failure.ErrRefused, err)
+	}
+	return files, nil
 }
 
-// unpack returns the files of a .tar.gz by name. All stay in memory, so that no name in the archive ever becomes a path
-// on disk. The function nameOf names each entry, with an empty name for one without content, or refuses it. Unpack
-// refuses more entries than the limits say, and more bytes when decompressed.
-func unpack(tarball []byte, nameOf func(*tar.Header) (string, error), limits unpackLimits) (map[string][]byte, error) {
+func unpack(tarball []byte, nameOf func(*tar.Header) (string, error), limits Limits) (map[string][]byte, error) {
 	decompressor, err := gzip.NewReader(bytes.NewReader(tarball))
 	if err != nil {
 		return nil, err
 	}
-	archive := tar.NewReader(&boundedReader{reader: decompressor, left: limits.bytes, limit: limits.bytes})
+	archive := tar.NewReader(http.MaxBytesReader(nil, decompressor, limits.MaxUnpackedBytes))
 
 	files := map[string][]byte{}
-	left := limits.bytes
+	left := limits.MaxUnpackedBytes
 	for entries := 0; ; entries++ {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -46,8 +55,8 @@ func unpack(tarball []byte, nameOf func(*tar.Header) (string, error), limits unp
 		if err != nil {
 			return nil, err
 		}
-		if entries == limits.files {
-			return nil, fmt.Errorf("it has more than %d files", limits.files)
+		if entries == limits.MaxFiles {
+			return nil, fmt.Errorf("it has more than %d files", limits.MaxFiles)
 		}
 		if name == "" {
 			continue
@@ -57,7 +66,7 @@ func unpack(tarball []byte, nameOf func(*tar.Header) (string, error), limits unp
 		}
 		// A sparse file can be bigger than what is read for it, so the bound of the reader is not enough.
 		if header.Size > left {
-			return nil, errTooBig(limits.bytes)
+			return nil, ErrTooBig(limits.MaxUnpackedBytes)
 		}
 		left -= header.Size
 		if files[name], err = io.ReadAll(archive); err != nil {
@@ -66,8 +75,8 @@ func unpack(tarball []byte, nameOf func(*tar.Header) (string, error), limits unp
 	}
 }
 
-// topLevelFile names the entries of an archive that holds nothing but plain files at its top level.
-func topLevelFile(header *tar.Header) (string, error) {
+// TopLevelFile names the entries of an archive that holds nothing but plain files at its top level.
+func TopLevelFile(header *tar.Header) (string, error) {
 	name := strings.TrimPrefix(header.Name, "./")
 	if header.Typeflag != tar.TypeReg {
 		return "", fmt.Errorf("entry %q is not a plain file", header.Name)
@@ -78,8 +87,8 @@ func topLevelFile(header *tar.Header) (string, error) {
 	return name, nil
 }
 
-// fileInDirectory names the entries of an archive that holds plain files and directories.
-func fileInDirectory(header *tar.Header) (string, error) {
+// FileInDirectory names the entries of an archive that holds plain files and directories.
+func FileInDirectory(header *tar.Header) (string, error) {
 	name := path.Clean(header.Name)
 	switch {
 	case header.Typeflag != tar.TypeReg && header.Typeflag != tar.TypeDir:
@@ -90,32 +99,4 @@ func fileInDirectory(header *tar.Header) (string, error) {
 		return "", nil
 	}
 	return name, nil
-}
-
-// boundedReader fails, rather than ends, when there is more to read than its limit.
-type boundedReader struct {
-	reader      io.Reader
-	left, limit int64
-}
-
-func (b *boundedReader) Read(buffer []byte) (int, error) {
-	if int64(len(buffer)) > b.left+1 {
-		buffer = buffer[:b.left+1]
-	}
-	n, err := b.reader.Read(buffer)
-	b.left -= int64(n)
-	if b.left < 0 {
-		return 0, errTooBig(b.limit)
-	}
-	return n, err
-}
-
-type tooBigError struct{ limit int64 }
-
-func (t *tooBigError) Error() string {
-	return fmt.Sprintf("it is bigger than %d bytes", t.limit)
-}
-
-func errTooBig(limit int64) error {
-	return &tooBigError{limit}
 }

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package release
+package server
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
 )
 
 func TestFindChecksum(t *testing.T) {
@@ -50,7 +52,7 @@ func FuzzFindChecksum(f *testing.F) {
 	f.Add([]byte(strings.Repeat("a1", 32) + "  manifests.tar.gz\n"))
 	f.Add([]byte(strings.Repeat("a1", 32) + " *manifests.tar.gz\r\n\r\n<html>"))
 	f.Fuzz(func(t *testing.T, checksums []byte) {
-		sum, err := findChecksum(checksums, tarballName)
+		sum, err := findChecksum(checksums, export.Archive)
 		if err == nil && (len(sum) != 32 || !bytes.Contains(bytes.ToLower(checksums), []byte(hex.EncodeToString(sum)))) {
 			t.Errorf("found %x, which is not in the file", sum)
 		}

@@ -2,16 +2,18 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package release
+package fluxversion
 
 import (
 	"errors"
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
-func TestDecide(t *testing.T) {
+func TestChoose(t *testing.T) {
 	embedded := []string{"v2.9.4", "v2.8.8", "v2.7.5", "v0.41.2"}
 	const (
 		gap      = "https://example.org/latest answered 403 Forbidden"
@@ -20,7 +22,7 @@ func TestDecide(t *testing.T) {
 	)
 	for name, test := range map[string]struct {
 		request Request
-		// latest is what the server says, and listed what else is known besides what is embedded.
+		// latest is what the server says, listed what else is known besides what is embedded, and gaps what could not be looked up.
 		latest string
 		listed []string
 		gaps   []string
@@ -93,11 +95,11 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			known := &knowledge{embedded: parseTags(embedded), listed: parseTags(append(test.listed, test.latest)), gaps: test.gaps}
+			known := &KnownReleases{Embedded: version.ParseTags(embedded), Listed: version.ParseTags(append(test.listed, test.latest)), Unlisted: test.gaps}
 			if test.latest != "" {
-				known.latest = parseTags([]string{test.latest})[0]
+				known.Latest = version.ParseTags([]string{test.latest})[0]
 			}
-			choice, err := decide(test.request, known)
+			choice, err := choose(test.request, known)
 			if test.sentence == "" {
 				g.Expect(err).NotTo(HaveOccurred())
 				g.Expect(*choice).To(Equal(test.choice))
@@ -112,24 +114,20 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// decide is what Catalogue.Choose does once it knows which releases there are.
-func decide(request Request, known *knowledge) (*Choice, error) {
-	wish, err := parseRequest(request)
+func choose(request Request, known *KnownReleases) (*Choice, error) {
+	constraint, err := Parse(request)
 	if err != nil {
 		return nil, err
 	}
-	if choice, err := wish.decideAlone(); choice != nil || err != nil {
-		return choice, err
-	}
-	return wish.decide(known)
+	return constraint.Choose(known)
 }
 
-func TestFallBack(t *testing.T) {
+func TestReplace(t *testing.T) {
 	cause := errors.New("the server is down")
 	for name, test := range map[string]struct {
 		request Request
 		choice  string
-		version string
+		tag     string
 		warning string
 	}{
 		"latest": {Request{Version: "latest"}, "v2.9.5", "v2.9.4",
@@ -147,26 +145,53 @@ func TestFallBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			wish, err := parseRequest(test.request)
+			constraint, err := Parse(test.request)
 			g.Expect(err).NotTo(HaveOccurred())
-			choice, err := wish.fallBack(&Choice{Version: test.choice}, &knowledge{embedded: parseTags([]string{"v2.9.4", "v2.8.8"})}, cause)
-			if test.version == "" {
+			choice, err := constraint.Replace(&Choice{Version: test.choice}, &KnownReleases{Embedded: version.ParseTags([]string{"v2.9.4", "v2.8.8"})}, cause)
+			if test.tag == "" {
 				g.Expect(err).To(BeIdenticalTo(cause))
 				return
 			}
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(choice).To(Equal(&Choice{Version: test.version, Warning: test.warning}))
+			g.Expect(choice).To(Equal(&Choice{Version: test.tag, Warning: test.warning}))
 		})
 	}
 }
 
-func FuzzParseRequest(f *testing.F) {
-	for _, version := range []string{"v2.9.4", "2.9.4", "2.x", "~2.9.0", ">=2.6 <2.9", "latest", "", "2.9.4+x", "../v2.9.4"} {
-		f.Add(version, "v2.8.8")
+// Only what depends on the releases that there are has to know them.
+func TestNeedsReleases(t *testing.T) {
+	for request, needed := range map[Request]bool{
+		{Version: "2.9.4"}: false,
+		{Version: "2.9.4", Installed: "v2.9.3", Keep: true}:  false,
+		{Version: "latest", Installed: "v2.9.4", Keep: true}: false,
+		{Version: "2.x", Installed: "v2.9.4", Keep: true}:    false,
+		{Version: "~2.8.0", Installed: "v2.9.4", Keep: true}: true,
+		{Version: "2.x", Installed: "v2.9.4"}:                true,
+		{Version: "latest", Keep: true}:                      true,
+		{Installed: "v2.9.4"}:                                true,
+	} {
+		g := NewWithT(t)
+		constraint, err := Parse(request)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(constraint.NeedsReleases()).To(Equal(needed), "%+v", request)
 	}
-	f.Fuzz(func(t *testing.T, version, installed string) {
-		choice, err := decide(Request{Version: version, Installed: installed}, &knowledge{embedded: parseTags([]string{"v2.9.4", "v2.8.8"})})
-		if err == nil && !isTag(choice.Version) {
+}
+
+func TestNotFound(t *testing.T) {
+	g := NewWithT(t)
+	err := NotFound("v2.9.99", "not here; not there", "v2.9.4")
+	g.Expect(err).To(MatchError(ErrVersionNotFound))
+	g.Expect(err).To(MatchError("Flux version v2.9.99 does not exist (not here; not there): " +
+		"set key fluxVersion of ConfigMap flux-config to a version that does, for example v2.9.4"))
+}
+
+func FuzzChoose(f *testing.F) {
+	for _, text := range []string{"v2.9.4", "2.9.4", "2.x", "~2.9.0", ">=2.6 <2.9", "latest", "", "2.9.4+x", "../v2.9.4"} {
+		f.Add(text, "v2.8.8")
+	}
+	f.Fuzz(func(t *testing.T, text, installed string) {
+		choice, err := choose(Request{Version: text, Installed: installed}, &KnownReleases{Embedded: version.ParseTags([]string{"v2.9.4", "v2.8.8"})})
+		if err == nil && !version.IsTag(choice.Version) {
 			t.Errorf("chose %q, which is not a tag", choice.Version)
 		}
 	})

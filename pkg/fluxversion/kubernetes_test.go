@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package release
+package fluxversion
 
 import (
 	"go/ast"
@@ -64,7 +64,7 @@ func TestCheckKubernetesOfUnreadableVersions(t *testing.T) {
 		g.Expect(err).To(MatchError(HavePrefix("the shoot's Kubernetes version " + strconv.Quote(version) + " can't be compared with what Flux v2.9.4 needs: ")))
 		g.Expect(err).NotTo(MatchError(ErrUnsupportedKubernetes))
 	}
-	for _, version := range []string{"", Latest, "v2.9", "2.x"} {
+	for _, version := range []string{"", "latest", "v2.9", "2.x", "v2.9.4+x"} {
 		g := NewWithT(t)
 		err := CheckKubernetes(version, "1.36.3")
 		g.Expect(err).To(MatchError(HavePrefix(strconv.Quote(version) + " is not a version of Flux: ")))

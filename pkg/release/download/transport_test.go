@@ -2,10 +2,12 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package release
+package download
 
 import (
 	"crypto/x509"
+	"encoding/pem"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -19,13 +21,17 @@ func TestCAFileAddsToTheSystem(t *testing.T) {
 	server := httptest.NewTLSServer(nil)
 	t.Cleanup(server.Close)
 
-	transport, err := newTransport(caFile(t, server))
+	caFile := filepath.Join(t.TempDir(), "ca.crt")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	g.Expect(os.WriteFile(caFile, certificate, 0o600)).To(Succeed())
+	withCA, err := NewTransport(caFile, Limits{})
 	g.Expect(err).NotTo(HaveOccurred())
-	system, err := newTransport("")
+	next := withCA.(*transport).next.(*http.Transport)
+	system, err := NewTransport("", Limits{})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(system.TLSClientConfig).To(Or(BeNil(), HaveField("RootCAs", BeNil())), "no CA file, no pool of our own")
-	g.Expect(transport.Proxy).NotTo(BeNil())
-	_, err = server.Certificate().Verify(x509.VerifyOptions{Roots: transport.TLSClientConfig.RootCAs})
+	g.Expect(system.(*transport).next.(*http.Transport).TLSClientConfig).To(Or(BeNil(), HaveField("RootCAs", BeNil())), "no CA file, no pool of our own")
+	g.Expect(next.Proxy).NotTo(BeNil())
+	_, err = server.Certificate().Verify(x509.VerifyOptions{Roots: next.TLSClientConfig.RootCAs})
 	g.Expect(err).NotTo(HaveOccurred())
 }
 
@@ -39,7 +45,7 @@ func TestCAFileIsUnusable(t *testing.T) {
 			" must have at least one that begins with -----BEGIN CERTIFICATE-----",
 	} {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			_, err := NewCatalogue(Options{CAFile: path})
+			_, err := NewTransport(path, Limits{})
 			NewWithT(t).Expect(err).To(MatchError(sentence))
 		})
 	}
