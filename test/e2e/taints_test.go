@@ -14,7 +14,7 @@ import (
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 )
 
@@ -37,7 +37,7 @@ func TestAllNodesAreTainted(t *testing.T) {
 	nodes := &corev1.NodeList{}
 	p.Expect(shoot.cluster().List(t.Context(), nodes)).To(Succeed())
 	p.Expect(nodes.Items).To(HaveEach(HaveField("Spec.Taints", ConsistOf(taints))))
-	shoot.expectPods(render.Namespace, HaveField("Status", corev1.ConditionTrue))
+	shoot.expectPods(flux.Namespace, HaveField("Status", corev1.ConditionTrue))
 	shoot.expectPods("shop", And(HaveField("Status", corev1.ConditionFalse), HaveField("Message", ContainSubstring("untolerated taint"))))
 }
 
