@@ -7,11 +7,13 @@ package removal
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
@@ -24,21 +26,69 @@ func (r Removal) Unprotect(ctx context.Context, applied []corev1.ObjectReference
 	if err != nil {
 		return err
 	}
-	var protected, freed []*metav1.PartialObjectMetadata
-	for i := range objects {
-		if object := objects[i].DeepCopy(); render.Unprotect(object) {
-			protected, freed = append(protected, &objects[i]), append(freed, object)
+	return annotate(ctx, r.Shoot, objects, annotation{
+		change: render.Unprotect, progress: "the objects of Flux are being left to the shoot's users: %w", failed: "failed to leave %s of the shoot to its users: %w",
+	})
+}
+
+// lastPreventedDefinition gets its annotation last, so that it tells that all others have it (takeover.DeployerOf).
+var lastPreventedDefinition = flux.GitRepository.Definition()
+
+// PreventPruning makes Flux leave itself in the shoot when the Kustomization that deploys it no longer has it, or goes: its controllers would
+// be gone in the middle of that, and its CustomResourceDefinitions would take all objects of Flux along. What Flux is, is what has the labels of an
+// installation (see ours.go). The error is a *shoot.Unfinished if there are more objects than can be written in a moment: then the next call
+// goes on.
+func (r Removal) PreventPruning(ctx context.Context) error {
+	objects, err := r.readInstallation(ctx, nil)
+	if err != nil {
+		return err
+	}
+	namespace, err := read(ctx, r.Shoot, references(namespaceKind, r.Namespace))
+	if err != nil {
+		return err
+	}
+	objects = append(objects, namespace...)
+	for _, kind := range runningKinds {
+		if err := shoot.List(ctx, r.Shoot, kind, func(object *metav1.PartialObjectMetadata) (bool, error) {
+			objects = append(objects, *object)
+			return len(objects) < maxFound, nil
+		}, r.installed(), client.InNamespace(r.Namespace)); err != nil {
+			return err
 		}
 	}
-	done, err := shoot.NewSlice().Do(ctx, len(protected), func(ctx context.Context, i int) error {
-		if err := r.Shoot.Patch(ctx, freed[i], client.MergeFrom(protected[i])); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("failed to leave %s of the shoot to its users: %w", describe(protected[i]), err)
+	keep := annotation{
+		change: render.PreventPruning, progress: "what Flux consists of is being kept from its own pruning: %w", failed: "failed to keep Flux from pruning %s of the shoot: %w",
+	}
+	isLast := func(object metav1.PartialObjectMetadata) bool { return object.Name == lastPreventedDefinition }
+	if err := annotate(ctx, r.Shoot, slices.DeleteFunc(slices.Clone(objects), isLast), keep); err != nil {
+		return err
+	}
+	return annotate(ctx, r.Shoot, slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return !isLast(object) }), keep)
+}
+
+// annotation is what is written onto many objects.
+type annotation struct {
+	// change tells whether an object changes by it.
+	change func(client.Object) bool
+	// progress is the format of what to say while there is more to do, and failed that of an error about an object.
+	progress, failed string
+}
+
+func annotate(ctx context.Context, c client.Client, objects []metav1.PartialObjectMetadata, a annotation) error {
+	var before, after []*metav1.PartialObjectMetadata
+	for i := range objects {
+		if object := objects[i].DeepCopy(); a.change(object) {
+			before, after = append(before, &objects[i]), append(after, object)
+		}
+	}
+	done, err := shoot.NewSlice().Do(ctx, len(before), func(ctx context.Context, i int) error {
+		if err := c.Patch(ctx, after[i], client.MergeFrom(before[i])); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf(a.failed, describe(before[i]), err)
 		}
 		return nil
 	})
-	if err == nil && done < len(protected) {
-		return fmt.Errorf("the objects of Flux are being left to the shoot's users: %w",
-			&shoot.Unfinished{Kind: protected[done].Kind, Visited: int64(done), Remaining: int64(len(protected) - done)})
+	if err == nil && done < len(before) {
+		return fmt.Errorf(a.progress, &shoot.Unfinished{Kind: before[done].Kind, Visited: int64(done), Remaining: int64(len(before) - done)})
 	}
 	return err
 }

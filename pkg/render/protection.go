@@ -24,9 +24,9 @@ import (
 //	| reconcile  | v0.21 (kustomize-controller v0.17.0)| yes         | yes        |
 //	| prune      | v0.8 (kustomize-controller v0.8.0)  |             | yes        |
 var protection = map[string]string{
-	kustomizev1.GroupVersion.Group + "/ssa":       "Ignore",
-	kustomizev1.GroupVersion.Group + "/reconcile": "disabled",
-	kustomizev1.GroupVersion.Group + "/prune":     "disabled",
+	kustomizev1.GroupVersion.Group + "/ssa":          "Ignore",
+	kustomizev1.GroupVersion.Group + "/reconcile":    "disabled",
+	kustomizev1.GroupVersion.Group + pruneAnnotation: "disabled",
 }
 
 // Protect makes Flux leave an object alone that the repository holds too, such as the files that `flux bootstrap` commits.
@@ -51,6 +51,31 @@ func Unprotect(object client.Object) bool {
 	}
 	object.SetAnnotations(annotations)
 	return true
+}
+
+// pruneAnnotation keeps Flux from deleting an object, but not from applying it.
+const pruneAnnotation = "/prune"
+
+// PreventPruning makes Flux leave an object in the shoot that it has deployed, though the repository no longer holds it. The repository can
+// still change it. It tells whether anything has changed.
+func PreventPruning(object client.Object) bool {
+	if PreventsPruning(object.GetAnnotations()) {
+		return false
+	}
+	annotations := maps.Clone(object.GetAnnotations())
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	key := kustomizev1.GroupVersion.Group + pruneAnnotation
+	annotations[key] = protection[key]
+	object.SetAnnotations(annotations)
+	return true
+}
+
+// PreventsPruning tells whether Flux leaves an object with these annotations in the shoot, whatever the repository holds.
+func PreventsPruning(annotations map[string]string) bool {
+	key := kustomizev1.GroupVersion.Group + pruneAnnotation
+	return annotations[key] == protection[key]
 }
 
 // IsProtected tells whether Protect has been called for the object with these annotations.

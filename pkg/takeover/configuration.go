@@ -51,15 +51,15 @@ func (i *inspection) checkSource(ctx context.Context, kind flux.SourceKind, key 
 	}
 	if found != nil {
 		if program := programOf(found.GetLabels()); program != "" {
-			i.conflict.add(fmt.Sprintf("%s %s belongs to %s", kind.Kind, key, program))
+			i.conflict.add(kind.Kind, fmt.Sprintf("%s %s belongs to %s", kind.Kind, key, program))
 			return nil
 		}
 		fields, err := lostFields(found, wanted, kind.HarmlessFields)
 		if err != nil || len(fields) == 0 {
 			return err
 		}
-		i.conflict.add(fmt.Sprintf("%s %s is another one, and %s of it would go or change", kind.Kind, key, list(fields)),
-			fmt.Sprintf("kubectl -n %s delete %s %s", key.Namespace, kind.Definition(), key.Name))
+		i.conflict.add(kind.Kind, fmt.Sprintf("%s %s is another one, and %s would go or change", kind.Kind, key, list(fields)))
+		i.conflict.last = fmt.Sprintf("kubectl -n %s delete %s %s", key.Namespace, kind.Definition(), key.Name)
 	}
 	i.changedSource = &changedSource{kind: kind, key: key}
 	return nil
@@ -77,14 +77,14 @@ func (i *inspection) checkRoot(ctx context.Context, key client.ObjectKey, wanted
 		case err != nil:
 			return err
 		case program != "":
-			i.conflict.add(fmt.Sprintf("Kustomization %s belongs to %s", key, program))
+			i.conflict.add(ofRoot, fmt.Sprintf("Kustomization %s belongs to %s", key, program))
 		case found.GetDeletionTimestamp() != nil: // what it is changed to now decides what goes with it
-			i.conflict.add(fmt.Sprintf("Kustomization %s is still being deleted", key))
+			i.conflict.add(ofRoot, fmt.Sprintf("Kustomization %s is still being deleted", key))
 		case len(fields) > 0:
-			i.conflict.add(fmt.Sprintf("Kustomization %s is another one, %s of it would go or change, and Flux would delete what it has deployed by it (objects: %d)",
+			i.conflict.add(ofRoot, fmt.Sprintf("Kustomization %s is another one, %s would go or change, and Flux would delete what it has deployed (objects: %d)",
 				key, list(fields), deployed), forget(key))
 		case i.changedSource != nil && deployed > 0:
-			i.conflict.add(fmt.Sprintf("Kustomization %s would follow another repository, and Flux would delete what it has deployed by it (objects: %d)", key, deployed), forget(key))
+			i.conflict.add(ofRoot, fmt.Sprintf("Kustomization %s would follow another repository, and Flux would delete what it has deployed (objects: %d)", key, deployed), forget(key))
 		}
 	}
 	return i.checkPredecessorsRoot(ctx, wanted)
@@ -101,7 +101,7 @@ func (i *inspection) checkPredecessorsRoot(ctx context.Context, wanted client.Ob
 	if err != nil {
 		return err
 	}
-	i.conflict.add(fmt.Sprintf("Kustomization %s of the extension's first version deploys the repository too, with %s that would go", predecessors, list(fields)), forget(predecessors))
+	i.conflict.add(ofRoot, fmt.Sprintf("Kustomization %s of the extension's first version deploys the repository too, with %s that would go", predecessors, list(fields)), forget(predecessors))
 	return nil
 }
 
@@ -127,7 +127,7 @@ func (i *inspection) checkSecret(ctx context.Context, key client.ObjectKey, want
 	if found.Type == ours.Type && apiequality.Semantic.DeepEqual(found.Data, ours.Data) {
 		return nil
 	}
-	i.conflict.add(fmt.Sprintf("Secret %s has another content", key),
+	i.conflict.add(ofSecret, fmt.Sprintf("Secret %s has another content", key),
 		fmt.Sprintf("kubectl -n %[1]s get secret %[2]s -o yaml > %[2]s.yaml && kubectl delete -f %[2]s.yaml", key.Namespace, key.Name))
 	return nil
 }

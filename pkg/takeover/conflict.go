@@ -21,18 +21,33 @@ const (
 	maxConflict = readiness.MaxMessage - 40
 	// maxObstacle bounds what is said of one obstacle, so that there is room for the first one in any case.
 	maxObstacle = 400
+	// maxAround bounds what is said around the first obstacle: " Found: ", how many more there are, and that there may be others.
+	maxAround = 55
 	// maxName bounds how much of an object's name is repeated where it is not part of a command.
 	maxName = 90
 	// documentation has the commands in general, where those for what was found are too long.
 	documentation = "https://github.com/23technologies/gardener-extension-shoot-flux/blob/main/docs/usage/existing-flux.md#choices"
 )
 
+// What an obstacle is about, in few words, so that all of them are named even if there is no room for more.
+const (
+	ofRoot        = "Kustomization"
+	ofSecret      = "Secret"
+	ofFlux        = "Flux itself"
+	ofAnotherFlux = "Flux in another namespace"
+	ofFollowers   = "other Kustomizations"
+)
+
 // Conflict is what a shoot has that is not the extension's, and would be lost. Its words are for the shoot's owner: what can be done, and
 // what was found. They hold nothing of what is inside of the objects but names of fields, and have a bounded length.
 type Conflict struct {
+	// kinds are what the obstacles are about, each once.
+	kinds     []string
 	obstacles []string
-	// commands are what hands over without deleting what Flux has deployed.
+	// commands are what hands over without deleting what Flux has deployed. The last of them, if any, deletes the GitRepository: a Kustomization that is
+	// still there could bring it back.
 	commands []string
+	last     string
 	// ofFlux tells that it is Flux itself that somebody else takes care of.
 	ofFlux bool
 	// namespace is where another Flux runs, or empty.
@@ -41,8 +56,15 @@ type Conflict struct {
 	partial bool
 }
 
-func (c *Conflict) add(obstacle string, commands ...string) {
-	c.obstacles = append(c.obstacles, readiness.Shorten(obstacle, maxObstacle))
+func (c *Conflict) add(kind, obstacle string, commands ...string) {
+	if !slices.Contains(c.kinds, kind) {
+		c.kinds = append(c.kinds, kind)
+	}
+	at := len(c.obstacles)
+	if kind == ofRoot { // by which workloads would be lost: there is room for the first in any case
+		at = 0
+	}
+	c.obstacles = slices.Insert(c.obstacles, at, readiness.Shorten(obstacle, maxObstacle))
 	for _, command := range commands {
 		if !slices.Contains(c.commands, command) {
 			c.commands = append(c.commands, command)
@@ -50,9 +72,9 @@ func (c *Conflict) add(obstacle string, commands ...string) {
 	}
 }
 
-// Error implements error. The choices come first and whole, then as many commands and obstacles as there is room for.
+// Error implements error. What they are about and the choices come first and whole, then as many commands and obstacles as there is room for.
 func (c *Conflict) Error() string {
-	text := "the shoot has something that is not the extension's and would be lost, so it is left alone. To keep it, remove extension shoot-flux from the Shoot."
+	text := "the shoot has something that is not the extension's and would be lost, so it is left alone: " + strings.Join(c.kinds, ", ") + ". To keep it, remove extension shoot-flux from the Shoot."
 	if c.ofFlux {
 		text += " To keep only Flux itself as it is, set installation to once."
 	}
@@ -61,7 +83,7 @@ func (c *Conflict) Error() string {
 		text += " --namespace=" + c.namespace
 	}
 	text += "."
-	if len(c.commands) > 0 {
+	if len(c.commands) > 0 || c.last != "" {
 		text += " To hand it over without deleting what Flux has deployed, " + c.handOver(maxConflict-len(text))
 	}
 	text += " Found: "
@@ -70,8 +92,12 @@ func (c *Conflict) Error() string {
 
 // handOver are all of the commands, or none: who runs only some of them, or a part of one, may lose something.
 func (c *Conflict) handOver(room int) string {
-	commands := "run in the shoot: " + strings.Join(c.commands, "; ") + "."
-	if len(commands)+len(c.obstacles[0])+maxName > room { // that of the words around is less than that of a name
+	all := c.commands
+	if c.last != "" {
+		all = append(slices.Clone(all), c.last)
+	}
+	commands := "run in the shoot: " + strings.Join(all, "; ") + "."
+	if len(commands)+len(c.obstacles[0])+maxAround > room {
 		return "see " + documentation + "."
 	}
 	return commands

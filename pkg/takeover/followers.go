@@ -38,7 +38,7 @@ func (i *inspection) checkFollowers(ctx context.Context, source changedSource) e
 	}
 	i.addFollowers(search.followers, source)
 	if search.givenUp {
-		i.conflict.add(fmt.Sprintf("there are more than %d Kustomizations, which are too many to look at all of them, and each that follows %s %s would delete what it has deployed",
+		i.conflict.add(ofFollowers, fmt.Sprintf("there are more than %d Kustomizations, which are too many to look at all of them, and each that follows %s %s would delete what it has deployed",
 			search.seen, source.kind.Kind, nameOf(source.key)))
 	}
 	return nil
@@ -82,7 +82,7 @@ func (i *inspection) addFollowers(followers []client.ObjectKey, source changedSo
 	if len(followers) > maxFollowers {
 		names = append(names, "…")
 	}
-	i.conflict.add(fmt.Sprintf("Kustomization %s would delete what it has deployed, because it follows %s %s", strings.Join(names, ", "), source.kind.Kind, nameOf(source.key)), commands...)
+	i.conflict.add(ofFollowers, fmt.Sprintf("Kustomization %s would delete what it has deployed, because it follows %s %s", strings.Join(names, ", "), source.kind.Kind, nameOf(source.key)), commands...)
 }
 
 // losesBy tells whether a Kustomization follows a source, and deletes what is no longer in it.

@@ -52,6 +52,6 @@ func (i *inspection) removal() removal.Removal {
 
 func (i *inspection) addOther(deployment *metav1.PartialObjectMetadata) {
 	i.conflict.namespace = deployment.Namespace
-	i.conflict.add(fmt.Sprintf("Flux is installed in namespace %s (Deployment %s), and a second one would work on the same objects",
+	i.conflict.add(ofAnotherFlux, fmt.Sprintf("Flux is installed in namespace %s (Deployment %s), and a second one would work on the same objects",
 		deployment.Namespace, nameOf(client.ObjectKeyFromObject(deployment))))
 }

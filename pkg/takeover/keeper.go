@@ -44,7 +44,7 @@ func (i *inspection) checkDeployment(ctx context.Context, key client.ObjectKey) 
 
 // checkKeeper looks for the Kustomization that deploys an object of Flux with these labels.
 func (i *inspection) checkKeeper(ctx context.Context, object string, labels map[string]string) error {
-	kustomization := client.ObjectKey{Namespace: labels[kustomizationKind.Group+"/namespace"], Name: labels[kustomizationKind.Group+"/name"]}
+	kustomization := deployerOf(labels)
 	if kustomization.Name == "" {
 		return nil
 	}
@@ -70,7 +70,7 @@ func programOf(labels map[string]string) string {
 // addKeeper says once who takes care of Flux.
 func (i *inspection) addKeeper(object, keeper string, commands ...string) {
 	if !i.conflict.ofFlux {
-		i.conflict.add(fmt.Sprintf("Flux itself (%s) belongs to %s", object, keeper), commands...)
+		i.conflict.add(ofFlux, fmt.Sprintf("Flux itself (%s) belongs to %s", object, keeper), commands...)
 	}
 	i.conflict.ofFlux = true
 }

@@ -190,22 +190,34 @@ func TestCheck(t *testing.T) {
 		"another repository": {
 			shoot: []client.Object{gitRepository(otherSource), kustomization("flux-system", root, "default_a__ConfigMap", "default_b__ConfigMap")},
 			conflict: []string{
-				"GitRepository flux-system/flux-system is another one, and spec.url of it would go or change",
-				"Kustomization flux-system/flux-system would follow another repository, and Flux would delete what it has deployed by it (objects: 2)",
+				"Kustomization flux-system/flux-system would follow another repository, and Flux would delete what it has deployed (objects: 2)",
+				"GitRepository flux-system/flux-system is another one, and spec.url would go or change",
+			},
+		},
+		"as flux bootstrap leaves it": {
+			shoot: []client.Object{
+				gitRepository(otherSource), kustomization("flux-system", strings.Replace(root, "clusters/one", "clusters/two, decryption: {provider: sops}", 1), "default_a__ConfigMap"), secret("theirs"),
+				deployment(map[string]string{"kustomize.toolkit.fluxcd.io/name": "flux-system", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}),
+			},
+			conflict: []string{
+				"it is left alone: GitRepository, Kustomization, Secret, Flux itself. To keep it, ", "set installation to once. ",
+				// A Kustomization that is there could bring the GitRepository back.
+				"patch kustomizations.kustomize.toolkit.fluxcd.io flux-system ", "delete gitrepositories.source.toolkit.fluxcd.io flux-system. Found: Kustomization flux-system/flux-system is another one, spec.decryption, spec.path would go or change",
+				"; and 3 more. More may be found",
 			},
 		},
 		"their repository is gone, but not what it deployed": {
 			shoot:    []client.Object{kustomization("flux-system", strings.Replace(root, "prune: true", "prune: false", 1), "default_a__ConfigMap")},
-			conflict: []string{"Found: Kustomization flux-system/flux-system would follow another repository, and Flux would delete what it has deployed by it (objects: 1)"},
+			conflict: []string{"Found: Kustomization flux-system/flux-system would follow another repository, and Flux would delete what it has deployed (objects: 1)"},
 		},
 		"nothing was deployed": {shoot: []client.Object{kustomization("flux-system", root)}},
 		"being deleted": {
 			shoot:    []client.Object{terminating(kustomization("flux-system", strings.Replace(root, "prune: true", "prune: true, suspend: true", 1), "default_a__ConfigMap"))},
-			conflict: []string{"it is left alone. To keep it, remove extension shoot-flux from the Shoot. To remove Flux", "flux uninstall. Found: Kustomization flux-system/flux-system is still being deleted. More may be found after that"},
+			conflict: []string{"it is left alone: Kustomization. To keep it, remove extension shoot-flux from the Shoot. To remove Flux", "flux uninstall. Found: Kustomization flux-system/flux-system is still being deleted. More may be found after that"},
 		},
 		"another branch, by default": {
 			shoot:    []client.Object{gitRepository("{url: 'https://git.example.org/fleet'}")},
-			conflict: []string{"GitRepository flux-system/flux-system is another one, and spec.ref of it"},
+			conflict: []string{"GitRepository flux-system/flux-system is another one, and spec.ref would go"},
 		},
 		"another directory of the same repository": {
 			shoot: []client.Object{gitRepository(source), kustomization("flux-system", strings.Replace(root, "clusters/one", "clusters/two", 1), "default_a__ConfigMap")},
@@ -213,21 +225,21 @@ func TestCheck(t *testing.T) {
 				"To keep it, remove extension shoot-flux from the Shoot. To remove Flux before, but nothing that it has deployed: flux uninstall. ",
 				`To hand it over without deleting what Flux has deployed, run in the shoot: kubectl -n flux-system patch kustomizations.kustomize.toolkit.fluxcd.io flux-system ` +
 					`--type=merge -p '{"spec":{"suspend":true}}' -o name | xargs kubectl -n flux-system delete. Found: `,
-				"Kustomization flux-system/flux-system is another one, spec.path of it would go or change, and Flux would delete what it has deployed by it (objects: 1)",
+				"Kustomization flux-system/flux-system is another one, spec.path would go or change, and Flux would delete what it has deployed (objects: 1)",
 			},
 		},
 		"the root directory, by default": {
 			shoot:    []client.Object{gitRepository(source), kustomization("flux-system", "{prune: true, sourceRef: {kind: GitRepository, name: flux-system}}", "default_a__ConfigMap")},
-			conflict: []string{"spec.path of it would go"},
+			conflict: []string{"spec.path would go"},
 		},
 		"their own fields": {
 			shoot: []client.Object{gitRepository(source), kustomization("flux-system", "{path: ./clusters/one, sourceRef: {kind: GitRepository, name: flux-system}, decryption: {provider: sops}, "+
 				"postBuild: {substitute: {a: b}}, targetNamespace: apps, serviceAccountName: deployer, patches: [{patch: x}], suspend: true, wait: false, components: []}")},
-			conflict: []string{"is another one, spec.decryption, spec.patches, spec.postBuild, spec.serviceAccountName, spec.suspend, spec.targetNamespace of it would go"},
+			conflict: []string{"is another one, spec.decryption, spec.patches, spec.postBuild, spec.serviceAccountName, spec.suspend, spec.targetNamespace would go"},
 		},
 		"another kind of source": {
 			shoot:    []client.Object{kustomization("flux-system", strings.Replace(root, "kind: GitRepository", "kind: OCIRepository", 1), "default_a__ConfigMap")},
-			conflict: []string{"is another one, spec.sourceRef of it"},
+			conflict: []string{"is another one, spec.sourceRef would go"},
 		},
 		"ours": {shoot: []client.Object{
 			protected(from(gitRepository(otherSource), ours)), protected(from(kustomization("flux-system", root), ours)), protected(from(secret("old"), ours)),
@@ -291,8 +303,8 @@ func TestCheck(t *testing.T) {
 		},
 		"a source of flux-operator": {
 			shoot: []client.Object{labelled(gitRepository(source), "fluxcd.controlplane.io/name", "flux"), labelled(kustomization("flux-system", root), "app.kubernetes.io/managed-by", "Helm")},
-			conflict: []string{"it is left alone. To keep it, remove extension shoot-flux from the Shoot. To remove Flux",
-				"Found: GitRepository flux-system/flux-system belongs to flux-operator; Kustomization flux-system/flux-system belongs to Helm"},
+			conflict: []string{"it is left alone: GitRepository, Kustomization. To keep it, remove extension shoot-flux from the Shoot. To remove Flux",
+				"Found: Kustomization flux-system/flux-system belongs to Helm; GitRepository flux-system/flux-system belongs to flux-operator"},
 		},
 		"another Flux": {
 			shoot:    []client.Object{in("gitops", deployment(map[string]string{"app.kubernetes.io/part-of": "flux"})), definition("gitops")},

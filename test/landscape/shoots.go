@@ -128,7 +128,8 @@ func (s *shoots) deployWorkers(ctx context.Context, object *gardencorev1beta1.Sh
 		return fmt.Errorf("the cluster of shoot %s is not running yet", object.Status.TechnicalID)
 	}
 	if shoot.cluster.Kwok == nil {
-		if err := shoot.cluster.StartNodes(ctx); err != nil {
+		// There is one node, which is of the first pool. A worker's controller gives nodes the taints of their pool.
+		if err := shoot.cluster.StartNodes(ctx, object.Spec.Provider.Workers[0].Taints...); err != nil {
 			return err
 		}
 	}

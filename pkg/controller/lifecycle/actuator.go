@@ -118,6 +118,9 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err := a.checkExisting(ctx, ex, has, flux, objects); err != nil {
 		return err
 	}
+	if err := keepUsersFlux(ctx, has, flux, objects); err != nil {
+		return err
+	}
 	a.announce(ex, shoot.Namespace, flux.warning, credentials)
 	describe(&flux.status, configuration.Repository, credentials)
 	if flux.status.Fields, err = render.FieldDigests(objects); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
 // originShoot is FluxStatus.Origin of a Flux that belongs to the shoot's users.
@@ -78,6 +79,27 @@ func (a *Actuator) usersFlux(ctx context.Context, configuration *wanted, has *pr
 	}
 	theirs.Installation, err = render.AdoptInstallation(definitions)
 	return theirs, err
+}
+
+// keepUsersFlux sees to it that a Flux of the shoot's users, which is deployed from the repository that it follows, does not delete itself when it
+// is to follow another.
+func keepUsersFlux(ctx context.Context, has *present, flux *chosen, objects []client.Object) error {
+	if !flux.ofUsers || has.deployer.Name == "" {
+		return nil
+	}
+	shootClient, err := has.shoot.get(ctx)
+	if err != nil {
+		return err
+	}
+	return preventPruning(ctx, shootClient, has.deployer, objects)
+}
+
+// preventPruning annotates the Flux of a shoot if it could delete itself when the objects are written, or those that the shoot has go.
+func preventPruning(ctx context.Context, shootClient client.Client, deployer client.ObjectKey, objects []client.Object) error {
+	if prunes, err := takeover.PrunesFlux(ctx, shootClient, deployer, objects); err != nil || !prunes {
+		return err
+	}
+	return ifUnfinished(removalFrom(shootClient).PreventPruning(ctx))
 }
 
 // leaveToUsers notes in the seed what is known about the Flux of the shoot's users. If the seed has no ManagedResource

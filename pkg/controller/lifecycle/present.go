@@ -18,6 +18,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
 // present is what a shoot has, or is getting.
@@ -30,6 +31,8 @@ type present struct {
 	configurationDigest string
 	// protected tells that the release is protected from what the users' repository holds of it, as it is while the extension manages it.
 	protected bool
+	// deployer is the Kustomization by which Flux deploys itself, and could delete itself. It is empty if there is none, or if the shoot was not asked.
+	deployer client.ObjectKey
 	// installation and configuration are what the extension has written, or nil.
 	installation, configuration *resourcesv1alpha1.ManagedResource
 	// state is what the extension has noted, on this seed or on another one. What the seed has counts more.
@@ -68,6 +71,7 @@ func (a *Actuator) findPresent(ctx context.Context, namespace string, inSeed *in
 	}
 	found.fluxVersion = migration.VersionOf(definition)
 	found.protected = managedresource.CameFrom(definition, namespace) && render.IsProtected(definition.Annotations)
+	found.deployer = takeover.DeployerOf(definition)
 	return found, nil
 }
 

@@ -19,10 +19,12 @@ import (
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
 // removeFlux removes Flux, and leaves what it deployed. The ManagedResource Installation goes last: while it is there, there may be
@@ -148,6 +150,13 @@ func (a *Actuator) withdraw(ctx context.Context, ex *extensionsv1alpha1.Extensio
 		return err
 	}
 	if has.state.RemovalPolicy == fluxv1alpha1.RemovalDeleteWorkloads {
+		definition, err := migration.InstalledDefinition(ctx, shootClient)
+		if err != nil {
+			return explain(err)
+		}
+		if err := preventPruning(ctx, shootClient, takeover.DeployerOf(definition), nil); err != nil {
+			return err
+		}
 		if err := a.deleteWorkloads(ctx, ex.Namespace, has, shootClient); err != nil {
 			return err
 		}

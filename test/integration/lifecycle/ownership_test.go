@@ -128,6 +128,46 @@ func TestInstallationOnce(t *testing.T) {
 	l.expectUserObjects()
 }
 
+// TestUsersFluxDoesNotPruneItself has a Flux of the shoot's users that is deployed from the repository that it follows, as after `flux bootstrap`.
+// What Flux does then is in test/landscape/flux.
+func TestUsersFluxDoesNotPruneItself(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []string{"keep-workloads", "delete-workloads"} {
+		t.Run(policy, func(t *testing.T) {
+			l := newLiving(t)
+			l.upgradeByUsers("v2.6.4")
+			deployed := client.RawPatch("application/merge-patch+json",
+				[]byte(`{"metadata":{"labels":{"kustomize.toolkit.fluxcd.io/name":"flux-system","kustomize.toolkit.fluxcd.io/namespace":"flux-system"}}}`))
+			controller, definition := l.deployment("source-controller"), l.definition("gitrepositories.source.toolkit.fluxcd.io")
+			for _, object := range []client.Object{controller, definition} {
+				l.Expect(l.client.Patch(l.ctx, object, deployed)).To(Succeed())
+			}
+			prevented := func(object client.Object) any {
+				l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+				return object.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"]
+			}
+			data := with(ownedByUsers, "removalPolicy", policy)
+			l.configure(data)
+			l.operate("reconcile")
+			l.expectConfigured(data)
+			l.operate("reconcile")
+			l.expectSuccess()
+			l.Expect(prevented(controller)).To(BeEmpty(), "as long as nothing changes, it is the users' affair")
+
+			if policy == "delete-workloads" {
+				l.switchOff()
+				l.expectSwitchedOff()
+			} else {
+				l.configure(with(data, "repositoryPath", "another"))
+				l.expectConfigured(with(data, "repositoryPath", "another"))
+			}
+			for _, object := range []client.Object{controller, definition} {
+				l.Expect(prevented(object)).To(Equal("disabled"), object.GetName())
+			}
+		})
+	}
+}
+
 // TestInstallationOnceOfAManagedShoot leaves a Flux to the users that the extension has managed before.
 func TestInstallationOnceOfAManagedShoot(t *testing.T) {
 	t.Parallel()

@@ -109,7 +109,7 @@ func TestTakeover(t *testing.T) {
 			l.configure(with(privateRepository, "fluxVersion", newest, "installation", installation))
 			l.operate("reconcile")
 			l.expectFailure("get secret flux-source -o yaml > flux-source.yaml && kubectl delete -f flux-source.yaml")
-			l.expectFailure(anotherOne + ", spec.decryption, spec.path of it would go or change, and Flux would delete what it has deployed by it (objects: 1)")
+			l.expectFailure(anotherOne + ", spec.decryption, spec.path would go or change, and Flux would delete what it has deployed (objects: 1)")
 			l.expectNothingInSeed()
 			l.expectUnchanged(gitRepository, root, secret, apps, deployment)
 

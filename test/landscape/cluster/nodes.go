@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
@@ -54,9 +53,9 @@ func (c *Cluster) StartControllers(ctx context.Context, more ...string) error {
 	return nil
 }
 
-// StartNodes makes workloads run, as far as the API can tell: kube-controller-manager, kube-scheduler, and kwok with one node, on which pods
-// become ready at once. It waits until pods can be created and scheduled. Not to be called after StartControllers.
-func (c *Cluster) StartNodes(ctx context.Context) error {
+// StartNodes makes workloads run, as far as the API can tell: kube-controller-manager, kube-scheduler, and kwok with one node that has the
+// taints, on which pods become ready at once. It waits until pods can be created and scheduled. Not to be called after StartControllers.
+func (c *Cluster) StartNodes(ctx context.Context, taints ...corev1.Taint) error {
 	stages, err := c.etcd.options.Bin.Path("kwok-stages.yaml")
 	if err != nil {
 		return err
@@ -73,7 +72,7 @@ func (c *Cluster) StartNodes(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() (err error) {
-		kwok, err = c.startComponent(groupCtx, "kwok", c.nodeReady,
+		kwok, err = c.startComponent(groupCtx, "kwok", func(ctx context.Context) error { return c.nodeReady(ctx, taints) },
 			"kwok", []string{admins}, "--config="+stages, "--manage-all-nodes", "--node-lease-duration-seconds=40")
 		return err
 	})
@@ -120,7 +119,7 @@ func (c *Cluster) accountsReady(ctx context.Context) error {
 }
 
 // nodeReady creates the node if needed, and is satisfied once kwok has made it ready.
-func (c *Cluster) nodeReady(ctx context.Context) error {
+func (c *Cluster) nodeReady(ctx context.Context, taints []corev1.Taint) error {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName, Labels: map[string]string{
 		corev1.LabelHostname: nodeName, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH,
 	}}}
@@ -130,10 +129,11 @@ func (c *Cluster) nodeReady(ctx context.Context) error {
 	if err := c.admin.Get(ctx, client.ObjectKeyFromObject(node), node); err != nil {
 		return err
 	}
-	if len(node.Spec.Taints) > 0 {
+	if !slices.Equal(node.Spec.Taints, taints) {
 		// Admission taints new nodes as not ready, and we run no controller that would remove it.
-		untaint := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"taints":null}}`))
-		if err := c.admin.Patch(ctx, node, untaint); err != nil {
+		patch := client.MergeFrom(node.DeepCopy())
+		node.Spec.Taints = taints
+		if err := c.admin.Patch(ctx, node, patch); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,9 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
@@ -75,7 +77,7 @@ func TestOwnership(t *testing.T) {
 	installation, configuration := wanted(t, ours, "./fleet")
 	request := takeover.Request{Namespace: "shoot--local--one", Objects: slices.Concat(installation, configuration)}
 	_, err = takeover.Check(t.Context(), c, request)
-	g.Expect(err).To(MatchError(ContainSubstring("GitRepository flux-system/flux-system is another one, and spec.url of it would go or change; Kustomization flux-system/flux-system is another one")))
+	g.Expect(err).To(MatchError(And(ContainSubstring("Found: Kustomization flux-system/flux-system is another one, "), ContainSubstring("GitRepository flux-system/flux-system is another one, and spec.url would go or change"))))
 
 	// As the conflict says: suspend, then delete.
 	root := kustomization()
@@ -113,6 +115,65 @@ func TestOwnership(t *testing.T) {
 	put(t, c, configuration)
 	g.Eventually(func() bool { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
 	g.Expect(exists(t, c, shop)).To(BeTrue(), "it was never in this inventory")
+}
+
+// TestFluxStaysWhereItIsPruned has a Flux that belongs to the shoot's users and is deployed from the repository that it follows. When that is to be another
+// one, which does not hold Flux, and when the workloads are to be deleted, Flux would delete itself.
+func TestFluxStaysWhereItIsPruned(t *testing.T) {
+	g := NewWithT(t)
+	bin, err := process.FindBinaries()
+	g.Expect(err).NotTo(HaveOccurred())
+	dir := t.TempDir()
+	showLogs(t, dir)
+	shoot := startShoot(t, cluster.Options{Dir: dir, Bin: bin})
+	c := newClient(t, shoot)
+	controllers, err := flux.Start(context.Background(), flux.Options{Name: shoot.Name, Shoot: shoot.AdminConfig, Bin: bin, Dir: dir, Log: ctrllog.Log})
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { g.Expect(controllers.Stop()).To(Succeed()) })
+
+	repository := fleet(t, filepath.Join(dir, "git"), "http://git.example.org/elsewhere")
+	g.Expect(shoot.ApplyYAML(t.Context(), manifests(t))).To(Succeed())
+	_, configuration := wanted(t, repository, "./fleet")
+	put(t, c, configuration)
+	g.Eventually(applied(t, c), timeout).Should(ContainSubstring(head(t, repository)))
+
+	definition, err := migration.InstalledDefinition(t.Context(), c)
+	g.Expect(err).NotTo(HaveOccurred())
+	deployer := takeover.DeployerOf(definition)
+	g.Expect(deployer).To(Equal(client.ObjectKey{Namespace: namespace, Name: "flux-system"}))
+	g.Expect(takeover.PrunesFlux(t.Context(), c, deployer, configuration)).To(BeFalse())
+	_, configuration = wanted(t, repository, "./other")
+	g.Expect(takeover.PrunesFlux(t.Context(), c, deployer, configuration)).To(BeTrue())
+	g.Expect(removal.Removal{Shoot: c, Namespace: namespace}.PreventPruning(t.Context())).To(Succeed())
+	put(t, c, configuration)
+	g.Eventually(func() bool { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
+	g.Eventually(func() bool { return exists(t, c, configMapOf("other")) }, timeout).Should(BeTrue())
+	expectAllOfFlux(t, c)
+
+	_, configuration = wanted(t, repository, "./fleet")
+	put(t, c, configuration)
+	g.Eventually(func() bool { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeTrue())
+	root := kustomization()
+	g.Expect(c.Patch(t.Context(), root, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"deletionPolicy":"Delete"}}`)))).To(Succeed())
+	g.Expect(c.Delete(t.Context(), root)).To(Succeed())
+	g.Eventually(func() bool { return apierrors.IsNotFound(c.Get(t.Context(), client.ObjectKeyFromObject(root), root)) }, timeout).Should(BeTrue())
+	g.Expect(exists(t, c, configMapOf("kept"))).To(BeFalse())
+	expectAllOfFlux(t, c)
+	g.Expect(running(controllers)).To(ConsistOf(flux.SourceController, flux.KustomizeController))
+}
+
+// expectAllOfFlux checks that nothing of Flux has been deleted.
+func expectAllOfFlux(t *testing.T, c client.Client) {
+	t.Helper()
+	rendered, err := render.NewInstallation(manifests(t), render.Images{})
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	for _, object := range rendered.Objects {
+		found := &metav1.PartialObjectMetadata{}
+		found.SetGroupVersionKind(object.GetObjectKind().GroupVersionKind())
+		found.SetNamespace(object.GetNamespace())
+		found.SetName(object.GetName())
+		NewWithT(t).Expect(exists(t, c, found)).To(BeTrue(), "%s %s", found.Kind, found.Name)
+	}
 }
 
 // fleet is a repository that `flux bootstrap` was used on, for another cluster.

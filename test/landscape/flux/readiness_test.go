@@ -22,12 +22,15 @@ import (
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
+	fluxkinds "github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
@@ -155,7 +158,13 @@ func TestReasons(t *testing.T) {
 			g.Expect(c.Create(t.Context(), object)).To(Succeed())
 			assess := func() readiness.Readiness {
 				g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(object), object)).To(Succeed())
-				return readiness.Assess(readiness.Observation{Now: time.Now(), Project: "garden-shop", GitRepository: object, Kustomization: kustomization()})
+				content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+				g.Expect(err).NotTo(HaveOccurred())
+				source, err := fluxkinds.GitRepository.Read(&unstructured.Unstructured{Object: content})
+				g.Expect(err).NotTo(HaveOccurred())
+				return readiness.Assess(readiness.Observation{
+					Now: time.Now(), Project: "garden-shop", SourceKind: fluxkinds.GitRepository, Source: source, Kustomization: kustomization(),
+				})
 			}
 			g.Eventually(assess, timeout).Should(And(HaveField("Reason", test.reason), HaveField("Message", ContainSubstring(test.words))))
 			g.Expect(object.Status.LastHandledReconcileAt).To(Equal("credentials-1"))

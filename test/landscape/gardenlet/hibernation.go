@@ -30,8 +30,8 @@ func (o *operation) hibernate(ctx context.Context) error {
 		t.addRepeated("Deploying extension resources after workers", o.DeployExtensionsAfterWorker)
 		t.add("Waiting until extension resources handled after workers are ready", o.extensions.WaitAfterWorker)
 	}
+	// gardenlet does not wait for it while the shoot sleeps: nobody could delete anything in it.
 	t.addRepeated("Deleting stale extension resources", o.extensions.DeleteStaleResources)
-	t.add("Waiting until stale extension resources are deleted", o.extensions.WaitCleanupStaleResources)
 	if !asleep {
 		t.addRepeated("Hibernating control plane", o.hibernateControlPlane)
 	}
