@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/onsi/gomega"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,17 +30,21 @@ import (
 const userLifetime = 24 * time.Hour
 
 // pollingInterval is how often tests look whether what they wait for has come.
-const pollingInterval = 100 * time.Millisecond
+const pollingInterval = 200 * time.Millisecond
 
 // admins is the group that may do everything.
 const admins = "system:masters"
 
 // Servers are the kube-apiservers of a test package. It is safe for concurrent use.
 type Servers struct {
-	etcd *cluster.Etcd
+	etcd  *cluster.Etcd
+	store *clientv3.Client // of etcd
 
 	mutex   sync.Mutex
 	started []*Server
+	// idle are the servers that wait for a test, by the names of their controllers.
+	idle map[string][]*lendable
+	lent int
 }
 
 // Server is one kube-apiserver.
@@ -91,7 +96,11 @@ func start(ctx context.Context) (*Servers, error) {
 		return nil, err
 	}
 	etcd, err := cluster.StartEtcd(ctx, cluster.Options{Dir: dir, Bin: bin})
-	return &Servers{etcd: etcd}, err
+	if err != nil {
+		return nil, err
+	}
+	store, err := clientv3.New(clientv3.Config{Endpoints: []string{etcd.URL()}})
+	return &Servers{etcd: etcd, store: store, idle: map[string][]*lendable{}}, err
 }
 
 func (s *Servers) stop() {
@@ -100,6 +109,7 @@ func (s *Servers) stop() {
 		stopping.Go(func() { _ = server.Stop() })
 	}
 	stopping.Wait()
+	_ = s.store.Close()
 	_ = s.etcd.Stop()
 	_ = os.RemoveAll(s.etcd.Dir())
 }

@@ -135,30 +135,3 @@ func (l *living) reconcileOnce(actuator *lifecycle.Actuator) error {
 	}
 	return nil
 }
-
-// TestUpgradeIsInterrupted kills the extension at each of its writes to the seed and to the shoot during an upgrade between
-// releases that have no API version in common.
-func TestUpgradeIsInterrupted(t *testing.T) {
-	t.Parallel()
-	l := newLiving(t)
-	i := &interruptions{}
-	actuator := l.newInterrupted(t, i)
-	l.configure(map[string]string{"fluxVersion": "v0.31.5", "repositoryUrl": "https://git.example.com/fleet/shoots"})
-	l.reconcile(actuator)
-	l.expectApplied("v0.31.5")
-	l.use()
-
-	l.configure(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
-	l.Eventually(func(g Gomega) {
-		i.live()
-		err := l.reconcileOnce(actuator)
-		g.Expect(i.died()).To(BeFalse(), "%v", err)
-		g.Expect(err).NotTo(HaveOccurred())
-	}, 2*patience).Should(Succeed())
-	t.Logf("killed up to %d times", i.next-1)
-	l.Expect(i.next).To(BeNumerically(">", 5), "it writes more often than that")
-
-	l.expectApplied(newest)
-	l.expectUserObjects()
-	l.expectNothingLeft()
-}

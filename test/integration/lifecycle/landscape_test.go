@@ -24,6 +24,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -196,10 +197,19 @@ func newShootOf(t *testing.T, project, name string, resourceManagerArgs ...strin
 	s.Expect(shared.seedClient.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.control, Labels: map[string]string{
 		v1beta1constants.GardenRole: v1beta1constants.GardenRoleShoot,
 	}}})).To(Succeed())
+	t.Cleanup(s.forget)
 	s.syncCluster()
 	s.giveAccess(shared.access)
 	s.Expect(shared.seedClient.Create(s.ctx, resourceManagerDeployment(s.control, resourceManagerArgs))).To(Succeed())
 	return s
+}
+
+// forget lets the controller forget the shoot: it would try again and again what an ended test has left.
+func (s *shoot) forget() {
+	ctx := context.WithoutCancel(s.ctx)
+	s.Expect(client.IgnoreNotFound(shared.seedClient.Delete(ctx, s.extension))).To(Succeed())
+	noFinalizers := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+	s.Expect(client.IgnoreNotFound(shared.seedClient.Patch(ctx, s.extension, noFinalizers))).To(Succeed())
 }
 
 // giveAccess writes the Secret by which gardenlet and extensions reach the shoot's API server.

@@ -51,9 +51,7 @@ const (
 // in any cluster. There are no nodes: the pods wait for one, which is enough for being there, and for going.
 func newWorking(t *testing.T) *living {
 	s := newShoot(t, targetNamespace)
-	server := s.startServer(t)
-	s.Expect(server.StartControllers(t.Context(), cluster.WorkloadControllers...)).To(Succeed())
-	return s.live(t, server)
+	return s.live(t, s.startServer(t, cluster.WorkloadControllers...))
 }
 
 // kustomizeController does what the controller of this name does when Kustomizations come and go. It lives in the pods of

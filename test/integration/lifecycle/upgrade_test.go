@@ -5,6 +5,7 @@
 package lifecycle_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,19 +64,28 @@ func newLiving(t *testing.T) *living {
 	return s.live(t, s.startServer(t))
 }
 
-// startServer starts an API server for the shoot, which stops when the test ends.
-func (s *shoot) startServer(t *testing.T) *integration.Server {
-	server, err := shared.servers.Start(t.Context(), s.control)
+// startServer gives the shoot an API server for itself, which the next test gets when this one has ended.
+func (s *shoot) startServer(t *testing.T, controllers ...string) *integration.Server {
+	server, giveBack, err := shared.servers.Lend(t.Context(), controllers...)
 	s.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { _ = server.Stop() })
+	t.Cleanup(func() {
+		if t.Failed() {
+			_ = server.Stop()
+			return
+		}
+		s.Expect(giveBack(context.WithoutCancel(t.Context()))).To(Succeed())
+	})
 	return server
 }
 
-// live gives the shoot an API server.
+// live lets the extension reach an API server, until the test ends, and runs the shoot's gardener-resource-manager.
 func (s *shoot) live(t *testing.T, server *integration.Server) *living {
 	kubeconfig, err := server.AdminKubeconfig()
 	s.Expect(err).NotTo(HaveOccurred())
-	s.giveAccess(kubeconfig)
+	address, closeGate, err := server.OpenGate()
+	s.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(closeGate)
+	s.giveAccess(bytes.ReplaceAll(kubeconfig, []byte(server.Config.Host), []byte(address)))
 	l := &living{shoot: s, config: server.Config}
 	l.client, err = client.New(server.Config, client.Options{Scheme: resourcemanagerclient.CombinedScheme})
 	s.Expect(err).NotTo(HaveOccurred())
@@ -137,6 +147,9 @@ func (l *living) expectVersion(version string) {
 
 // expectApplied waits until gardener-resource-manager has given a release to the shoot.
 func (l *living) expectApplied(version string) {
+	// Only the metadata: schemas are large, and this asks often.
+	definition := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "gitrepositories.source.toolkit.fluxcd.io"}}
+	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 	l.Eventually(func(g Gomega) {
 		for _, name := range []string{managedresource.Installation, managedresource.Configuration} {
 			managedResource := &resourcesv1alpha1.ManagedResource{}
@@ -147,8 +160,7 @@ func (l *living) expectApplied(version string) {
 			g.Expect(applied.Status).To(Equal(gardencorev1beta1.ConditionTrue), applied.Message)
 			g.Expect(managedResource.Status.ObservedGeneration).To(Equal(managedResource.Generation))
 		}
-		definition := &apiextensionsv1.CustomResourceDefinition{}
-		g.Expect(l.client.Get(l.ctx, client.ObjectKey{Name: "gitrepositories.source.toolkit.fluxcd.io"}, definition)).To(Succeed())
+		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(definition), definition)).To(Succeed())
 		g.Expect(definition.Labels).To(HaveKeyWithValue("app.kubernetes.io/version", version))
 	}, patience).Should(Succeed())
 }

@@ -251,6 +251,7 @@ func reference(definition *apiextensionsv1.CustomResourceDefinition) []corev1.Ob
 
 // TestTerminating is about objects on several pages.
 func TestTerminating(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, nil)
 	definition := s.definition("v1")
 	definition.Spec.Group = "image.toolkit.fluxcd.io"

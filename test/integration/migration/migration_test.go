@@ -171,6 +171,7 @@ func (s *shoot) upgrade(wanted *apiextensionsv1.CustomResourceDefinition) int {
 }
 
 func TestPrepare(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		history [][]string // the versions of each definition that the shoot had before
 		wanted  []string
@@ -187,6 +188,7 @@ func TestPrepare(t *testing.T) {
 		"another storage version, none dropped": {[][]string{{"v1beta1", "v1"}}, []string{"v1", "v1beta1"}, 0, []string{"v1", "v1beta1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newShoot(t, nil)
 			const each = 12
 			for i, versions := range test.history {
@@ -207,6 +209,7 @@ func TestPrepare(t *testing.T) {
 
 // Without Prepare, the API server refuses what users know as the failing upgrade of Flux.
 func TestWithoutPrepare(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, nil)
 	s.give(s.definition("v1beta1"))
 	s.create("v1beta1", "object")
@@ -215,6 +218,7 @@ func TestWithoutPrepare(t *testing.T) {
 }
 
 func TestNothingIsWrittenWhereNothingIsDropped(t *testing.T) {
+	t.Parallel()
 	writes := &failing{}
 	s := newShoot(t, writes.wrap)
 	s.give(s.definition("v1beta1"))
@@ -229,6 +233,7 @@ func TestNothingIsWrittenWhereNothingIsDropped(t *testing.T) {
 
 // TestInterrupted lets each write of a migration fail once, as if the extension were killed there.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	writes := &failing{}
 	s := newShoot(t, writes.wrap)
 	const count = 10
@@ -288,6 +293,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
 
 func TestCheckLoss(t *testing.T) {
+	t.Parallel()
 	s := newShoot(t, nil)
 	definition := s.definition("v1")
 	installed := []string{definition.Name, "gone." + s.group}
