@@ -424,7 +424,7 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	l := newLiving(t)
 	l.get("v2.7.5", false)
 	a := shared.actuator
-	restarted := &lifecycle.Actuator{Seed: a.Seed, Garden: a.Garden, Images: a.Images, Sources: a.Sources, Events: a.Events}
+	restarted := &lifecycle.Actuator{Seed: a.Seed, Garden: a.Garden, Images: a.Images, Sources: a.Sources}
 	var err error
 	restarted.Releases, err = release.NewCatalogue(release.Options{BaseURL: "http://127.0.0.1:1/nobody/listens/here"})
 	l.Expect(err).NotTo(HaveOccurred())
