@@ -72,7 +72,7 @@ func run(ctx context.Context, options *options) error {
 		return actuator.Garden.Host()
 	}
 	// The manager's cache asks the seed for its kinds when it is made.
-	if err := nameHosts(options.rest.Completed().Config, gardenHost); err != nil {
+	if err := labelRequests(options.rest.Completed().Config, gardenHost); err != nil {
 		return err
 	}
 	mgr, err := newManager(options)
@@ -195,12 +195,12 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 	return addHeartbeat(ctx, mgr, options)
 }
 
-func nameHosts(config *rest.Config, gardenHost func() string) error {
+func labelRequests(config *rest.Config, gardenHost func() string) error {
 	seed, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return fmt.Errorf("the address of the seed's API server can't be used: %w", err)
 	}
-	metrics.NameHosts(seed.Host, gardenHost)
+	metrics.LabelRequestsByCluster(seed.Host, gardenHost)
 	return nil
 }
 

@@ -71,10 +71,11 @@ func withNotices(there, notices []fluxv1alpha1.Notice) []fluxv1alpha1.Notice {
 	return there[max(len(there)-maxNotices, 0):]
 }
 
-// withoutPast takes out what has been reported and does not hold any more: if it comes again, people should know it again.
+// withoutPast takes out what has been reported of the release and does not hold any more: if it comes again, people should know it again.
+// All else happens once.
 func withoutPast(there, holding []fluxv1alpha1.Notice) []fluxv1alpha1.Notice {
 	return slices.DeleteFunc(slices.Clone(there), func(notice fluxv1alpha1.Notice) bool {
-		return notice.Reported && !containsNotice(holding, notice)
+		return notice.Reported && notice.Reason == fluxv1alpha1.NoticeFluxVersion && !containsNotice(holding, notice)
 	})
 }
 

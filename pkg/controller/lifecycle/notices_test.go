@@ -51,7 +51,11 @@ func TestNoticesOf(t *testing.T) {
 func TestWhichNoticesStay(t *testing.T) {
 	notice := func(words string) fluxv1alpha1.Notice {
 		message, mark, _ := strings.Cut(words, " ")
-		return fluxv1alpha1.Notice{Type: "Normal", Reason: "R", Message: message, Reported: mark == "reported"}
+		reason := fluxv1alpha1.NoticeFluxVersion
+		if message == "key" {
+			reason = fluxv1alpha1.NoticeKeyPairMade
+		}
+		return fluxv1alpha1.Notice{Type: "Normal", Reason: reason, Message: message, Reported: mark == "reported"}
 	}
 	list := func(words ...string) (notices []fluxv1alpha1.Notice) {
 		for _, word := range words {
@@ -68,6 +72,7 @@ func TestWhichNoticesStay(t *testing.T) {
 		"is past, and nobody knows it yet": {list("a"), nil, list("a")},
 		"is past":                          {list("a reported", "b reported"), list("b"), list("b reported")},
 		"other words":                      {list("a reported"), list("b"), list("b")},
+		"happens once":                     {list("key reported"), nil, list("key reported")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
