@@ -440,7 +440,8 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	l.Expect(unchanged.Generation).To(Equal(installation.Generation))
 	now := l.status(l)
 	l.Expect(now.Fields).NotTo(Equal(status.Fields), "that of the URL is another one")
-	status.RepositoryURL, status.Fields = data["repositoryUrl"], now.Fields
+	l.Expect(now.Notices).To(ConsistOf(And(HaveField("Reason", fluxv1alpha1.NoticeFluxVersion), HaveField("Message", HavePrefix("Flux v2.7.5 stays as it is installed: ")))))
+	status.RepositoryURL, status.Fields, status.Notices = data["repositoryUrl"], now.Fields, now.Notices
 	l.Expect(now).To(Equal(status))
 
 	l.configure(map[string]string{"fluxVersion": "v2.8.0"})
