@@ -46,6 +46,11 @@ func (c *explainingClient) Get(ctx context.Context, key client.ObjectKey, object
 	return c.explain(c.Client.Get(ctx, key, object, options...))
 }
 
+// List implements client.Reader.
+func (c *explainingClient) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	return c.explain(c.Client.List(ctx, list, options...))
+}
+
 // Apply implements client.Writer.
 func (c *explainingClient) Apply(ctx context.Context, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
 	return c.explain(c.Client.Apply(ctx, object, options...))

@@ -32,6 +32,18 @@ const (
 	resultError   = "error"
 )
 
+// Operation is what Gardener asks for.
+type Operation string
+
+// The operations on an Extension.
+const (
+	OperationReconcile   Operation = "reconcile"
+	OperationDelete      Operation = "delete"
+	OperationForceDelete Operation = "force_delete"
+	OperationMigrate     Operation = "migrate"
+	OperationRestore     Operation = "restore"
+)
+
 // Phase is a part of a reconciliation.
 type Phase string
 
@@ -58,8 +70,8 @@ var (
 )
 
 func init() {
-	for _, operation := range operations {
-		initialise(operationDuration, operation)
+	for _, operation := range []Operation{OperationReconcile, OperationDelete, OperationForceDelete, OperationMigrate, OperationRestore} {
+		initialise(operationDuration, string(operation))
 	}
 	for _, phase := range []Phase{PhaseProject, PhaseInventory, PhaseRelease, PhaseSource, PhaseInstall, PhaseConfigure} {
 		initialise(phaseDuration, string(phase))
@@ -78,6 +90,11 @@ func initialise(durations *prometheus.HistogramVec, value string) {
 	for _, result := range []string{resultSuccess, resultWaiting, resultError} {
 		durations.WithLabelValues(value, result)
 	}
+}
+
+// ObserveOperation notes that an operation has ended, as ObservePhase does.
+func ObserveOperation(operation Operation, begun time.Time, err *error) {
+	operationDuration.WithLabelValues(string(operation), resultOf(*err)).Observe(time.Since(begun).Seconds())
 }
 
 // ObservePhase notes that a phase has ended, with the error in err. It is meant to be deferred:

@@ -24,7 +24,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/gardener/gardener/extensions/pkg/controller/extension"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
@@ -48,7 +47,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 		extensions[i] = newExtension(i, withVersion(fmt.Sprintf("v2.%d.0", i)))
 	}
 	for _, collector := range []prometheus.Collector{
-		operationDuration, phaseDuration, &worksCollector{releases: noReleases, sources: noSources}, newShootsCollector(extensions...),
+		operationDuration, phaseDuration, &processCollector{releases: noReleases, sources: noSources}, newShootsCollector(extensions...),
 	} {
 		g.Expect(registry.Register(collector)).To(Succeed())
 	}
@@ -80,28 +79,7 @@ func TestAllSeriesExistFromTheStart(t *testing.T) {
 	g.Expect(testutil.CollectAndCount(newShootsCollector(), Namespace+"_shoots_by_operation_state")).To(Equal(8))
 }
 
-type failingActuator struct {
-	extension.Actuator
-	err error
-}
-
-func (f *failingActuator) Reconcile(context.Context, logr.Logger, *extensionsv1alpha1.Extension) error {
-	return f.err
-}
-func (f *failingActuator) Delete(context.Context, logr.Logger, *extensionsv1alpha1.Extension) error {
-	return f.err
-}
-func (f *failingActuator) ForceDelete(context.Context, logr.Logger, *extensionsv1alpha1.Extension) error {
-	return f.err
-}
-func (f *failingActuator) Migrate(context.Context, logr.Logger, *extensionsv1alpha1.Extension) error {
-	return f.err
-}
-func (f *failingActuator) Restore(context.Context, logr.Logger, *extensionsv1alpha1.Extension) error {
-	return f.err
-}
-
-func TestActuator(t *testing.T) {
+func TestObserveOperation(t *testing.T) {
 	failure := errors.New("failed")
 	for result, err := range map[string]error{
 		resultSuccess: nil,
@@ -109,20 +87,10 @@ func TestActuator(t *testing.T) {
 		resultError:   failure,
 	} {
 		t.Run(result, func(t *testing.T) {
-			actuator := Actuator(&failingActuator{err: err})
-			for operation, do := range map[string]func(context.Context, logr.Logger, *extensionsv1alpha1.Extension) error{
-				operationReconcile: actuator.Reconcile, operationDelete: actuator.Delete, operationForceDelete: actuator.ForceDelete,
-				operationMigrate: actuator.Migrate, operationRestore: actuator.Restore,
-			} {
-				g := NewWithT(t)
-				before := observed(t, operationDuration, operation, result)
-				if err == nil {
-					g.Expect(do(t.Context(), logr.Discard(), nil)).To(Succeed())
-				} else {
-					g.Expect(do(t.Context(), logr.Discard(), nil)).To(BeIdenticalTo(err))
-				}
-				g.Expect(observed(t, operationDuration, operation, result)).To(Equal(before+1), operation)
-			}
+			g := NewWithT(t)
+			before := observed(t, operationDuration, string(OperationDelete), result)
+			ObserveOperation(OperationDelete, time.Now(), &err)
+			g.Expect(observed(t, operationDuration, string(OperationDelete), result)).To(Equal(before + 1))
 		})
 	}
 }
@@ -162,8 +130,8 @@ func observed(t *testing.T, durations *prometheus.HistogramVec, values ...string
 	return families[0].GetMetric()[0].GetHistogram().GetSampleCount()
 }
 
-func TestWorks(t *testing.T) {
-	collector := &worksCollector{
+func TestProcessCounters(t *testing.T) {
+	collector := &processCollector{
 		releases: func() release.Stats {
 			return release.Stats{Renders: 1, Downloads: 2, FailedDownloads: 3, LookUps: 9, FailedLookUps: 4, Kept: 5, KeptBytes: 6}
 		},

@@ -17,21 +17,21 @@ const (
 	hostShoot  = "shoot"
 )
 
-// NameHosts makes client-go's metrics say which kind of cluster was asked, in place of the host: that of a shoot's API server names
-// the shoot, and there can be any number of them. seed is host and port, and garden returns those that the garden has now. NameHosts
+// LabelRequestsByCluster makes client-go's metrics say which kind of cluster was asked, in place of the host: that of a shoot's API server names
+// the shoot, and there can be any number of them. seed is host and port, and garden returns those that the garden has now. LabelRequestsByCluster
 // must be called before any request is made.
-func NameHosts(seed string, garden func() string) {
-	clientmetrics.RequestResult = &namedHosts{ResultMetric: clientmetrics.RequestResult, seed: seed, garden: garden}
+func LabelRequestsByCluster(seed string, garden func() string) {
+	clientmetrics.RequestResult = &clusterLabels{ResultMetric: clientmetrics.RequestResult, seed: seed, garden: garden}
 }
 
-type namedHosts struct {
+type clusterLabels struct {
 	clientmetrics.ResultMetric
 	seed   string
 	garden func() string
 }
 
 // Increment implements clientmetrics.ResultMetric.
-func (n *namedHosts) Increment(ctx context.Context, code, method, host string) {
+func (n *clusterLabels) Increment(ctx context.Context, code, method, host string) {
 	kind := hostShoot
 	switch host {
 	case n.seed:

@@ -23,7 +23,7 @@ func TestHostsAreNamed(t *testing.T) {
 	t.Cleanup(func() { clientmetrics.RequestResult = before })
 	recorded, garden := &recordedRequests{}, ""
 	clientmetrics.RequestResult = recorded
-	NameHosts("10.0.0.1:443", func() string { return garden })
+	LabelRequestsByCluster("10.0.0.1:443", func() string { return garden })
 
 	for _, host := range []string{"10.0.0.1:443", "kube-apiserver.shoot--secret--one.svc", "api.garden.example.org"} {
 		clientmetrics.RequestResult.Increment(t.Context(), "200", "GET", host)

@@ -31,9 +31,9 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
@@ -373,7 +373,7 @@ func expectWhole(g Gomega, err error) {
 	g.Expect(len(err.Error())).To(BeNumerically("<=", readiness.MaxMessage-40))
 	ex := &extensionsv1alpha1.Extension{}
 	ex.Status.LastError = &gardencorev1beta1.LastError{Description: "Unable to restore Extension resource: " + err.Error()}
-	line := status.LineOf(ex).Message
+	line := report.ShootStatusOf(ex).Message
 	g.Expect(line).To(And(HaveSuffix(err.Error()), ContainSubstring("remove extension shoot-flux from the Shoot. "), ContainSubstring("flux uninstall. ")))
 	for _, command := range strings.Split(line, "xargs ")[1:] {
 		g.Expect(command).To(MatchRegexp(`^kubectl -n \S+ delete[.;] `), "what it deletes is only said where it is suspended")

@@ -158,7 +158,7 @@ func TestMistakes(t *testing.T) {
 
 	// Now that the shoot has Flux, a mistake keeps gardenlet from nothing.
 	p.configure(map[string]string{"fluxversion": fluxVersion})
-	shoot.expectTold(gardencorev1beta1.ConditionFalse, "Warning NotAsConfigured", "ConfigMap garden-mistakes/flux-config in the garden is not valid: ")
+	shoot.expectReported(gardencorev1beta1.ConditionFalse, "Warning NotAsConfigured", "ConfigMap garden-mistakes/flux-config in the garden is not valid: ")
 	shoot.reconcile()
 	shoot.expectSucceeded()
 	shoot.expectSynced(repository, gitserver.DefaultBranch)

@@ -79,6 +79,6 @@ func TestShootIsGivenUp(t *testing.T) {
 	shoot.expectGone(t.Context())
 	t.Logf("deleted by force in %s", time.Since(begin))
 	shoot.expectNothingIn(shoot.seed)
-	p.Expect(shoot.board(p)).NotTo(HaveKey("one"))
+	p.Expect(shoot.statusConfigMap(p)).NotTo(HaveKey("one"))
 	p.sourceSecret()
 }

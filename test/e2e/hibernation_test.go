@@ -46,7 +46,7 @@ func TestHibernation(t *testing.T) {
 
 	shoot.hibernate(true)
 	p.Expect(shoot.cluster().List(t.Context(), &corev1.NamespaceList{})).NotTo(Succeed(), "the API server is stopped")
-	p.Eventually(func() string { return shoot.board(p)[shoot.shoot.Name] }, patience, interval).Should(ContainSubstring(readiness.Hibernated))
+	p.Eventually(func() string { return shoot.statusConfigMap(p)[shoot.shoot.Name] }, patience, interval).Should(ContainSubstring(readiness.Hibernated))
 
 	pushMessage(p, t, repository, "evening", "Good evening")
 	configuration["repositoryBranch"] = "evening"

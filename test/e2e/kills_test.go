@@ -150,7 +150,7 @@ func (p *projectAdmin) live(round string, key map[string][]byte) map[string][]by
 	p.Expect(p.sourceSecret().Data).To(Equal(key))
 	p.Eventually(func(g Gomega) {
 		for _, shoot := range shoots {
-			g.Expect(shoot.board(g)).NotTo(HaveKey(shoot.shoot.Name))
+			g.Expect(shoot.statusConfigMap(g)).NotTo(HaveKey(shoot.shoot.Name))
 		}
 	}, patience, interval).Should(Succeed())
 	return key

@@ -26,7 +26,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
@@ -128,7 +128,7 @@ func TestControlPlaneMigration(t *testing.T) {
 	shoot.expectSynced(repository, gitserver.DefaultBranch)
 	shoot.expectContent()
 	shoot.expectHealthy()
-	shoot.expectTold(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied revision ")
+	shoot.expectReported(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied revision ")
 	key, objects, processes := p.sourceSecret(), shoot.objects(), shoot.fluxProcesses()
 
 	shoot.migrate(destination)
@@ -164,7 +164,7 @@ func TestControlPlaneMigration(t *testing.T) {
 }
 
 // expectRevision waits until condition FluxReady of the Extension and the shoot's line say that Flux has applied the last commit of a branch.
-func (s *shootOwner) expectRevision(repository *gitserver.Repository, branch string) (line status.Line) {
+func (s *shootOwner) expectRevision(repository *gitserver.Repository, branch string) (status report.ShootStatus) {
 	head, err := repository.Head(s.t.Context(), branch)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Eventually(func(g Gomega) {
@@ -173,18 +173,18 @@ func (s *shootOwner) expectRevision(repository *gitserver.Repository, branch str
 		condition := v1beta1helper.GetCondition(ex.Status.Conditions, fluxv1alpha1.FluxReady)
 		g.Expect(condition).To(HaveValue(HaveField("Status", gardencorev1beta1.ConditionTrue)))
 		g.Expect(condition.Message).To(ContainSubstring(head))
-		line, err = status.ParseLine(s.board(g)[s.shoot.Name])
+		status, err = report.ParseShootStatus(s.statusConfigMap(g)[s.shoot.Name])
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(line.Ready).To(Equal(gardencorev1beta1.ConditionTrue), line.Message)
-		g.Expect(line.Revision).To(HaveSuffix(head))
+		g.Expect(status.Ready).To(Equal(gardencorev1beta1.ConditionTrue), status.Message)
+		g.Expect(status.Revision).To(HaveSuffix(head))
 	}, patience, interval).Should(Succeed())
-	return line
+	return status
 }
 
 // statusManagers are the writers of ConfigMap flux-status that have a shoot in it.
 func (p *projectAdmin) statusManagers() []string {
 	configMap := &corev1.ConfigMap{}
-	p.Expect(p.landscape.GardenClient.Get(p.t.Context(), client.ObjectKey{Namespace: p.namespace, Name: status.ConfigMapName}, configMap)).To(Succeed())
+	p.Expect(p.landscape.GardenClient.Get(p.t.Context(), client.ObjectKey{Namespace: p.namespace, Name: report.ConfigMapName}, configMap)).To(Succeed())
 	var managers []string
 	for _, entry := range configMap.ManagedFields {
 		if strings.Contains(entry.FieldsV1.GetRawString(), `"f:one"`) {

@@ -66,7 +66,7 @@ func TestUninstall(t *testing.T) {
 	p.configure(p.private(p.newRepository(false)))
 	shoot := p.newShoot("one")
 	shoot.expectSucceeded()
-	p.Eventually(func(g Gomega) { g.Expect(shoot.board(g)).To(HaveKey("one")) }, patience, interval).Should(Succeed())
+	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).To(HaveKey("one")) }, patience, interval).Should(Succeed())
 
 	registration := &gardencorev1beta1.ControllerRegistration{ObjectMeta: metav1.ObjectMeta{Name: extension.Registration}}
 	onDemand := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"deployment":{"policy":"OnDemand"}}}`))
@@ -112,7 +112,7 @@ func TestProjectIsDeleted(t *testing.T) {
 	p.configure(p.private(p.newRepository(false)))
 	shoot := p.newShoot("one")
 	shoot.expectSucceeded()
-	p.Eventually(func(g Gomega) { g.Expect(shoot.board(g)).To(HaveKey("one")) }, patience, interval).Should(Succeed())
+	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).To(HaveKey("one")) }, patience, interval).Should(Succeed())
 
 	shoot.delete(t.Context())
 	object := &gardencorev1beta1.Project{ObjectMeta: metav1.ObjectMeta{Name: p.name}}

@@ -86,6 +86,6 @@ func TestUpgrade(t *testing.T) {
 	get("v2.6.4")
 	shoot.reconcile()
 	shoot.expectSucceeded()
-	shoot.expectTold(gardencorev1beta1.ConditionFalse, "Warning NotAsConfigured", "Flux v2.9.4 is installed, and v2.6.4")
+	shoot.expectReported(gardencorev1beta1.ConditionFalse, "Warning NotAsConfigured", "Flux v2.9.4 is installed, and v2.6.4")
 	shoot.expectFlux(fluxVersion)
 }

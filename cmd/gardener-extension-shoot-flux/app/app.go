@@ -34,7 +34,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/fluxready"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/healthcheck"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/status"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/seed"
@@ -72,7 +72,7 @@ func run(ctx context.Context, options *options) error {
 		return actuator.Garden.Host()
 	}
 	// The manager's cache asks the seed for its kinds when it is made.
-	if err := nameHosts(options.rest.Completed().Config, gardenHost); err != nil {
+	if err := labelRequests(options.rest.Completed().Config, gardenHost); err != nil {
 		return err
 	}
 	mgr, err := newManager(options)
@@ -157,11 +157,9 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 	if len(classes) == 0 {
 		classes = []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot}
 	}
-	teller, err := status.AddToManager(ctx, mgr, status.AddArgs{Garden: actuator.Garden, Type: lifecycle.Type, ExtensionClasses: classes})
-	if err != nil {
+	if err := report.AddToManager(ctx, mgr, report.AddArgs{Garden: actuator.Garden, Type: lifecycle.Type, ExtensionClasses: classes}); err != nil {
 		return fmt.Errorf("failed to add the controller of ConfigMap flux-status: %w", err)
 	}
-	actuator.Events = teller.Recorder(actuator.Events)
 	args := lifecycle.AddArgs{
 		ControllerOptions:         options.lifecycle.Completed().Options(),
 		IgnoreOperationAnnotation: options.reconciler.Completed().IgnoreOperationAnnotation,
@@ -172,7 +170,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 	if options.reconcileOnConfigurationChange {
 		args.Configurations = actuator.Garden
 	}
-	if err := lifecycle.AddToManager(ctx, mgr, metrics.Actuator(teller.Actuator(actuator)), args); err != nil {
+	if err := lifecycle.AddToManager(ctx, mgr, actuator, args); err != nil {
 		return fmt.Errorf("failed to add the lifecycle controller: %w", err)
 	}
 	if err := healthcheck.AddToManager(mgr, healthcheck.AddArgs{
@@ -197,17 +195,17 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 	return addHeartbeat(ctx, mgr, options)
 }
 
-func nameHosts(config *rest.Config, gardenHost func() string) error {
+func labelRequests(config *rest.Config, gardenHost func() string) error {
 	seed, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return fmt.Errorf("the address of the seed's API server can't be used: %w", err)
 	}
-	metrics.NameHosts(seed.Host, gardenHost)
+	metrics.LabelRequestsByCluster(seed.Host, gardenHost)
 	return nil
 }
 
 func addMetrics(mgr manager.Manager, actuator *lifecycle.Actuator, classes []extensionsv1alpha1.ExtensionClass) error {
-	if err := metrics.AddWorks(actuator.Releases, actuator.Sources); err != nil {
+	if err := metrics.AddProcessCounters(actuator.Releases, actuator.Sources); err != nil {
 		return err
 	}
 	return metrics.AddShoots(mgr, metrics.ShootsArgs{Type: lifecycle.Type, ExtensionClasses: classes})
@@ -238,7 +236,6 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 		Releases:        options.releases.catalogue,
 		Images:          options.images.read,
 		Sources:         source.NewKeeper(options.hostKeyScan.dial()),
-		Events:          mgr.GetEventRecorder("gardener-extension-" + extensionName),
 		GardenerVersion: options.general.Completed().GardenerVersion,
 	}, nil
 }

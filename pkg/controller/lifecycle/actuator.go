@@ -14,7 +14,6 @@ import (
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gardener/gardener/extensions/pkg/controller/extension"
@@ -45,8 +44,6 @@ type Actuator struct {
 	Images func() (render.Images, error)
 	// Sources keeps the credentials of projects in the garden.
 	Sources *source.Keeper
-	// Events takes events about Extensions.
-	Events events.EventRecorder
 	// GardenerVersion counts where the image of a gardener-resource-manager tells no version; it may be empty.
 	GardenerVersion string
 
@@ -65,7 +62,18 @@ func (a *Actuator) references() *managedresource.References {
 var _ extension.Actuator = (*Actuator)(nil)
 
 // Reconcile brings Flux and the project's repository into the shoot. It does not wait for the shoot.
-func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
+func (a *Actuator) Reconcile(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) (err error) {
+	defer metrics.ObserveOperation(metrics.OperationReconcile, time.Now(), &err)
+	return a.reconcile(ctx, log, ex)
+}
+
+// Restore continues on the seed that has taken over.
+func (a *Actuator) Restore(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) (err error) {
+	defer metrics.ObserveOperation(metrics.OperationRestore, time.Now(), &err)
+	return a.reconcile(ctx, log, ex)
+}
+
+func (a *Actuator) reconcile(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
 	shoot, err := a.shoot(ctx, ex.Namespace)
 	if err != nil {
 		return err
@@ -111,7 +119,7 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
-	credentials, objects, err := a.follow(ctx, gardenClient, shoot.Namespace, configuration, flux)
+	credentials, objects, err := a.follow(ctx, gardenClient, ex, shoot.Namespace, configuration, flux)
 	if err != nil {
 		return err
 	}
@@ -121,7 +129,6 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err := keepUsersFlux(ctx, has, flux, objects); err != nil {
 		return err
 	}
-	a.announce(ex, shoot.Namespace, flux.warning, credentials)
 	describe(&flux.status, configuration.Repository, credentials)
 	if flux.status.Fields, err = render.FieldDigests(objects); err != nil {
 		return err
@@ -146,10 +153,14 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 }
 
 // follow keeps the credentials of a project for its repository, and renders what makes Flux follow it.
-func (a *Actuator) follow(ctx context.Context, gardenClient client.Client, project string, configuration *wanted, flux *chosen) (_ *source.Credentials, _ []client.Object, err error) {
+func (a *Actuator) follow(ctx context.Context, gardenClient client.Client, ex *extensionsv1alpha1.Extension, project string, configuration *wanted, flux *chosen) (_ *source.Credentials, _ []client.Object, err error) {
 	defer metrics.ObservePhase(metrics.PhaseSource, time.Now(), &err)
 	credentials, err := a.Sources.Ensure(ctx, gardenClient, project, configuration.Repository)
 	if err != nil {
+		return nil, nil, err
+	}
+	flux.status.Notices = noticesOf(project, flux.warning, credentials)
+	if err := a.addNotices(ctx, ex, flux.status.Notices...); err != nil { // at once: the key pair is made only once
 		return nil, nil, err
 	}
 	objects, err := flux.Configuration(configuration.Repository, credentials)
@@ -168,11 +179,6 @@ func (a *Actuator) configure(ctx context.Context, namespace string, configuratio
 		labels[managedresource.SourceVersionLabel] = credentials.Version
 	}
 	return mustFail(managedresource.Apply(ctx, a.Seed, namespace, managedresource.Configuration, labels, data, has.configuration))
-}
-
-// Restore continues on the seed that has taken over.
-func (a *Actuator) Restore(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
-	return a.Reconcile(ctx, log, ex)
 }
 
 // shoot returns the Shoot to which a namespace of the seed belongs.

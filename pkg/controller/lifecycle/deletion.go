@@ -21,6 +21,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -45,7 +46,15 @@ var inOrderOfDeletion = []string{managedresource.Configuration, managedresource.
 // When the shoot itself is being deleted, its nodes are gone already, and Flux with them: then the objects are left to go with the
 // shoot, and nothing waits for its API server. gardenlet has woken up a shoot that slept (runDeleteShootFlow), so that
 // gardener-resource-manager is there to let go of its ManagedResources.
-func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
+func (a *Actuator) Delete(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) (err error) {
+	defer metrics.ObserveOperation(metrics.OperationDelete, time.Now(), &err)
+	if err := a.delete(ctx, log, ex); err != nil {
+		return err
+	}
+	return untilReported(ex)
+}
+
+func (a *Actuator) delete(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
 	shoot, err := a.shoot(ctx, ex.Namespace)
 	if err != nil {
 		return err
@@ -142,19 +151,23 @@ func (a *Actuator) leaveBehind(ctx context.Context, log logr.Logger, ex *extensi
 		return err
 	}
 	log.Info("The shoot moves to another seed in its sleep, and Flux, which was to be removed from it, stays")
-	a.Events.Eventf(ex, nil, corev1.EventTypeWarning, "FluxStays", "Delete", "%s", "the shoot moves to another seed while it sleeps, so Flux, which was to be removed from it "+
-		"when it wakes up, stays: when it is awake, switch the extension on and off once more")
-	return nil
+	return a.addNotices(ctx, ex, newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFluxStays, "the shoot moves to another seed while it sleeps, so Flux, which was to be removed from it "+
+		"when it wakes up, stays: when it is awake, switch the extension on and off once more"))
 }
 
 // ForceDelete forgets the shoot without waiting for anything.
-func (a *Actuator) ForceDelete(ctx context.Context, _ logr.Logger, ex *extensionsv1alpha1.Extension) error {
+func (a *Actuator) ForceDelete(ctx context.Context, _ logr.Logger, ex *extensionsv1alpha1.Extension) (err error) {
+	defer metrics.ObserveOperation(metrics.OperationForceDelete, time.Now(), &err)
 	return a.releaseAll(ctx, ex.Namespace)
 }
 
 // Migrate leaves everything in the shoot as it is for the seed that takes over.
-func (a *Actuator) Migrate(ctx context.Context, _ logr.Logger, ex *extensionsv1alpha1.Extension) error {
-	return a.release(ctx, ex.Namespace)
+func (a *Actuator) Migrate(ctx context.Context, _ logr.Logger, ex *extensionsv1alpha1.Extension) (err error) {
+	defer metrics.ObserveOperation(metrics.OperationMigrate, time.Now(), &err)
+	if err := a.release(ctx, ex.Namespace); err != nil {
+		return err
+	}
+	return untilReported(ex)
 }
 
 // release deletes all ManagedResources at once but leaves their objects in the shoot.

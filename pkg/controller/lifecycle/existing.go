@@ -14,6 +14,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
@@ -39,10 +40,12 @@ func (a *Actuator) checkExisting(ctx context.Context, ex *extensionsv1alpha1.Ext
 	if err != nil {
 		return err
 	}
-	if takesOver {
-		a.Events.Eventf(ex, nil, corev1.EventTypeWarning, "FluxTakenOver", "Reconcile", "%s", describeTakeover(has, flux))
+	if !takesOver {
+		return nil
 	}
-	return nil
+	takeover := newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFluxTakenOver, describeTakeover(has, flux))
+	flux.status.Notices = append(flux.status.Notices, takeover)
+	return a.addNotices(ctx, ex, takeover)
 }
 
 // describeTakeover tells the shoot's owner that something of somebody else's is written over.

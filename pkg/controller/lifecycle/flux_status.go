@@ -49,10 +49,12 @@ func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, c
 	}
 }
 
-// updated is what is to be said from now on. The revision is left to who looks into the shoot, and a problem stands until all is done.
+// updated is what is to be said from now on. The revision is left to who looks into the shoot, a problem stands until all is done, and a
+// notice until people know it.
 func updated(ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) fluxv1alpha1.FluxStatus {
 	before := fluxv1alpha1.StatusOf(ex)
 	status.Revision, status.Problem = "", before.Problem
+	status.Notices = withNotices(withoutPast(before.Notices, status.Notices), status.Notices)
 	if status.RepositoryURL == before.RepositoryURL {
 		status.Revision = before.Revision
 	}
@@ -75,7 +77,7 @@ func writeStatus(ctx context.Context, seed client.Client, ex *extensionsv1alpha1
 func setStatus(ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) (bool, error) {
 	status.TypeMeta = metav1.TypeMeta{APIVersion: fluxv1alpha1.GroupVersion.String(), Kind: "FluxStatus"}
 	before := fluxv1alpha1.StatusOf(ex)
-	if before.Kind == "" && status.Version == "" { // there is nothing to say
+	if before.Kind == "" && status.Version == "" && len(status.Notices) == 0 { // there is nothing to say
 		return false, nil
 	}
 	if apiequality.Semantic.DeepEqual(status, before) {

@@ -86,8 +86,8 @@ func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha
 	if len(left) > 0 {
 		return soon(left.Since(), fmt.Errorf("what Flux was installed with is still being deleted from the shoot: %s", left))
 	}
-	if kept != "" && (installation == nil || installation.DeletionTimestamp == nil) { // else it has been said
-		a.Events.Eventf(ex, nil, corev1.EventTypeNormal, "NamespaceKept", "Delete", "%s", removalFrom(shootClient).DescribeKept(kept))
+	if kept != "" && (installation == nil || installation.DeletionTimestamp == nil) { // else it has been noted
+		return a.addNotices(ctx, ex, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeNamespaceKept, removalFrom(shootClient).DescribeKept(kept)))
 	}
 	return nil
 }
@@ -167,9 +167,12 @@ func (a *Actuator) withdraw(ctx context.Context, ex *extensionsv1alpha1.Extensio
 	if err := a.releaseOne(ctx, ex.Namespace, managedresource.Configuration); err != nil {
 		return err
 	}
-	if has.state.OwnedByUsers && has.installation != nil && has.installation.DeletionTimestamp == nil { // else it has been said
-		a.Events.Eventf(ex, nil, corev1.EventTypeNormal, "FluxStays", "Delete", "%s", "Flux stays in the shoot, because the extension has not installed it. "+
+	if has.state.OwnedByUsers && has.installation != nil && has.installation.DeletionTimestamp == nil { // else it has been noted
+		stays := newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeFluxStays, "Flux stays in the shoot, because the extension has not installed it. "+
 			"It does not follow the project's repository any more")
+		if err := a.addNotices(ctx, ex, stays); err != nil {
+			return err
+		}
 	}
 	return a.releaseOne(ctx, ex.Namespace, managedresource.Installation)
 }

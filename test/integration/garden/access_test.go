@@ -29,10 +29,10 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
 )
 
 // proxy stands between the extension and the garden's kube-apiserver: it notes the requests, and can be away.
@@ -149,36 +149,36 @@ func TestTheRightsSufficeToTell(t *testing.T) {
 		return connection
 	}
 	write := func(connection client.Client, name string, data map[string]string) bool {
-		board, err := status.ReadBoard(t.Context(), connection, namespace, name)
+		configMap, err := report.ReadStatusConfigMap(t.Context(), connection, namespace, name)
 		g.Expect(err).NotTo(HaveOccurred())
-		written, err := board.Write(t.Context(), connection, data)
+		written, err := configMap.Write(t.Context(), connection, data)
 		g.Expect(err).NotTo(HaveOccurred())
 		return written
 	}
 	says := func() map[string]string {
 		configMap := &corev1.ConfigMap{}
-		g.Expect(admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: status.ConfigMapName}, configMap)).To(Succeed())
+		g.Expect(admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: report.ConfigMapName}, configMap)).To(Succeed())
 		return configMap.Data
 	}
 	one, two := seed(ownSeed), seed(foreignSeed)
 	g.Expect(write(one, ownSeed, nil)).To(BeFalse(), "nothing to say")
-	g.Expect(write(one, ownSeed, map[string]string{"a": "1", "moving": "1", status.KeyPublicKey: "key"})).To(BeTrue())
-	g.Expect(write(two, foreignSeed, map[string]string{"b": "2", status.KeyPublicKey: "key"})).To(BeTrue())
-	g.Expect(write(one, ownSeed, map[string]string{"a": "1", "moving": "1", status.KeyPublicKey: "key"})).To(BeFalse(), "all is said")
-	g.Expect(says()).To(Equal(map[string]string{"a": "1", "moving": "1", "b": "2", status.KeyPublicKey: "key"}))
+	g.Expect(write(one, ownSeed, map[string]string{"a": "1", "moving": "1", report.KeyPublicKey: "key"})).To(BeTrue())
+	g.Expect(write(two, foreignSeed, map[string]string{"b": "2", report.KeyPublicKey: "key"})).To(BeTrue())
+	g.Expect(write(one, ownSeed, map[string]string{"a": "1", "moving": "1", report.KeyPublicKey: "key"})).To(BeFalse(), "all is said")
+	g.Expect(says()).To(Equal(map[string]string{"a": "1", "moving": "1", "b": "2", report.KeyPublicKey: "key"}))
 
 	// The new seed takes a shoot over, also with the same words, and the old one does not remove it.
-	g.Expect(write(two, foreignSeed, map[string]string{"b": "2", "moving": "1", status.KeyPublicKey: "key"})).To(BeTrue())
+	g.Expect(write(two, foreignSeed, map[string]string{"b": "2", "moving": "1", report.KeyPublicKey: "key"})).To(BeTrue())
 	g.Expect(write(one, ownSeed, map[string]string{"a": "1"})).To(BeTrue())
-	g.Expect(says()).To(Equal(map[string]string{"a": "1", "moving": "1", "b": "2", status.KeyPublicKey: "key"}))
+	g.Expect(says()).To(Equal(map[string]string{"a": "1", "moving": "1", "b": "2", report.KeyPublicKey: "key"}))
 	g.Expect(write(two, foreignSeed, map[string]string{"moving": "2"})).To(BeTrue())
 	g.Expect(says()).To(Equal(map[string]string{"a": "1", "moving": "2"}))
 
 	// An event is there once.
-	event := status.Event{Type: corev1.EventTypeWarning, Reason: "BuildFailed", Note: strings.Repeat("ä", 1000)}
-	shoot := status.Shoot{Namespace: namespace, Name: "a", UID: "1"}
-	g.Expect(event.Tell(t.Context(), one, shoot)).To(Succeed())
-	g.Expect(event.Tell(t.Context(), two, shoot)).To(Succeed())
+	event := report.Event{Type: corev1.EventTypeWarning, Reason: "BuildFailed", Note: strings.Repeat("ä", 1000)}
+	shoot := report.ShootReference(&metav1.ObjectMeta{Namespace: namespace, Name: "a", UID: "1"})
+	g.Expect(event.Create(t.Context(), one, shoot)).To(Succeed())
+	g.Expect(event.Create(t.Context(), two, shoot)).To(Succeed())
 	events := &corev1.EventList{}
 	g.Expect(admin.List(t.Context(), events, client.InNamespace(namespace), client.MatchingFields{
 		"involvedObject.kind": "Shoot", "involvedObject.name": "a", "involvedObject.uid": "1", // as kubectl describe
@@ -192,10 +192,10 @@ func TestAMissingRightToTellIsNamed(t *testing.T) {
 	server.start(t)
 	connection, err := garden.KubeconfigFile(mount(t, server.URL, token(t, ownSeed, "other")).kubeconfig()).Client(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
-	_, err = status.ReadBoard(t.Context(), connection, ownProject, ownSeed)
+	_, err = report.ReadStatusConfigMap(t.Context(), connection, ownProject, ownSeed)
 	g.Expect(err).To(MatchError(And(HavePrefix("failed to read ConfigMap garden-own/flux-status in the garden: "), ContainSubstring(garden.RightsManifest))))
-	err = status.Event{Type: corev1.EventTypeNormal, Reason: "FluxReady"}.Tell(t.Context(), connection, status.Shoot{Namespace: ownProject, Name: "a"})
-	g.Expect(err).To(MatchError(And(HavePrefix("failed to create an event about Shoot garden-own/a in the garden: "), ContainSubstring(garden.RightsManifest))))
+	err = report.Event{Type: corev1.EventTypeNormal, Reason: "FluxReady"}.Create(t.Context(), connection, report.ShootReference(&metav1.ObjectMeta{Namespace: ownProject, Name: "a"}))
+	g.Expect(err).To(MatchError(And(HavePrefix("failed to create an event about Shoot garden-own/a: "), ContainSubstring(garden.RightsManifest))))
 	g.Expect(apierrors.IsForbidden(err)).To(BeTrue())
 }
 

@@ -169,7 +169,7 @@ var requests = []struct {
 
 	{"get flux-status, foreign project", get(configMap, foreignProject, "flux-status"), allowed, unauthorized, unauthorized, unauthorized},
 	{"get flux-status, project with rights of its own", get(configMap, narrowProject, "flux-status"), allowed, allowed, unauthorized, unauthorized},
-	{"list flux-status everywhere, by name", list(&corev1.ConfigMapList{}, onlyStatuses), unauthorized, unauthorized, unauthorized, unauthorized},
+	{"list flux-status everywhere, by name", list(&corev1.ConfigMapList{}, onlyStatuses), allowed, unauthorized, unauthorized, unauthorized},
 	{"write flux-status by server-side apply, own project", applyConfigMap(ownProject, "flux-status"), allowed, unauthorized, unauthorized, allowed},
 	{"write flux-status by server-side apply, foreign project", applyConfigMap(foreignProject, "flux-status"), allowed, unauthorized, unauthorized, unauthorized},
 	{"write flux-status by server-side apply, project with rights of its own", applyConfigMap(narrowProject, "flux-status"), allowed, allowed, unauthorized, unauthorized},

@@ -12,12 +12,13 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
 )
 
 // Project garden has the Shoots of managed seeds, in namespace garden: it is a project as any other.
@@ -39,11 +40,11 @@ func TestProjectGarden(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(completed.Identity).To(Equal(made.Identity))
 
-	board, err := status.ReadBoard(t.Context(), seed, namespace, ownSeed)
+	configMap, err := report.ReadStatusConfigMap(t.Context(), seed, namespace, ownSeed)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(board.Write(t.Context(), seed, map[string]string{"managed-seed": "ready"})).To(BeTrue())
-	event := status.Event{Type: corev1.EventTypeNormal, Reason: "FluxReady", Note: "Flux follows the repository"}
-	g.Expect(event.Tell(t.Context(), seed, status.Shoot{Namespace: namespace, Name: "managed-seed", UID: "1"})).To(Succeed())
+	g.Expect(configMap.Write(t.Context(), seed, map[string]string{"managed-seed": "ready"})).To(BeTrue())
+	event := report.Event{Type: corev1.EventTypeNormal, Reason: "FluxReady", Note: "Flux follows the repository"}
+	g.Expect(event.Create(t.Context(), seed, report.ShootReference(&metav1.ObjectMeta{Namespace: namespace, Name: "managed-seed", UID: "1"}))).To(Succeed())
 }
 
 // Its admins are told of mistakes at once, too.

@@ -100,8 +100,8 @@ func (l *living) expectOnlyForeign() {
 	l.Expect(roles.Items).To(ConsistOf(HaveField("Name", "team-flux-system")))
 }
 
-// expectEvent waits for an event of the Extension in the seed.
-func (s *shoot) expectEvent(reason, note string) {
+// expectEvent waits for an event of the Extension in the seed. note is a sentence, or a matcher of it.
+func (s *shoot) expectEvent(reason string, note any) {
 	s.Eventually(func(g Gomega) {
 		events := &eventsv1.EventList{}
 		g.Expect(shared.seedClient.List(s.ctx, events, client.InNamespace(s.control))).To(Succeed())

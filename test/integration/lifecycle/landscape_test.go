@@ -39,6 +39,7 @@ import (
 	"github.com/gardener/gardener/pkg/extensions"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
@@ -90,15 +91,20 @@ func start(ctx context.Context, servers *integration.Servers) (stopped func(), e
 	if err != nil {
 		return nil, err
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := mgr.Start(ctx); err != nil {
-			panic(err)
-		}
-	}()
+	reporter, err := newReporter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var running sync.WaitGroup
+	for _, mgr := range []manager.Manager{mgr, reporter} {
+		running.Go(func() {
+			if err := mgr.Start(ctx); err != nil {
+				panic(err)
+			}
+		})
+	}
 	return func() {
-		<-done
+		running.Wait()
 		shared.releases.Close()
 	}, nil
 }
@@ -156,7 +162,6 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 		Releases: releases,
 		Images:   func() (render.Images, error) { return render.Images{}, nil },
 		Sources:  source.NewKeeper(nil),
-		Events:   mgr.GetEventRecorder("gardener-extension-shoot-flux"),
 	}
 	return mgr, lifecycle.AddToManager(ctx, mgr, shared.actuator, lifecycle.AddArgs{
 		ControllerOptions: controller.Options{
@@ -165,6 +170,20 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 		},
 		ExtensionClasses: []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
 		Configurations:   shared.actuator.Garden,
+	})
+}
+
+// newReporter makes events of what the lifecycle controller notes, which waits for that before it lets an Extension go. What it writes is not
+// in the log of requests.
+func newReporter(ctx context.Context) (manager.Manager, error) {
+	mgr, err := manager.New(shared.seed.Config, manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}, Client: client.Options{
+		Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return mgr, report.AddToManager(ctx, mgr, report.AddArgs{
+		Garden: shared.actuator.Garden, Type: lifecycle.Type, ExtensionClasses: []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
 	})
 }
 

@@ -289,6 +289,8 @@ func TestSwitchedOffWhileTheShootMovesInItsSleep(t *testing.T) {
 	s.operateDeletion()
 	s.expectSwitchedOff()
 	s.expectNothingInSeed()
+	s.expectEvent("FluxStays", "the shoot moves to another seed while it sleeps, so Flux, which was to be removed from it "+
+		"when it wakes up, stays: when it is awake, switch the extension on and off once more")
 }
 
 // TestSwitchedOffBesideAnotherFlux has noted that Flux is to be installed, and did not come so far. What the shoot's users installed

@@ -346,7 +346,7 @@ func (l *living) interrupted(t *testing.T, faults *faults) *lifecycle.Actuator {
 	t.Cleanup(server.Close)
 	l.giveAccess(fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Config","current-context":"shoot","contexts":[{"name":"shoot","context":{"cluster":"shoot"}}],"clusters":[{"name":"shoot","cluster":{"server":%q}}]}`, server.URL))
 
-	return &lifecycle.Actuator{Seed: seed, Garden: garden.GardenletKubeconfig(seed), Events: shared.actuator.Events}
+	return &lifecycle.Actuator{Seed: seed, Garden: garden.GardenletKubeconfig(seed)}
 }
 
 // faults interrupts each write twice.

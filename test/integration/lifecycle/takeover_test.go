@@ -112,6 +112,8 @@ func TestTakeover(t *testing.T) {
 			l.expectFailure(anotherOne + ", spec.decryption, spec.path would go or change, and Flux would delete what it has deployed (objects: 1)")
 			l.expectNothingInSeed()
 			l.expectUnchanged(gitRepository, root, secret, apps, deployment)
+			// The key pair is made all the same, and only once.
+			l.expectEvent("KeyPairMade", HavePrefix("Made a key pair in Secret "+l.project+"/flux-source of the garden: register the public key at the Git server: ssh-"))
 
 			l.handOver(root, gitRepository)
 			l.Expect(l.client.Delete(l.ctx, secret)).To(Succeed())

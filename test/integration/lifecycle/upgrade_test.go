@@ -437,7 +437,7 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	l := newLiving(t)
 	l.get("v2.7.5", false)
 	a := shared.actuator
-	restarted := &lifecycle.Actuator{Seed: a.Seed, Garden: a.Garden, Images: a.Images, Sources: a.Sources, Events: a.Events}
+	restarted := &lifecycle.Actuator{Seed: a.Seed, Garden: a.Garden, Images: a.Images, Sources: a.Sources}
 	var err error
 	restarted.Releases, err = release.NewCatalogue(release.Options{BaseURL: "http://127.0.0.1:1/nobody/listens/here"})
 	l.Expect(err).NotTo(HaveOccurred())
@@ -453,7 +453,8 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	l.Expect(unchanged.Generation).To(Equal(installation.Generation))
 	now := l.status(l)
 	l.Expect(now.Fields).NotTo(Equal(status.Fields), "that of the URL is another one")
-	status.RepositoryURL, status.Fields = data["repositoryUrl"], now.Fields
+	l.Expect(now.Notices).To(ConsistOf(And(HaveField("Reason", fluxv1alpha1.NoticeFluxVersion), HaveField("Message", HavePrefix("Flux v2.7.5 stays as it is installed: ")))))
+	status.RepositoryURL, status.Fields, status.Notices = data["repositoryUrl"], now.Fields, now.Notices
 	l.Expect(now).To(Equal(status))
 
 	l.configure(map[string]string{"fluxVersion": "v2.8.0"})

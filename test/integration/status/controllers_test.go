@@ -37,7 +37,7 @@ func TestAControllerHasDied(t *testing.T) {
 	giveKey(t, project, "ssh-ed25519 AAAA")
 	seeds[1].startExtension(t, true)
 	s := seeds[1].newShoot(t, project, "one")
-	s.say(toldOfPrivate)
+	s.say(statusOfPrivate)
 	s.bring(reference("source.toolkit.fluxcd.io/v1", "GitRepository"), reference("kustomize.toolkit.fluxcd.io/v1", "Kustomization"))
 	s.installControllers()
 	fetched := map[string]any{"revision": "main@sha1:1", "lastUpdateTime": time.Now().UTC().Format(time.RFC3339)}
@@ -68,7 +68,7 @@ func TestLongWordsOfAShoot(t *testing.T) {
 	giveKey(t, project, "ssh-ed25519 AAAA")
 	seeds[1].startExtension(t, true)
 	s := seeds[1].newShoot(t, project, "one")
-	s.say(toldOfPrivate)
+	s.say(statusOfPrivate)
 	s.bring(reference("source.toolkit.fluxcd.io/v1", "GitRepository"), reference("kustomize.toolkit.fluxcd.io/v1", "Kustomization"))
 	s.installControllers()
 	long := strings.Repeat("x", 1_000_000)

@@ -99,7 +99,7 @@ func TestFluxReady(t *testing.T) {
 	s.expectCondition("Progressing", "NotApplied", "gardener-resource-manager has not yet brought")
 
 	s.bring()
-	s.say(toldOfPrivate + `,"hostKeys":["ssh-ed25519 SHA256:trusted"]`)
+	s.say(statusOfPrivate + `,"hostKeys":["ssh-ed25519 SHA256:trusted"]`)
 	s.expectCondition("True", "NoRepository", "only Flux is installed")
 	s.installControllers()
 

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package status_test runs the controllers that tell how Flux gets on, between real API servers: a garden, two seeds, and the
+// Package status_test runs the controllers that report how Flux gets on, between real API servers: a garden, two seeds, and the
 // shoots, for which the API server of their seed stands in. What gardenlet, gardener-resource-manager and Flux would do is done
 // by the tests, step by step.
 package status_test
@@ -44,7 +44,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/fluxready"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/status"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
@@ -154,6 +154,8 @@ type gardenProxy struct {
 	*httptest.Server
 	mutex sync.Mutex
 	noted []string
+	// down lets the garden answer nothing.
+	down atomic.Bool
 }
 
 func newGardenProxy() (*gardenProxy, error) {
@@ -179,6 +181,10 @@ func newGardenProxy() (*gardenProxy, error) {
 		p.mutex.Lock()
 		p.noted = append(p.noted, request.Method+" /"+strings.SplitN(strings.TrimPrefix(request.URL.Path, "/"), "/", 3)[2])
 		p.mutex.Unlock()
+		if p.down.Load() {
+			http.Error(w, "the garden is down", http.StatusServiceUnavailable)
+			return
+		}
 		forward.ServeHTTP(w, request)
 	}))
 	return p, nil
@@ -191,17 +197,33 @@ func (p *gardenProxy) requests(project string) []string {
 	return slices.DeleteFunc(slices.Clone(p.noted), func(request string) bool { return !strings.Contains(request, "/"+project+"/") })
 }
 
-// running is an extension as far as it tells.
+// running is an extension as far as it reports.
 type running struct {
-	teller *status.Teller
-	stop   func()
+	stop func()
+	// leads is closed when it is the leader.
+	leads <-chan struct{}
 }
 
-// startExtension runs what tells the garden until the test ends or stop is called, and what looks into the shoots if asked for.
+// startExtension runs what reports to the garden until the test ends or stop is called, and what looks into the shoots if asked for.
 func (s *seed) startExtension(t *testing.T, looks bool) *running {
+	t.Helper()
+	return s.start(t, looks, manager.Options{})
+}
+
+// startReplica runs one of several replicas.
+func (s *seed) startReplica(t *testing.T) *running {
+	t.Helper()
+	return s.start(t, false, manager.Options{
+		LeaderElection: true, LeaderElectionID: "reports", LeaderElectionNamespace: v1beta1constants.GardenNamespace, LeaderElectionReleaseOnCancel: true, RetryPeriod: new(time.Second),
+	})
+}
+
+func (s *seed) start(t *testing.T, looks bool, election manager.Options) *running {
 	t.Helper()
 	g := NewWithT(t)
 	mgr, err := manager.New(s.server.Config, manager.Options{
+		LeaderElection: election.LeaderElection, LeaderElectionID: election.LeaderElectionID, LeaderElectionNamespace: election.LeaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: election.LeaderElectionReleaseOnCancel, RetryPeriod: election.RetryPeriod,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
@@ -209,8 +231,7 @@ func (s *seed) startExtension(t *testing.T, looks bool) *running {
 	g.Expect(err).NotTo(HaveOccurred())
 	classes := []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	teller, err := status.AddToManager(ctx, mgr, status.AddArgs{Garden: garden.GardenletKubeconfig(mgr.GetClient()), Type: extensionType, ExtensionClasses: classes})
-	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(report.AddToManager(ctx, mgr, report.AddArgs{Garden: garden.GardenletKubeconfig(mgr.GetClient()), Type: extensionType, ExtensionClasses: classes})).To(Succeed())
 	if looks {
 		g.Expect(fluxready.AddToManager(mgr, fluxready.AddArgs{
 			Type: extensionType, ExtensionClasses: classes, PresentedHostKey: presentHostKey, SyncPeriod: time.Second,
@@ -223,7 +244,7 @@ func (s *seed) startExtension(t *testing.T, looks bool) *running {
 			panic(err)
 		}
 	}()
-	r := &running{teller: teller, stop: func() {
+	r := &running{leads: mgr.Elected(), stop: func() {
 		cancel()
 		<-stopped
 	}}

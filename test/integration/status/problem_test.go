@@ -10,8 +10,8 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// TestAProblemIsTold gives people what gardenlet is not told, before anything that Flux says.
-func TestAProblemIsTold(t *testing.T) {
+// TestAProblemIsReported gives people what gardenlet is not told, before anything that Flux says.
+func TestAProblemIsReported(t *testing.T) {
 	project := newProject(t)
 	seeds[0].startExtension(t, true)
 	s := seeds[0].newShoot(t, project, "one")

@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/garden"
 )
 
@@ -119,7 +119,7 @@ func applyConfigMap(namespace, name string) func(client.Client) error {
 
 func tellOfShoot(namespace string) func(client.Client) error {
 	return func(c client.Client) error {
-		return status.Event{Type: corev1.EventTypeNormal, Reason: "FluxReady"}.Tell(context.Background(), c, status.Shoot{Namespace: namespace, Name: "one"})
+		return report.Event{Type: corev1.EventTypeNormal, Reason: "FluxReady"}.Create(context.Background(), c, report.ShootReference(&metav1.ObjectMeta{Namespace: namespace, Name: "one"}))
 	}
 }
 

@@ -18,3 +18,14 @@ func StatusOf(ex *extensionsv1alpha1.Extension) FluxStatus {
 	}
 	return status
 }
+
+// UnreportedNotices returns the notices that people don't know yet.
+func (in *FluxStatus) UnreportedNotices() []Notice {
+	var unreported []Notice
+	for _, notice := range in.Notices {
+		if !notice.Reported {
+			unreported = append(unreported, notice)
+		}
+	}
+	return unreported
+}

@@ -104,7 +104,43 @@ type FluxStatus struct {
 	//
 	// +optional
 	Problem *Problem `json:"problem,omitempty"`
+	// Notices are what people should know once although nothing failed. Events of the Extension and of the Shoot are made of them.
+	//
+	// +optional
+	Notices []Notice `json:"notices,omitempty"`
 }
+
+// Notice is something that people should know once.
+type Notice struct {
+	// Type is that of the event: Normal or Warning.
+	Type string `json:"type"`
+	// Reason is a word in camel case.
+	Reason string `json:"reason"`
+	// Message is one sentence.
+	Message string `json:"message"`
+	// Since is when it was noted.
+	Since metav1.Time `json:"since"`
+	// Reported tells that there have been events of it. What goes on need not be reported again.
+	//
+	// +optional
+	Reported bool `json:"reported,omitempty"`
+}
+
+// The reasons of notices.
+const (
+	// NoticeKeyPairMade says that a key pair was made for the project.
+	NoticeKeyPairMade = "KeyPairMade"
+	// NoticeHostKeyTrusted says that a Git server was asked for its host key.
+	NoticeHostKeyTrusted = "HostKeyTrusted"
+	// NoticeFluxVersion says why the shoot has another Flux release than one could expect.
+	NoticeFluxVersion = "FluxVersion"
+	// NoticeFluxTakenOver says that a Flux of somebody else's is the extension's from now on.
+	NoticeFluxTakenOver = "FluxTakenOver"
+	// NoticeFluxStays says that the extension leaves Flux in the shoot.
+	NoticeFluxStays = "FluxStays"
+	// NoticeNamespaceKept says that the namespace of Flux stays in the shoot.
+	NoticeNamespaceKept = "NamespaceKept"
+)
 
 // Problem tells why a shoot does not have what is configured.
 type Problem struct {

@@ -28,19 +28,19 @@ var (
 		"Git servers that were asked for their host key.", "result")
 )
 
-// worksCollector reads what a process counts itself.
-type worksCollector struct {
+// processCollector reads what a process counts itself.
+type processCollector struct {
 	releases func() release.Stats
 	sources  func() source.Stats
 }
 
-// AddWorks adds what the catalogue and the keeper of this process count.
-func AddWorks(releases *release.Catalogue, sources *source.Keeper) error {
-	return register(&worksCollector{releases: releases.Stats, sources: sources.Stats})
+// AddProcessCounters adds what the catalogue and the keeper of this process count.
+func AddProcessCounters(releases *release.Catalogue, sources *source.Keeper) error {
+	return register(&processCollector{releases: releases.Stats, sources: sources.Stats})
 }
 
 // Describe implements prometheus.Collector.
-func (c *worksCollector) Describe(descriptions chan<- *prometheus.Desc) {
+func (c *processCollector) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, description := range []*prometheus.Desc{
 		rendersDescription, downloadsDescription, lookUpsDescription, keptDescription, keptBytesDescription, keyPairsDescription, scansDescription,
 	} {
@@ -49,7 +49,7 @@ func (c *worksCollector) Describe(descriptions chan<- *prometheus.Desc) {
 }
 
 // Collect implements prometheus.Collector.
-func (c *worksCollector) Collect(metrics chan<- prometheus.Metric) {
+func (c *processCollector) Collect(metrics chan<- prometheus.Metric) {
 	send := func(description *prometheus.Desc, kind prometheus.ValueType, value int64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(description, kind, float64(value), labels...)
 	}

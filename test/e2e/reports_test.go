@@ -18,15 +18,15 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/status"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 )
 
-// expectTold waits until all that people can read about the shoot says the same: condition FluxReady of the Extension in the seed,
+// expectReported waits until all that people can read about the shoot says the same: condition FluxReady of the Extension in the seed,
 // the shoot's line in ConfigMap flux-status of the garden, and an event about the Shoot.
-func (s *shootOwner) expectTold(ready gardencorev1beta1.ConditionStatus, event, words string) status.Line {
+func (s *shootOwner) expectReported(ready gardencorev1beta1.ConditionStatus, event, words string) report.ShootStatus {
 	s.t.Helper()
-	var line status.Line
+	var status report.ShootStatus
 	s.Eventually(func(g Gomega) {
 		ex := &extensionsv1alpha1.Extension{}
 		g.Expect(s.seed.Client.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: "shoot-flux"}, ex)).To(Succeed())
@@ -36,19 +36,19 @@ func (s *shootOwner) expectTold(ready gardencorev1beta1.ConditionStatus, event, 
 		g.Expect(condition.Message).To(ContainSubstring(words))
 
 		var err error
-		line, err = status.ParseLine(s.board(g)[s.shoot.Name])
+		status, err = report.ParseShootStatus(s.statusConfigMap(g)[s.shoot.Name])
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(line.Ready).To(Equal(ready), line.Message)
-		g.Expect(line.Message).To(ContainSubstring(words))
+		g.Expect(status.Ready).To(Equal(ready), status.Message)
+		g.Expect(status.Message).To(ContainSubstring(words))
 		g.Expect(s.events(g)).To(ContainElement(And(HavePrefix(event+" "), ContainSubstring(words))))
 	}, patience, interval).Should(Succeed())
-	return line
+	return status
 }
 
-// board is ConfigMap flux-status of the project.
-func (s *shootOwner) board(g Gomega) map[string]string {
+// statusConfigMap is ConfigMap flux-status of the project.
+func (s *shootOwner) statusConfigMap(g Gomega) map[string]string {
 	configMap := &corev1.ConfigMap{}
-	g.Expect(s.landscape.GardenClient.Get(s.t.Context(), client.ObjectKey{Namespace: s.shoot.Namespace, Name: status.ConfigMapName}, configMap)).To(Succeed())
+	g.Expect(s.landscape.GardenClient.Get(s.t.Context(), client.ObjectKey{Namespace: s.shoot.Namespace, Name: report.ConfigMapName}, configMap)).To(Succeed())
 	return configMap.Data
 }
 
@@ -65,8 +65,8 @@ func (s *shootOwner) events(g Gomega) []string {
 	return sentences
 }
 
-// TestPeopleAreTold reads what the people read who can't look into the seed, while they make their usual mistakes and repair them.
-func TestPeopleAreTold(t *testing.T) {
+// TestReports reads what the people read who can't look into the seed, while they make their usual mistakes and repair them.
+func TestReports(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "told")
 	repository := p.newRepository(false)
@@ -76,10 +76,10 @@ func TestPeopleAreTold(t *testing.T) {
 	shoot.expectSucceeded()
 
 	publicKey := strings.TrimSpace(string(p.sourceSecret().Data["identity.pub"]))
-	line := shoot.expectTold(gardencorev1beta1.ConditionFalse, "Warning AuthenticationFailed", "register this public key there as a read-only deploy key: "+publicKey)
-	p.Expect(line.FluxVersion).To(Equal(fluxVersion))
-	p.Expect(line.Source).To(Equal(configuration["repositoryUrl"]))
-	p.Expect(shoot.board(p)).To(HaveKeyWithValue(status.KeyPublicKey, publicKey))
+	status := shoot.expectReported(gardencorev1beta1.ConditionFalse, "Warning AuthenticationFailed", "register this public key there as a read-only deploy key: "+publicKey)
+	p.Expect(status.FluxVersion).To(Equal(fluxVersion))
+	p.Expect(status.Source).To(Equal(configuration["repositoryUrl"]))
+	p.Expect(shoot.statusConfigMap(p)).To(HaveKeyWithValue(report.KeyPublicKey, publicKey))
 	p.Expect(shoot.events(p)).To(ContainElement(And(HavePrefix("Normal KeyPairMade "), ContainSubstring(publicKey))))
 	shoot.expectHealthy() // the mistake is in the user's repository
 
@@ -87,23 +87,23 @@ func TestPeopleAreTold(t *testing.T) {
 	shoot.expectSynced(repository, gitserver.DefaultBranch)
 	head, err := repository.Head(t.Context(), gitserver.DefaultBranch)
 	p.Expect(err).NotTo(HaveOccurred())
-	line = shoot.expectTold(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied revision ")
-	p.Expect(line.Revision).To(HaveSuffix(head))
-	p.Expect(line.Message).To(ContainSubstring(line.Revision))
+	status = shoot.expectReported(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied revision ")
+	p.Expect(status.Revision).To(HaveSuffix(head))
+	p.Expect(status.Message).To(ContainSubstring(status.Revision))
 
 	configuration["repositoryBranch"] = "nowhere"
 	p.configure(configuration)
-	shoot.expectTold(gardencorev1beta1.ConditionFalse, "Warning BranchNotFound", `has no branch "nowhere": push it, or correct repositoryBranch in ConfigMap garden-told/flux-config of the garden`)
+	shoot.expectReported(gardencorev1beta1.ConditionFalse, "Warning BranchNotFound", `has no branch "nowhere": push it, or correct repositoryBranch in ConfigMap garden-told/flux-config of the garden`)
 	configuration["repositoryBranch"] = gitserver.DefaultBranch
 	p.configure(configuration)
-	shoot.expectTold(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied revision ")
+	shoot.expectReported(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied revision ")
 
-	shown := fmt.Sprint(shoot.board(p), shoot.events(p))
+	shown := fmt.Sprint(shoot.statusConfigMap(p), shoot.events(p))
 	p.Expect(shown).NotTo(ContainSubstring("PRIVATE KEY"))
 
 	shoot.state(p)
 	patch := client.MergeFrom(shoot.shoot.DeepCopy())
 	shoot.shoot.Spec.Extensions = nil
 	p.Expect(shared.GardenClient.Patch(t.Context(), shoot.shoot, patch)).To(Succeed())
-	p.Eventually(func(g Gomega) { g.Expect(shoot.board(g)).NotTo(HaveKey("one")) }, patience, interval).Should(Succeed())
+	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).NotTo(HaveKey("one")) }, patience, interval).Should(Succeed())
 }
