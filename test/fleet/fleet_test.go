@@ -7,8 +7,10 @@ package fleet
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +22,9 @@ import (
 var (
 	shootsFlag   = flag.Int("shoots", 1000, "how many shoots there are at most in the benchmark, and also 100 and 300 of them if those are fewer")
 	projectsFlag = flag.Int("projects", 50, "how many projects the shoots of the benchmark are in, besides one")
+	sizesFlag    = flag.String("sizes", "", "the sizes that are measured instead, as shoots/projects, separated by commas: 1000/50,2500/1")
+	phasesFlag   = flag.String("phases", "idle,calm,change,bare,restart,failover,dead", "what is measured after the first reconciliation, separated by commas")
+	profilesFlag = flag.String("profiles", "", "a directory for profiles of the extension: of the first half minute of each phase, and of its memory at the end")
 	idleFlag     = flag.Duration("idle", 2*time.Minute, "how long the benchmark measures idle shoots")
 	patienceFlag = flag.Duration("patience", 15*time.Minute, "how long anything may take in the benchmark until it goes on without it")
 )
@@ -65,7 +70,7 @@ func run(tb testing.TB, size size, settings settings) *figures {
 
 // TestFleet is the short form. It fails on what does not depend on how busy the machine is.
 func TestFleet(t *testing.T) {
-	f := run(t, size{shoots: 100, projects: 10}, settings{patience: 5 * time.Minute, idle: 30 * time.Second, short: true})
+	f := run(t, size{shoots: 100, projects: 10}, settings{patience: 5 * time.Minute, idle: 30 * time.Second, phases: shortPhases})
 	g := NewWithT(t)
 	g.Expect(writeTable(os.Stdout, []*figures{f})).To(Succeed())
 
@@ -99,14 +104,33 @@ func TestFleet(t *testing.T) {
 
 // BenchmarkFleet measures up to -shoots shoots, in one project and in -projects projects, and prints a table.
 func BenchmarkFleet(b *testing.B) {
+	all, err := parseSizes(*sizesFlag)
+	NewWithT(b).Expect(err).NotTo(HaveOccurred())
+	if len(all) == 0 {
+		all = sizes(*shootsFlag, *projectsFlag)
+	}
+	phases := strings.FieldsFunc(*phasesFlag, func(r rune) bool { return r == ',' })
 	var columns []*figures
 	for b.Loop() {
 		columns = nil
-		for _, size := range sizes(*shootsFlag, *projectsFlag) {
-			columns = append(columns, run(b, size, settings{patience: *patienceFlag, idle: *idleFlag}))
+		for _, size := range all {
+			columns = append(columns, run(b, size, settings{patience: *patienceFlag, idle: *idleFlag, phases: phases, profiles: *profilesFlag}))
 		}
 	}
 	NewWithT(b).Expect(writeTable(os.Stdout, columns)).To(Succeed())
+}
+
+// parseSizes reads sizes such as 1000/50, separated by commas.
+func parseSizes(list string) ([]size, error) {
+	var all []size
+	for _, item := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
+		var size size
+		if _, err := fmt.Sscanf(item, "%d/%d", &size.shoots, &size.projects); err != nil || size.projects < 1 || size.shoots < size.projects {
+			return nil, fmt.Errorf("%q is no size: write shoots/projects, with a shoot for each project at least", item)
+		}
+		all = append(all, size)
+	}
+	return all, nil
 }
 
 // sizes are those that are measured.

@@ -103,6 +103,7 @@ func newManager(options *options) (manager.Manager, error) {
 	// Gardener's API servers have priority and fairness. Without this, client-go sends five requests of a kind a second.
 	config.QPS = -1
 	managerOptions := options.manager.Completed().Options()
+	managerOptions.PprofBindAddress = options.profilesBindAddress
 	// The options of the cache have Gardener's kinds.
 	managerOptions.Scheme = runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(managerOptions.Scheme), extensionscontroller.AddToScheme(managerOptions.Scheme)); err != nil {
