@@ -38,6 +38,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/seed"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -188,6 +189,8 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 		Type:             lifecycle.Type,
 		ExtensionClasses: classes,
 		SyncPeriod:       options.fluxReady.syncPeriod,
+		Shoots:           actuator.Shoots,
+		SetHealth:        healthcheck.Set(mgr.GetClient(), options.fluxReadyAffectsShoot),
 		PresentedHostKey: actuator.Sources.PresentedHostKey,
 	}); err != nil {
 		return fmt.Errorf("failed to add the controller of condition FluxReady: %w", err)
@@ -235,6 +238,7 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 	}
 	return &lifecycle.Actuator{
 		Seed:            seed,
+		Shoots:          shoot.NewClients(seed, fluxready.NewMapper()),
 		Garden:          gardenAccess(seed),
 		Releases:        options.releases.catalogue,
 		Images:          options.images.read,

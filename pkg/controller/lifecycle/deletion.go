@@ -152,8 +152,12 @@ func (a *Actuator) ForceDelete(ctx context.Context, _ logr.Logger, ex *extension
 	return a.releaseAll(ctx, ex.Namespace)
 }
 
-// Migrate leaves everything in the shoot as it is for the seed that takes over.
+// Migrate leaves everything in the shoot as it is for the seed that takes over, and notes for it what that is, if an operation has been interrupted
+// before it did.
 func (a *Actuator) Migrate(ctx context.Context, _ logr.Logger, ex *extensionsv1alpha1.Extension) error {
+	if _, err := a.findInstalled(ctx, ex); err != nil {
+		return err
+	}
 	return a.release(ctx, ex.Namespace)
 }
 
