@@ -58,9 +58,13 @@ const (
 // OfPredecessor are the ManagedResources of the archived first version of the extension (pkg/constants/constants.go of it), which nobody
 // else would ever delete. Gardener deletes no Shoot that has one. The second one goes first: its objects are of kinds that the first one
 // brought.
-var OfPredecessor = []string{predecessorConfiguration, "extension-shoot-flux-flux-install"}
+var OfPredecessor = []string{predecessorConfiguration, PredecessorInstallation}
 
-const predecessorConfiguration = "extension-shoot-flux-flux-config"
+const (
+	// PredecessorInstallation is the one that came first and went last.
+	PredecessorInstallation  = "extension-shoot-flux-flux-install"
+	predecessorConfiguration = "extension-shoot-flux-flux-config"
+)
 
 // OriginLabels are the labels by which the extension's ManagedResources are told from those of others. Only they have them.
 func OriginLabels() map[string]string {

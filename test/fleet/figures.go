@@ -24,9 +24,9 @@ type figures struct {
 	// All shoots idle.
 	idle     traffic
 	idleTime time.Duration
-	// peak is the most memory that the kernel has counted, in bytes.
-	peak       float64
-	idleMemory memory
+	// startPeak and peak are the most memory that the kernel has counted, in bytes: after the start, and in all.
+	startPeak, peak float64
+	idleMemory      memory
 	// calmRequests are those to a shoot in an hour in which nothing has changed for long.
 	calmRequests float64
 
@@ -125,7 +125,9 @@ var firstRows = []row{
 }
 
 var laterRows = []row{
-	{"memory in MB: peak", func(f *figures) string { return fmt.Sprintf("%.0f", f.peak/megabyte) }},
+	{"memory in MB: peak of the start with all Clusters, peak", func(f *figures) string {
+		return fmt.Sprintf("%.0f, %.0f", f.startPeak/megabyte, f.peak/megabyte)
+	}},
 	{"  idle", func(f *figures) string { return f.idleMemory.String() }},
 	{"idle, per shoot and hour: requests to the seed = reads + writes", func(f *figures) string { return f.readsAndWritesPerHour(f.idle.seed) }},
 	{"  requests to the garden = reads + writes", func(f *figures) string { return f.readsAndWritesPerHour(f.idle.garden) }},

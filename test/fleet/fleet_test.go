@@ -32,10 +32,10 @@ var (
 // What the short form allows for 100 shoots in 10 projects. These figures hardly depend on the machine: they are what the code takes, with a little
 // room for what is repeated by chance, such as a conflict of two writers. Lower one when the code takes less.
 const (
-	maxSeedRequests   = 22.0    // per shoot, first reconciliation
-	maxOtherWrites    = 9.0     // per shoot, besides those that Gardener's library makes for the operation
+	maxSeedRequests   = 13.5    // per shoot, first reconciliation
+	maxOtherWrites    = 6.5     // per shoot, besides those that Gardener's library makes for the operation
 	maxGardenRequests = 6.0     // per shoot
-	maxShootRequests  = 12.0    // per shoot
+	maxShootRequests  = 10.5    // per shoot
 	maxReports        = 200     // versions of flux-status together
 	maxReportBytes    = 1 << 20 // of them together
 
@@ -43,6 +43,9 @@ const (
 	maxIdleSeedWrites     = 5.0
 	maxIdleGardenRequests = 40.0
 	maxIdleShootRequests  = 300.0
+	maxCalmShootRequests  = 60.0 // when nothing has changed for long
+
+	maxChangeRequests = 8.5 // to the seed per shoot
 
 	maxRestartWrites = 60 // to seed and garden together, without Leases
 )
@@ -93,6 +96,8 @@ func TestFleet(t *testing.T) {
 		{"idle writes to the seed per shoot and hour", f.perHour(f.idle.seed.writes()), maxIdleSeedWrites},
 		{"idle requests to the garden per shoot and hour", f.perHour(f.idle.garden.all()), maxIdleGardenRequests},
 		{"idle requests to the shoot per hour", f.perHour(f.idle.shoot.all()), maxIdleShootRequests},
+		{"requests to the shoot per hour in which nothing has changed for long", f.calmRequests, maxCalmShootRequests},
+		{"requests to the seed per shoot for a change", f.perShoot(f.changeTraffic.seed.all()), maxChangeRequests},
 		{"writes after a restart", float64(f.restart.seed.writes() + f.restart.garden.writes()), maxRestartWrites},
 		{"FluxReady Unknown or False on shoots that are well", float64(f.wrong), 0},
 	} {

@@ -197,7 +197,6 @@ func (m *measurement) begin(ctx context.Context) error {
 	}
 	end("")
 	end = m.phase("starting the extension, and a first shoot")
-	var err error
 	if err := m.start(ctx, "extension-a"); err != nil {
 		return err
 	}
@@ -208,6 +207,11 @@ func (m *measurement) begin(ctx context.Context) error {
 		return fmt.Errorf("the first shoot is not ready after %s: see the log of the extension in %s", firstPatience, m.extension.LogFile())
 	}
 	end("")
+	used, err := m.extension.kernelMemory()
+	if err != nil {
+		return err
+	}
+	m.figures.startPeak = used.peak
 	m.bare.before, err = m.readWritten(ctx, m.first[0].control)
 	return err
 }

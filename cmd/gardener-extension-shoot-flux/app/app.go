@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -63,8 +64,15 @@ func NewCommand() *cobra.Command {
 	return command
 }
 
+// garbage is how much of it may be in memory, in percent of what is not, before it is collected: half of what Go allows. The process allocates little,
+// so that this costs less of the processors than it saves in memory.
+const garbage = 50
+
 func run(ctx context.Context, options *options) error {
 	log.SetLogger(options.manager.Completed().Logger)
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(garbage)
+	}
 	var actuator *lifecycle.Actuator
 	gardenHost := func() string {
 		if actuator == nil { // nobody has asked the garden

@@ -100,21 +100,24 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if isUnderWay(ex) {
 		return reconcile.Result{RequeueAfter: r.soon()}, nil
 	}
+	return r.lookAndTell(ctx, ex, owner)
+}
+
+func (r *reconciler) lookAndTell(ctx context.Context, ex *extensionsv1alpha1.Extension, owner *gardencorev1beta1.Shoot) (reconcile.Result, error) {
 	var now readiness.Readiness
+	said := saidOf(ex)
 	if untold := r.memory.takeUntold(ex); untold != nil {
 		now = *untold
 	} else {
 		now = r.look(ctx, ex, owner)
 		// That took a moment, in which other controllers may have written the status.
-		said := saidOf(ex)
-		if err := r.seed.Get(ctx, request.NamespacedName, ex); err != nil {
+		if err := r.seed.Get(ctx, client.ObjectKeyFromObject(ex), ex); err != nil {
 			return reconcile.Result{}, client.IgnoreNotFound(err)
 		}
 		if saidOf(ex) != said {
 			return reconcile.Result{RequeueAfter: conflictDelay}, nil
 		}
 	}
-	said := saidOf(ex)
 	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
 		// Another controller wrote the status, and this one's cache learns of it in a moment.
 		r.memory.keepUntold(ex.Namespace, now, said)

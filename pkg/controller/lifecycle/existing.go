@@ -72,7 +72,7 @@ func (a *Actuator) hasPredecessor(ctx context.Context, ex *extensionsv1alpha1.Ex
 	if isNew || installation != nil && installation.Labels[managedresource.ProtectedLabel] != "" { // whoever has set the label has done it
 		return false, nil
 	}
-	left, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.OfPredecessor[1])
+	left, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.PredecessorInstallation)
 	return left != nil, err
 }
 

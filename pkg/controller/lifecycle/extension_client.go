@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -134,7 +135,10 @@ type libraryReconciler struct {
 // Reconcile implements reconcile.Reconciler.
 func (r *libraryReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	defer r.extensions.forget(request.NamespacedName)
-	if err := r.extensions.begin(ctx, request.NamespacedName); err != nil {
+	if err := r.extensions.begin(ctx, request.NamespacedName); apierrors.IsConflict(err) {
+		// The cache learns in a moment of what an operation before has written.
+		return reconcile.Result{RequeueAfter: firstRetryDelay}, nil
+	} else if err != nil {
 		return reconcile.Result{}, fmt.Errorf("failed to take over Extension %s of the seed: %w", request, err)
 	}
 	return r.Reconciler.Reconcile(ctx, request)
