@@ -7,7 +7,9 @@ package managedresource
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,7 +19,8 @@ import (
 )
 
 // Apply creates or updates the ManagedResource of the given name. existing is what the seed has of it now, or nil. If that holds the data and
-// has the labels already, the seed is not asked for anything. If there is none, both it and its Secret are created without being looked for.
+// has the labels already, the seed is not asked for anything. What is known is not looked for: if there is none, that neither it nor its Secret is
+// there, and else what it is, and that there is no Secret for other data yet. Where that is wrong, the seed is asked.
 func Apply(ctx context.Context, seed client.Client, namespace, name string, labels map[string]string, data Data, existing *resourcesv1alpha1.ManagedResource) error {
 	if existing != nil && holds(existing, seed, labels, data) {
 		return nil
@@ -25,12 +28,10 @@ func Apply(ctx context.Context, seed client.Client, namespace, name string, labe
 	deploy := func(seed client.Client) error {
 		return managedresources.CreateForShootWithLabels(ctx, seed, namespace, name, origin, false, labels, data)
 	}
-	var err error
-	if existing == nil {
-		err = deploy(emptySeed{seed})
-	}
-	// The Secret of an interrupted try is there already.
-	if existing != nil || apierrors.IsAlreadyExists(err) {
+	secret, _ := managedresources.NewSecret(seed, namespace, name, data, true)
+	err := deploy(knownSeed{Client: seed, existing: existing, secret: secret})
+	// The Secret of an interrupted try is there already, or gardener-resource-manager has just written the status.
+	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		err = deploy(seed)
 	}
 	if err != nil {
@@ -53,12 +54,28 @@ func holds(existing *resourcesv1alpha1.ManagedResource, seed client.Client, labe
 		CheckApplied(existing) == nil
 }
 
-// emptySeed is a seed that has nothing, for a library that looks before it creates.
-type emptySeed struct {
+// knownSeed is a seed of which is known what it has, for a library that looks before it writes.
+type knownSeed struct {
 	client.Client
+	// existing is the ManagedResource, or nil.
+	existing *resourcesv1alpha1.ManagedResource
+	// secret is the name of the Secret that it is to have.
+	secret string
 }
 
-// Get implements client.Client.
-func (emptySeed) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+// Get implements client.Client. A Secret that the ManagedResource is to keep may have been deleted by somebody. Of one that it has had, the library would
+// only see that it has the label by which it goes when nobody needs it any more.
+func (s knownSeed) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	switch object := object.(type) {
+	case *resourcesv1alpha1.ManagedResource:
+		if s.existing != nil {
+			s.existing.DeepCopyInto(object)
+			return nil
+		}
+	case *corev1.Secret:
+		if key.Name == s.secret && s.existing != nil && slices.Contains(s.existing.Spec.SecretRefs, corev1.LocalObjectReference{Name: key.Name}) {
+			return s.Client.Get(ctx, key, object, options...)
+		}
+	}
 	return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
 }

@@ -21,32 +21,49 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
+// applications are what is there when a ManagedResource is applied, and what is asked of the seed then.
+var applications = map[string]struct {
+	// change is done to what has been applied, which is then found, unless it is gone.
+	change   func(*seed, *resourcesv1alpha1.ManagedResource) *resourcesv1alpha1.ManagedResource
+	labels   map[string]string
+	data     managedresource.Data
+	requests []string
+}{
+	"all is there": {requests: nil},
+	"an interrupted try left the Secret": {requests: []string{"create Secret", "get Secret", "get ManagedResource", "create ManagedResource"},
+		change: func(s *seed, managedResource *resourcesv1alpha1.ManagedResource) *resourcesv1alpha1.ManagedResource {
+			s.g.Expect(s.Delete(s.ctx, managedResource)).To(Succeed())
+			return nil
+		}},
+	"somebody deleted the Secret": {requests: []string{"get Secret", "create Secret", "get Secret"},
+		change: func(s *seed, managedResource *resourcesv1alpha1.ManagedResource) *resourcesv1alpha1.ManagedResource {
+			s.g.Expect(s.DeleteAllOf(s.ctx, &corev1.Secret{}, client.InNamespace("one"))).To(Succeed())
+			managedResource.Status.Conditions[0].Status = gardencorev1beta1.ConditionFalse
+			return managedResource
+		}},
+	"another label": {labels: map[string]string{"version": "2"}, requests: []string{"get Secret", "get Secret", "update ManagedResource"}},
+	"other data":    {data: managedresource.Data{"objects": []byte("y")}, requests: []string{"create Secret", "update ManagedResource"}},
+	"other data, and its Secret is there": {data: managedresource.Data{"objects": []byte("y")},
+		requests: []string{"create Secret", "get Secret", "get ManagedResource", "get Secret", "update ManagedResource"},
+		change: func(s *seed, managedResource *resourcesv1alpha1.ManagedResource) *resourcesv1alpha1.ManagedResource {
+			other := managedResource.DeepCopy()
+			s.g.Expect(managedresource.Apply(s.ctx, s, "one", managedresource.Configuration, nil, managedresource.Data{"objects": []byte("y")}, other)).To(Succeed())
+			other = s.applied()
+			s.g.Expect(managedresource.Apply(s.ctx, s, "one", managedresource.Configuration, nil, managedresource.Data{"objects": []byte("x")}, other)).To(Succeed())
+			return s.applied()
+		}},
+	"gardener-resource-manager has written meanwhile": {data: managedresource.Data{"objects": []byte("y")},
+		requests: []string{"create Secret", "update ManagedResource", "get Secret", "get ManagedResource", "get Secret", "update ManagedResource"},
+		change: func(s *seed, managedResource *resourcesv1alpha1.ManagedResource) *resourcesv1alpha1.ManagedResource {
+			s.g.Expect(s.Update(s.ctx, managedResource.DeepCopy())).To(Succeed())
+			return managedResource
+		}},
+}
+
 // Each request counts, times a thousand shoots.
 func TestApplyAsksForNoMoreThanItNeeds(t *testing.T) {
 	labels, data := map[string]string{"version": "1"}, managedresource.Data{"objects": []byte("x")}
-	for name, test := range map[string]struct {
-		// change is done to what has been applied, which is then found, unless it is gone.
-		change   func(*seed, *resourcesv1alpha1.ManagedResource) *resourcesv1alpha1.ManagedResource
-		labels   map[string]string
-		data     managedresource.Data
-		requests []string
-	}{
-		"all is there": {requests: nil},
-		"an interrupted try left the Secret": {requests: []string{"create Secret", "get Secret", "get ManagedResource", "create ManagedResource"},
-			change: func(s *seed, managedResource *resourcesv1alpha1.ManagedResource) *resourcesv1alpha1.ManagedResource {
-				s.g.Expect(s.Delete(s.ctx, managedResource)).To(Succeed())
-				return nil
-			}},
-		"somebody deleted the Secret": {requests: []string{"get Secret", "create Secret", "get ManagedResource", "get Secret"},
-			change: func(s *seed, managedResource *resourcesv1alpha1.ManagedResource) *resourcesv1alpha1.ManagedResource {
-				s.g.Expect(s.DeleteAllOf(s.ctx, &corev1.Secret{}, client.InNamespace("one"))).To(Succeed())
-				managedResource.Status.Conditions[0].Status = gardencorev1beta1.ConditionFalse
-				return managedResource
-			}},
-		"another label": {labels: map[string]string{"version": "2"}, requests: []string{"get Secret", "get ManagedResource", "get Secret", "update ManagedResource"}},
-		"other data": {data: managedresource.Data{"objects": []byte("y")},
-			requests: []string{"get Secret", "create Secret", "get ManagedResource", "get Secret", "update ManagedResource"}},
-	} {
+	for name, test := range applications {
 		t.Run(name, func(t *testing.T) {
 			s := newSeed(t)
 			s.g.Expect(managedresource.Apply(s.ctx, s, "one", managedresource.Configuration, labels, data, nil)).To(Succeed())

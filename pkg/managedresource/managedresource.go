@@ -7,17 +7,20 @@
 package managedresource
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
 
-	"k8s.io/apimachinery/pkg/util/sets"
+	"github.com/andybalholm/brotli"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
-	"github.com/gardener/gardener/pkg/client/kubernetes"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 )
 
@@ -47,14 +50,21 @@ const (
 	RemovalPolicyLabel = "flux.extensions.gardener.cloud/removal-policy"
 
 	origin = "gardener-extension-shoot-flux"
+
+	// minWindow and maxWindow bound how far back brotli looks, as powers of two.
+	minWindow, maxWindow = 12, 22
 )
 
 // OfPredecessor are the ManagedResources of the archived first version of the extension (pkg/constants/constants.go of it), which nobody
 // else would ever delete. Gardener deletes no Shoot that has one. The second one goes first: its objects are of kinds that the first one
 // brought.
-var OfPredecessor = []string{predecessorConfiguration, "extension-shoot-flux-flux-install"}
+var OfPredecessor = []string{predecessorConfiguration, PredecessorInstallation}
 
-const predecessorConfiguration = "extension-shoot-flux-flux-config"
+const (
+	// PredecessorInstallation is the one that came first and went last.
+	PredecessorInstallation  = "extension-shoot-flux-flux-install"
+	predecessorConfiguration = "extension-shoot-flux-flux-config"
+)
 
 // OriginLabels are the labels by which the extension's ManagedResources are told from those of others. Only they have them.
 func OriginLabels() map[string]string {
@@ -67,27 +77,45 @@ type Data map[string][]byte
 // Serialize turns objects into the data of a ManagedResource. Their kinds need not be known to Gardener. The same objects
 // give the same data. The same object twice is an error.
 func Serialize(objects []client.Object) (Data, error) {
-	registry := managedresources.NewRegistry(kubernetes.ShootScheme, kubernetes.ShootCodec, kubernetes.ShootSerializer)
-	names := sets.New[string]()
+	documents := map[string][]byte{}
 	for _, object := range objects {
 		gvk := object.GetObjectKind().GroupVersionKind()
 		name := fmt.Sprintf("%s__%s__%s", gvk, object.GetNamespace(), object.GetName())
-		if names.Has(name) {
+		if documents[name] != nil {
 			return nil, fmt.Errorf("%s %s is there twice", gvk.Kind, client.ObjectKeyFromObject(object))
 		}
-		names.Insert(name)
-
-		serialized, err := yaml.Marshal(object)
-		if err != nil {
+		var err error
+		if documents[name], err = yaml.Marshal(object); err != nil {
 			return nil, fmt.Errorf("failed to serialize %s %s: %w", gvk.Kind, client.ObjectKeyFromObject(object), err)
 		}
-		registry.AddSerialized(name, serialized)
 	}
-	data, err := registry.SerializedObjects()
+	var content []byte
+	for i, name := range slices.Sorted(maps.Keys(documents)) {
+		if i > 0 {
+			content = append(content, "---\n"...)
+		}
+		content = append(content, documents[name]...)
+	}
+	compressed, err := compress(content)
 	if err != nil {
 		return nil, fmt.Errorf("failed to compress the objects of a ManagedResource: %w", err)
 	}
-	return data, nil
+	return Data{resourcesv1alpha1.CompressedDataKey: compressed}, nil
+}
+
+// compress does what managedresources.Registry of Gardener does, with a window that is not larger than the content: by default it takes ten
+// megabytes of memory to compress two kilobytes.
+func compress(content []byte) ([]byte, error) {
+	window := min(max(bits.Len(uint(len(content))), minWindow), maxWindow)
+	var compressed bytes.Buffer
+	writer := brotli.NewWriterOptions(&compressed, brotli.WriterOptions{Quality: brotli.DefaultCompression, LGWin: window})
+	if _, err := writer.Write(content); err != nil {
+		return nil, err
+	}
+	if err := writer.Close(); err != nil {
+		return nil, err
+	}
+	return compressed.Bytes(), nil
 }
 
 // Delete deletes the ManagedResource of the given name, and with it the objects in the shoot. It does not wait until they

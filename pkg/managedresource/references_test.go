@@ -30,7 +30,7 @@ func TestReferences(t *testing.T) {
 	}
 
 	changed := managedresource.Data{"objects": []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  namespace: a\n  name: other\n")}
-	s.g.Expect(managedresource.Apply(s.ctx, s, "one", managedresource.Configuration, nil, changed, managedResource)).To(Succeed())
+	s.g.Expect(managedresource.Apply(s.ctx, s, "one", managedresource.Configuration, nil, changed, s.applied())).To(Succeed())
 	given.Name = "other"
 	s.g.Expect(references.Of(s.ctx, s, s.applied())).To(ConsistOf(given))
 

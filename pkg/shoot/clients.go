@@ -21,18 +21,18 @@ import (
 // maxClients bounds how many clients are kept. More shoots than that are served by new ones now and then.
 const maxClients = 4096
 
-// Clients keeps a client for each shoot that is asked again and again, with its connection. It is safe for concurrent use.
+// Clients keeps a client for each shoot that is asked again and again. It is safe for concurrent use.
 type Clients struct {
-	seed client.Client
+	seed client.Reader
 	// mapper knows the kinds that are asked for, so that no shoot is asked for all that it serves, and nothing of that is kept.
 	mapper meta.RESTMapper
 	// known has a client.Client by namespace of the seed.
 	known *lru.Cache
 }
 
-// NewClients returns Clients that read kubeconfigs with a client of the seed, which must not cache Secrets. Shoots are asked only for kinds that
-// the mapper knows.
-func NewClients(seed client.Client, mapper meta.RESTMapper) *Clients {
+// NewClients returns Clients that read kubeconfigs with a client of the seed, which must not cache Secrets. Kept clients know the kinds of the mapper
+// only.
+func NewClients(seed client.Reader, mapper meta.RESTMapper) *Clients {
 	return &Clients{seed: seed, mapper: mapper, known: lru.New(maxClients)}
 }
 
@@ -41,13 +41,29 @@ func (c *Clients) Get(ctx context.Context, namespace string) (client.Client, err
 	if known, ok := c.known.Get(namespace); ok {
 		return known.(client.Client), nil
 	}
-	config, err := newConfig(ctx, c.seed, namespace)
+	access, err := readAccess(ctx, c.seed, namespace)
 	if err != nil {
 		return nil, err
 	}
-	created, err := client.New(config, client.Options{Scheme: scheme, Mapper: c.mapper})
+	return c.keep(namespace, access)
+}
+
+// New returns a client as NewClient does, for all kinds, and makes Get use the credentials that it has read.
+func (c *Clients) New(ctx context.Context, namespace string) (client.Client, error) {
+	access, err := readAccess(ctx, c.seed, namespace)
 	if err != nil {
-		return nil, noAccessError(namespace, err)
+		return nil, err
+	}
+	if _, err := c.keep(namespace, access); err != nil {
+		return nil, err
+	}
+	return access.newClient(namespace)
+}
+
+func (c *Clients) keep(namespace string, access *access) (client.Client, error) {
+	created, err := access.newClientFor(namespace, c.mapper)
+	if err != nil {
+		return nil, err
 	}
 	c.known.Add(namespace, created)
 	return created, nil

@@ -5,15 +5,11 @@
 package fleet
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -44,11 +40,13 @@ const (
 type replica struct {
 	*process.Process
 	metrics string
+	// profiles is where its profiles are, or nowhere.
+	profiles string
 }
 
 // startExtension runs a replica, and waits until it is ready. It has the arguments that the chart gives it by default, except for what a
 // process outside of a cluster needs, and logs errors only: the log of a busy process would be measured too.
-func (l *landscape) startExtension(ctx context.Context, name string) (*replica, error) {
+func (l *landscape) startExtension(ctx context.Context, name string, args ...string) (*replica, error) {
 	path, err := l.bin.Path(extensionProgram)
 	if err != nil {
 		return nil, err
@@ -65,17 +63,22 @@ func (l *landscape) startExtension(ctx context.Context, name string) (*replica, 
 	if err != nil {
 		return nil, err
 	}
-	var ports [3]int
+	var ports [4]int
 	for i := range ports {
 		if ports[i], err = process.FreePort(); err != nil {
 			return nil, err
 		}
 	}
 	webhook, health, metrics := ports[0], ports[1], ports[2]
-	started, err := process.Start(ctx, process.Program{
+	extension := &replica{metrics: "http://" + workload.Address(metrics) + "/metrics"}
+	if l.profiled {
+		args = append(args, "--pprof-bind-address="+workload.Address(ports[3]))
+		extension.profiles = "http://" + workload.Address(ports[3]) + "/debug/pprof/"
+	}
+	extension.Process, err = process.Start(ctx, process.Program{
 		Name: name, Path: path, Dir: l.dir, Ready: workload.Ready(health), ReadyTimeout: extensionStart, OnExit: l.fail,
 		Env: []string{"TMPDIR=" + filepath.Join(dir, "tmp"), v1beta1constants.EnvGenericGardenKubeconfig + "=" + garden},
-		Args: append(extensionArgs(),
+		Args: append(append(extensionArgs(),
 			"--kubeconfig="+seed,
 			"--webhook-config-mode=url",
 			"--webhook-config-url="+workload.Address(webhook),
@@ -84,12 +87,9 @@ func (l *landscape) startExtension(ctx context.Context, name string) (*replica, 
 			"--webhook-config-cert-dir="+filepath.Join(dir, "tmp", "webhook"),
 			"--health-bind-address="+workload.Address(health),
 			"--metrics-bind-address="+workload.Address(metrics),
-		),
+		), args...),
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &replica{Process: started, metrics: "http://" + workload.Address(metrics) + "/metrics"}, nil
+	return extension, err
 }
 
 // extensionArgs are arguments that the chart gives by default. What tunes the extension is left to the defaults of the program, which are those
@@ -122,58 +122,6 @@ func (l *landscape) writeKubeconfig(dir, name string, kubeconfig func(user strin
 	return file, nil
 }
 
-// processUsage is what the kernel tells of a process.
-type processUsage struct {
-	cpu time.Duration
-	// resident and peak are kilobytes of memory, now and at most so far.
-	resident, peak int
-}
-
-// clockTicks are the units of processor time in /proc, per second: a constant of Linux for programs.
-const clockTicks = 100
-
-func (r *replica) usage() (processUsage, error) {
-	dir := filepath.Join("/proc", strconv.Itoa(r.PID()))
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
-	if err != nil {
-		return processUsage{}, fmt.Errorf("failed to read the processor time of the extension: %w", err)
-	}
-	// The name of the program, in parentheses, is the second field. User and system time are the fields 14 and 15.
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	var ticks int
-	for _, field := range fields[11:13] {
-		count, err := strconv.Atoi(field)
-		if err != nil {
-			return processUsage{}, fmt.Errorf("failed to read the processor time of the extension: %w", err)
-		}
-		ticks += count
-	}
-	usage := processUsage{cpu: time.Duration(ticks) * time.Second / clockTicks}
-	status, err := os.ReadFile(filepath.Join(dir, "status"))
-	if err != nil {
-		return processUsage{}, fmt.Errorf("failed to read the memory of the extension: %w", err)
-	}
-	for line := range strings.Lines(string(status)) {
-		_, _ = fmt.Sscanf(line, "VmRSS: %d kB", &usage.resident)
-		_, _ = fmt.Sscanf(line, "VmHWM: %d kB", &usage.peak)
-	}
-	return usage, nil
-}
-
-// heap is how many megabytes of objects the extension has in memory.
-func (r *replica) heap(ctx context.Context) (float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.metrics, nil)
-	if err != nil {
-		return 0, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, fmt.Errorf("failed to read the metrics of the extension: %w", err)
-	}
-	defer response.Body.Close()
-	return gauge(response.Body, "go_memstats_heap_alloc_bytes")
-}
-
 // leader returns the identity of the replica that leads.
 func (l *landscape) leader(ctx context.Context) (string, error) {
 	lease := &coordinationv1.Lease{}
@@ -192,16 +140,4 @@ func extensionNamespaceObject() *corev1.Namespace {
 	namespace := &corev1.Namespace{}
 	namespace.Name = extensionNamespace
 	return namespace
-}
-
-// gauge reads the value of a metric without labels, in megabytes.
-func gauge(exposition io.Reader, name string) (float64, error) {
-	lines := bufio.NewScanner(exposition)
-	for lines.Scan() {
-		if value, found := strings.CutPrefix(lines.Text(), name+" "); found {
-			bytes, err := strconv.ParseFloat(value, 64)
-			return bytes / megabyte, err
-		}
-	}
-	return 0, fmt.Errorf("there is no metric %s: %w", name, lines.Err())
 }

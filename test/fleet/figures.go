@@ -20,23 +20,23 @@ type figures struct {
 	// The first reconciliation of all shoots.
 	succeeded, ready outcome
 	first            traffic
-	firstCPU         time.Duration
 
 	// All shoots idle.
 	idle     traffic
 	idleTime time.Duration
-	idleCPU  time.Duration
-	// peak is at most, idleMemory while all shoots are idle, in kilobytes; idleHeap in megabytes.
-	peak, idleMemory int
-	idleHeap         float64
+	// startPeak and peak are the most memory that the kernel has counted, in bytes: after the start, and in all.
+	startPeak, peak float64
+	idleMemory      memory
+	// calmRequests are those to a shoot in an hour in which nothing has changed for long.
+	calmRequests float64
 
 	// A change of all configurations.
 	change        outcome
 	changeTraffic traffic
-	changeCPU     time.Duration
 
 	// The same writes without the extension.
 	bareCreate, bareChange float64
+	bareTraffic            traffic
 
 	// A restart with all shoots present.
 	caughtUp outcome
@@ -44,11 +44,11 @@ type figures struct {
 
 	// The death of the leader during a change.
 	failover, failoverChange outcome
-	failoverTraffic          traffic
 
 	// A change while some shoots are dead, and requests to each of the others per hour.
 	livingChange   outcome
 	livingRequests float64
+	livingTraffic  traffic
 
 	// wrong is how often a shoot that was well was said not to be.
 	wrong int
@@ -92,9 +92,7 @@ type row struct {
 	value func(*figures) string
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
-func decimal(value float64) string   { return fmt.Sprintf("%.2f", value) }
-func kilobytes(count int) string     { return fmt.Sprintf("%.0f MB", float64(count)*1024/megabyte) }
+func decimal(value float64) string { return fmt.Sprintf("%.2f", value) }
 
 // readsAndWrites are requests for each shoot: all, of these reads and writes.
 func (f *figures) readsAndWrites(r requests) string {
@@ -113,6 +111,7 @@ var firstRows = []row{
 	{"first reconciliation: all Succeeded after (ratio to bare writes)", func(f *figures) string { return f.succeeded.beside(f.bareCreate) }},
 	{"  FluxReady on all after (ratio)", func(f *figures) string { return f.ready.beside(f.bareCreate) }},
 	{"  bare writes of the same objects", func(f *figures) string { return fmt.Sprintf("%.1f s", f.bareCreate) }},
+	{"  processor seconds of those", func(f *figures) string { return f.bareTraffic.processors.String() }},
 	{"  requests to the seed per shoot = reads + writes", func(f *figures) string { return f.readsAndWrites(f.first.seed) }},
 	{"  of the writes, the library's own for the operation", func(f *figures) string { return decimal(f.perShoot(f.first.seed.libraryWrites(f.size.shoots))) }},
 	{"  of the writes, others", func(f *figures) string { return decimal(f.otherWrites()) }},
@@ -122,31 +121,32 @@ var firstRows = []row{
 	{"  requests to the garden per shoot = reads + writes", func(f *figures) string { return f.readsAndWrites(f.first.garden) }},
 	{"  requests to each shoot = reads + writes", func(f *figures) string { return f.readsAndWrites(f.first.shoot) }},
 	{"  versions of flux-status, bytes together", func(f *figures) string { return reports(f.first) }},
-	{"  processor time of the extension", func(f *figures) string { return seconds(f.firstCPU) }},
+	{"  processor seconds", func(f *figures) string { return f.first.processors.String() }},
 }
 
 var laterRows = []row{
-	{"memory: peak, idle, heap when idle", func(f *figures) string {
-		return fmt.Sprintf("%s, %s, %.0f MB", kilobytes(f.peak), kilobytes(f.idleMemory), f.idleHeap)
+	{"memory in MB: peak of the start with all Clusters, peak", func(f *figures) string {
+		return fmt.Sprintf("%.0f, %.0f", f.startPeak/megabyte, f.peak/megabyte)
 	}},
+	{"  idle", func(f *figures) string { return f.idleMemory.String() }},
 	{"idle, per shoot and hour: requests to the seed = reads + writes", func(f *figures) string { return f.readsAndWritesPerHour(f.idle.seed) }},
 	{"  requests to the garden = reads + writes", func(f *figures) string { return f.readsAndWritesPerHour(f.idle.garden) }},
 	{"  requests to the shoot = reads + writes", func(f *figures) string { return f.readsAndWritesPerHour(f.idle.shoot) }},
-	{"  processor time of the extension", func(f *figures) string {
-		return fmt.Sprintf("%.2f s", f.perHour(1)*float64(f.idleCPU)/float64(time.Second))
+	{"  processor seconds of the extension", func(f *figures) string {
+		return decimal(f.perHour(1) * f.idle.processors[extensionTime].Seconds())
 	}},
+	{"  requests to the shoot when nothing has changed for long", func(f *figures) string { return fmt.Sprintf("%.0f", f.calmRequests) }},
 	{"change of flux-config: all ManagedResources have it after (ratio)", func(f *figures) string { return f.change.beside(f.bareChange) }},
 	{"  bare writes of the same objects", func(f *figures) string { return fmt.Sprintf("%.1f s", f.bareChange) }},
 	{"  requests to the seed per shoot = reads + writes", func(f *figures) string { return f.readsAndWrites(f.changeTraffic.seed) }},
 	{"  versions of flux-status, bytes together", func(f *figures) string { return reports(f.changeTraffic) }},
-	{"  processor time of the extension", func(f *figures) string { return seconds(f.changeCPU) }},
+	{"  processor seconds", func(f *figures) string { return f.changeTraffic.processors.String() }},
 	{"restart with all present: all shoots looked into after", func(f *figures) string { return f.caughtUp.String() }},
 	{"  writes to the seed, to the garden (all, without Leases)", func(f *figures) string {
 		return fmt.Sprintf("%d, %d", f.restart.seed.writes(), f.restart.garden.writes())
 	}},
-	{"failover: another replica leads after", func(f *figures) string { return f.failover.String() }},
-	{"  all ManagedResources have the change after", func(f *figures) string { return f.failoverChange.String() }},
-	{"  writes to the seed per shoot", func(f *figures) string { return decimal(f.perShoot(f.failoverTraffic.seed.writes())) }},
+	{"the leader dies when half of the shoots have a change: another leads after", func(f *figures) string { return f.failover.String() }},
+	{"  all ManagedResources have the change, from its beginning, after", func(f *figures) string { return f.failoverChange.String() }},
 	{"one of ten shoots dead: the others have a change after (ratio to none dead)", func(f *figures) string { return f.livingChange.beside(f.change.seconds) }},
 	{"  requests to each of the others per hour", func(f *figures) string { return fmt.Sprintf("%.0f", f.livingRequests) }},
 	{"FluxReady Unknown or False on shoots that are well", func(f *figures) string { return fmt.Sprint(f.wrong) }},
@@ -178,7 +178,7 @@ func (f *figures) printRequests(out io.Writer) {
 	for _, part := range []struct {
 		name    string
 		traffic traffic
-	}{{"first reconciliation", f.first}, {"idle", f.idle}, {"change of flux-config", f.changeTraffic}, {"restart", f.restart}, {"failover", f.failoverTraffic}} {
+	}{{"first reconciliation", f.first}, {"idle", f.idle}, {"change of flux-config", f.changeTraffic}, {"restart", f.restart}, {"change, one of ten dead", f.livingTraffic}} {
 		for _, cluster := range []struct {
 			name     string
 			requests requests

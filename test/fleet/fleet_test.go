@@ -7,8 +7,10 @@ package fleet
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +22,9 @@ import (
 var (
 	shootsFlag   = flag.Int("shoots", 1000, "how many shoots there are at most in the benchmark, and also 100 and 300 of them if those are fewer")
 	projectsFlag = flag.Int("projects", 50, "how many projects the shoots of the benchmark are in, besides one")
+	sizesFlag    = flag.String("sizes", "", "the sizes that are measured instead, as shoots/projects, separated by commas: 1000/50,2500/1")
+	phasesFlag   = flag.String("phases", "idle,calm,change,bare,restart,failover,dead", "what is measured after the first reconciliation, separated by commas")
+	profilesFlag = flag.String("profiles", "", "a directory for profiles of the extension: of the first half minute of each phase, and of its memory at the end")
 	idleFlag     = flag.Duration("idle", 2*time.Minute, "how long the benchmark measures idle shoots")
 	patienceFlag = flag.Duration("patience", 15*time.Minute, "how long anything may take in the benchmark until it goes on without it")
 )
@@ -27,10 +32,10 @@ var (
 // What the short form allows for 100 shoots in 10 projects. These figures hardly depend on the machine: they are what the code takes, with a little
 // room for what is repeated by chance, such as a conflict of two writers. Lower one when the code takes less.
 const (
-	maxSeedRequests   = 22.0    // per shoot, first reconciliation
-	maxOtherWrites    = 9.0     // per shoot, besides those that Gardener's library makes for the operation
+	maxSeedRequests   = 13.5    // per shoot, first reconciliation
+	maxOtherWrites    = 6.5     // per shoot, besides those that Gardener's library makes for the operation
 	maxGardenRequests = 6.0     // per shoot
-	maxShootRequests  = 12.0    // per shoot
+	maxShootRequests  = 10.5    // per shoot
 	maxReports        = 200     // versions of flux-status together
 	maxReportBytes    = 1 << 20 // of them together
 
@@ -38,6 +43,9 @@ const (
 	maxIdleSeedWrites     = 5.0
 	maxIdleGardenRequests = 40.0
 	maxIdleShootRequests  = 300.0
+	maxCalmShootRequests  = 60.0 // when nothing has changed for long
+
+	maxChangeRequests = 8.5 // to the seed per shoot
 
 	maxRestartWrites = 60 // to seed and garden together, without Leases
 )
@@ -65,7 +73,7 @@ func run(tb testing.TB, size size, settings settings) *figures {
 
 // TestFleet is the short form. It fails on what does not depend on how busy the machine is.
 func TestFleet(t *testing.T) {
-	f := run(t, size{shoots: 100, projects: 10}, settings{patience: 5 * time.Minute, idle: 30 * time.Second, short: true})
+	f := run(t, size{shoots: 100, projects: 10}, settings{patience: 5 * time.Minute, idle: 30 * time.Second, phases: shortPhases})
 	g := NewWithT(t)
 	g.Expect(writeTable(os.Stdout, []*figures{f})).To(Succeed())
 
@@ -88,6 +96,8 @@ func TestFleet(t *testing.T) {
 		{"idle writes to the seed per shoot and hour", f.perHour(f.idle.seed.writes()), maxIdleSeedWrites},
 		{"idle requests to the garden per shoot and hour", f.perHour(f.idle.garden.all()), maxIdleGardenRequests},
 		{"idle requests to the shoot per hour", f.perHour(f.idle.shoot.all()), maxIdleShootRequests},
+		{"requests to the shoot per hour in which nothing has changed for long", f.calmRequests, maxCalmShootRequests},
+		{"requests to the seed per shoot for a change", f.perShoot(f.changeTraffic.seed.all()), maxChangeRequests},
 		{"writes after a restart", float64(f.restart.seed.writes() + f.restart.garden.writes()), maxRestartWrites},
 		{"FluxReady Unknown or False on shoots that are well", float64(f.wrong), 0},
 	} {
@@ -99,14 +109,33 @@ func TestFleet(t *testing.T) {
 
 // BenchmarkFleet measures up to -shoots shoots, in one project and in -projects projects, and prints a table.
 func BenchmarkFleet(b *testing.B) {
+	all, err := parseSizes(*sizesFlag)
+	NewWithT(b).Expect(err).NotTo(HaveOccurred())
+	if len(all) == 0 {
+		all = sizes(*shootsFlag, *projectsFlag)
+	}
+	phases := strings.FieldsFunc(*phasesFlag, func(r rune) bool { return r == ',' })
 	var columns []*figures
 	for b.Loop() {
 		columns = nil
-		for _, size := range sizes(*shootsFlag, *projectsFlag) {
-			columns = append(columns, run(b, size, settings{patience: *patienceFlag, idle: *idleFlag}))
+		for _, size := range all {
+			columns = append(columns, run(b, size, settings{patience: *patienceFlag, idle: *idleFlag, phases: phases, profiles: *profilesFlag}))
 		}
 	}
 	NewWithT(b).Expect(writeTable(os.Stdout, columns)).To(Succeed())
+}
+
+// parseSizes reads sizes such as 1000/50, separated by commas.
+func parseSizes(list string) ([]size, error) {
+	var all []size
+	for _, item := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
+		var size size
+		if _, err := fmt.Sscanf(item, "%d/%d", &size.shoots, &size.projects); err != nil || size.projects < 1 || size.shoots < size.projects {
+			return nil, fmt.Errorf("%q is no size: write shoots/projects, with a shoot for each project at least", item)
+		}
+		all = append(all, size)
+	}
+	return all, nil
 }
 
 // sizes are those that are measured.

@@ -31,6 +31,8 @@ type landscape struct {
 	bin      process.Binaries
 	dir      string
 	progress io.Writer
+	// profiled tells that profiles of the extension are taken.
+	profiled bool
 
 	// garden also stands in for the API servers of shoots that have no Flux yet.
 	garden, seed *integration.Server

@@ -8,7 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/fluxready"
 )
 
 const (
@@ -16,10 +20,17 @@ const (
 	firstPatience = 3 * time.Minute
 	// healthPatience is how long a measurement of idleness is put off until all shoots have condition SystemComponentsHealthy.
 	healthPatience = time.Minute
+	// afterChange is how long it takes at most until all has been said of a change.
+	afterChange = 5 * time.Second
 	// afterRestart is how long an extension that has caught up is watched for what it writes.
 	afterRestart = 15 * time.Second
 	// deadPart is which part of the shoots die: one of so many.
 	deadPart = 10
+	// calmFactor is how many times as fast as by default shoots are looked into to see how often that is when nothing changes: as fast as the
+	// extension allows. From calmAfter on it is no more often, and is counted for calmTime.
+	calmFactor = 30
+	calmAfter  = 75 * time.Second
+	calmTime   = 30 * time.Second
 	// deathNoticed is how long the others are not measured after some have died.
 	deathNoticed = 45 * time.Second
 )
@@ -30,8 +41,44 @@ type settings struct {
 	patience time.Duration
 	// idle is how long it is measured what happens while nothing changes.
 	idle time.Duration
-	// short leaves out what is noisy or takes long: bare writes, failover and dead shoots.
-	short bool
+	// phases are the names of the parts that are measured, in any order, besides the first reconciliation, which all others need.
+	phases []string
+	// profiles is the directory for profiles of the extension. Empty: none are taken.
+	profiles string
+}
+
+// phase is a part of a measurement.
+type phase struct {
+	name    string
+	measure func(*measurement, context.Context) error
+}
+
+// allPhases are the parts of a measurement after the first reconciliation, in their order.
+var allPhases = []phase{
+	{"idle", (*measurement).rest},
+	{"calm", (*measurement).calm},
+	{"change", (*measurement).change},
+	{"bare", (*measurement).writeBare},
+	{"restart", (*measurement).restart},
+	{"failover", (*measurement).failOver},
+	{"dead", (*measurement).die},
+}
+
+// shortPhases are those that are not noisy and take no long time.
+var shortPhases = []string{"idle", "calm", "change", "restart"}
+
+// checkPhases says of a name that it is not one of a phase.
+func checkPhases(names []string) error {
+	var known []string
+	for _, phase := range allPhases {
+		known = append(known, phase.name)
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("there is no phase %q: use some of %s", name, strings.Join(known, ", "))
+		}
+	}
+	return nil
 }
 
 // measurement is that of one size.
@@ -48,8 +95,12 @@ type measurement struct {
 
 // measure takes all figures of one size. The extension must have been built. That it ends by itself ends the measurement.
 func measure(ctx context.Context, l *landscape, settings settings) (*figures, error) {
+	if err := checkPhases(settings.phases); err != nil {
+		return nil, err
+	}
 	ctx, l.fail = context.WithCancelCause(ctx)
 	defer l.fail(nil)
+	l.profiled = settings.profiles != ""
 	m := &measurement{
 		landscape: l, settings: settings, shoots: newShoots(l.size), figures: &figures{size: l.size},
 		first: []shoot{{project: "garden-first", name: "first", control: controlNamespace("garden-first", "first")}},
@@ -60,47 +111,71 @@ func measure(ctx context.Context, l *landscape, settings settings) (*figures, er
 			_ = m.extension.Stop()
 		}
 	}()
-	phases := []func(context.Context) error{m.begin, m.create, m.rest, m.change, m.stop, m.restart}
-	if !m.short {
-		phases = []func(context.Context) error{m.begin, m.create, m.rest, m.change, m.stop, m.writeBare, m.restart, m.failOver, m.die}
+	phases := []phase{{"begin", (*measurement).begin}, {"first", (*measurement).create}}
+	for _, phase := range allPhases {
+		if slices.Contains(m.phases, phase.name) {
+			phases = append(phases, phase)
+		}
 	}
 	for _, phase := range phases {
-		if err := errors.Join(phase(ctx), context.Cause(ctx)); err != nil {
-			return m.figures, err
+		if err := errors.Join(phase.measure(m, ctx), context.Cause(ctx)); err != nil {
+			return m.figures, fmt.Errorf("phase %s: %w", phase.name, err)
 		}
 	}
 	m.figures.wrong = l.observer.wrongConditions()
-	return m.figures, nil
+	return m.figures, m.halt()
+}
+
+// start runs the extension, if it does not run.
+func (m *measurement) start(ctx context.Context, name string, args ...string) (err error) {
+	if m.extension == nil {
+		m.extension, err = m.startExtension(ctx, name, args...)
+	}
+	return err
+}
+
+// halt ends the extension, if it runs, as a new version of its Deployment does.
+func (m *measurement) halt() error {
+	if m.extension == nil {
+		return nil
+	}
+	extension := m.extension
+	m.extension = nil
+	used, err := extension.kernelMemory()
+	m.figures.peak = max(m.figures.peak, used.peak)
+	return errors.Join(err, extension.Stop())
 }
 
 // traffic is the requests of the extension to each kind of cluster, and what it has written to ConfigMaps flux-status.
 type traffic struct {
 	seed, garden, shoot  requests
 	reports, reportBytes int
+	processors           processorTimes
 }
 
-// during returns the traffic while something is done, and the processor time that the extension takes for it.
-func (m *measurement) during(do func() error) (traffic, time.Duration, error) {
+// during returns the traffic while something is done, and the processor time that it takes.
+func (m *measurement) during(do func() error) (traffic, error) {
 	if _, err := m.takeTraffic(); err != nil {
-		return traffic{}, 0, err
+		return traffic{}, err
 	}
 	reports, bytes := m.observer.reported()
-	before, err := m.extension.usage()
+	before, err := m.processorTimes()
 	if err != nil {
-		return traffic{}, 0, err
+		return traffic{}, err
 	}
 	if err := do(); err != nil {
-		return traffic{}, 0, err
+		return traffic{}, err
+	}
+	after, err := m.processorTimes()
+	if err != nil {
+		return traffic{}, err
 	}
 	taken, err := m.takeTraffic()
-	if err != nil {
-		return traffic{}, 0, err
-	}
 	taken.reports, taken.reportBytes = m.observer.reported()
 	taken.reports -= reports
 	taken.reportBytes -= bytes
-	after, err := m.extension.usage()
-	return taken, after.cpu - before.cpu, err
+	taken.processors = after.since(before)
+	return taken, err
 }
 
 func (m *measurement) takeTraffic() (taken traffic, err error) {
@@ -122,8 +197,7 @@ func (m *measurement) begin(ctx context.Context) error {
 	}
 	end("")
 	end = m.phase("starting the extension, and a first shoot")
-	var err error
-	if m.extension, err = m.startExtension(ctx, "extension-a"); err != nil {
+	if err := m.start(ctx, "extension-a"); err != nil {
 		return err
 	}
 	if err := m.operate(ctx, m.first); err != nil {
@@ -133,6 +207,11 @@ func (m *measurement) begin(ctx context.Context) error {
 		return fmt.Errorf("the first shoot is not ready after %s: see the log of the extension in %s", firstPatience, m.extension.LogFile())
 	}
 	end("")
+	used, err := m.extension.kernelMemory()
+	if err != nil {
+		return err
+	}
+	m.figures.startPeak = used.peak
 	m.bare.before, err = m.readWritten(ctx, m.first[0].control)
 	return err
 }
@@ -141,14 +220,16 @@ func (m *measurement) begin(ctx context.Context) error {
 func (m *measurement) create(ctx context.Context) (err error) {
 	end := m.phase("creating the Extensions")
 	f := m.figures
-	f.first, f.firstCPU, err = m.during(func() error {
-		began := time.Now()
-		if err := m.operate(ctx, m.shoots); err != nil {
-			return err
-		}
-		f.succeeded = m.observer.wait(ctx, began, m.patience, m.shoots, hasSucceeded)
-		f.ready = m.observer.wait(ctx, began, m.patience, m.shoots, isReady)
-		return nil
+	f.first, err = m.during(func() error {
+		return m.profile(ctx, "first", func() error {
+			began := time.Now()
+			if err := m.operate(ctx, m.shoots); err != nil {
+				return err
+			}
+			f.succeeded = m.observer.wait(ctx, began, m.patience, m.shoots, hasSucceeded)
+			f.ready = m.observer.wait(ctx, began, m.patience, m.shoots, isReady)
+			return nil
+		})
 	})
 	end(": Succeeded after %s, FluxReady after %s", f.succeeded, f.ready)
 	return err
@@ -160,34 +241,63 @@ func (m *measurement) rest(ctx context.Context) (err error) {
 	f := m.figures
 	m.observer.wait(ctx, time.Now(), healthPatience, m.shoots, isHealthy)
 	began := time.Now()
-	f.idle, f.idleCPU, err = m.during(func() error { return pause(ctx, m.idle) })
+	f.idle, err = m.during(func() error {
+		return m.profile(ctx, "idle", func() error { return pause(ctx, m.idle) })
+	})
 	f.idleTime = time.Since(began)
 	end("")
 	if err != nil {
 		return err
 	}
-	usage, err := m.extension.usage()
-	f.peak, f.idleMemory = usage.peak, usage.resident
-	if err != nil {
+	f.idleMemory, err = m.extension.memory(ctx)
+	f.peak = f.idleMemory.peak
+	return err
+}
+
+// calm measures how often shoots are looked into in which nothing has changed for long. That is after half an hour; a schedule that is faster by
+// calmFactor is as calm after a minute. What Flux's controllers are looked at does not follow it.
+func (m *measurement) calm(ctx context.Context) (err error) {
+	end := m.phase("watching shoots in which nothing changes, %d times as fast", calmFactor)
+	if err := m.halt(); err != nil {
 		return err
 	}
-	f.idleHeap, err = m.extension.heap(ctx)
-	return err
+	if err := m.start(ctx, "extension-calm", "--fluxready-sync-period="+(fluxready.DefaultSyncPeriod/calmFactor).String()); err != nil {
+		return err
+	}
+	if err := pause(ctx, calmAfter); err != nil {
+		return err
+	}
+	taken, err := m.during(func() error { return pause(ctx, calmTime) })
+	controllers := taken.shoot.sum(func(kind requestKind) bool { return strings.Contains(kind.resource, "/deployments/") })
+	m.figures.calmRequests = m.figures.perShoot(taken.shoot.all()-controllers)*float64(time.Hour)/(calmFactor*float64(calmTime)) +
+		m.figures.perShoot(controllers)*float64(time.Hour)/float64(calmTime)
+	end("")
+	return errors.Join(err, m.halt())
 }
 
 // change measures how long a change of all projects' configuration takes to reach all shoots.
 func (m *measurement) change(ctx context.Context) (err error) {
 	end := m.phase("changing the configuration")
 	f := m.figures
-	f.changeTraffic, f.changeCPU, err = m.during(func() (err error) {
-		f.change, err = m.reach(ctx, "next", m.shoots)
+	if err := m.start(ctx, "extension-change"); err != nil {
 		return err
+	}
+	f.changeTraffic, err = m.during(func() error {
+		return m.profile(ctx, "change", func() (err error) {
+			f.change, err = m.reach(ctx, "next", m.shoots)
+			return err
+		})
 	})
 	end(": %s", f.change)
 	if err != nil {
 		return err
 	}
 	m.observer.wait(ctx, time.Now(), firstPatience, m.first, hasOther(map[string]string{m.first[0].control: m.bare.before.configuration.secret.Name}))
+	// What follows is not to see what is left to say of this.
+	m.observer.wait(ctx, time.Now(), m.patience, m.shoots, isReady)
+	if err := pause(ctx, afterChange); err != nil {
+		return err
+	}
 	m.bare.after, err = m.readWritten(ctx, m.first[0].control)
 	return err
 }
@@ -203,26 +313,28 @@ func (m *measurement) reach(ctx context.Context, branch string, shoots []shoot) 
 	return reached, nil
 }
 
-// stop ends the extension as a new version of its Deployment does.
-func (m *measurement) stop(context.Context) error {
-	usage, err := m.extension.usage()
-	m.figures.peak = max(m.figures.peak, usage.peak)
-	return errors.Join(err, m.extension.Stop())
-}
-
 // writeBare measures the bare writes of the same objects.
 func (m *measurement) writeBare(ctx context.Context) error {
 	end := m.phase("writing the same objects with a plain client")
+	if err := m.halt(); err != nil {
+		return err
+	}
 	namespaces, err := m.bareNamespaces(ctx)
 	if err != nil {
 		return err
 	}
 	f := m.figures
-	if f.bareCreate, err = timed(ctx, namespaces, m.bare.create); err != nil {
+	f.bareTraffic, err = m.during(func() (err error) {
+		f.bareCreate, err = timed(ctx, namespaces, m.bare.create)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	if f.bareChange, err = timed(ctx, namespaces, m.bare.change); err != nil {
-		return err
+	if m.bare.after != nil {
+		if f.bareChange, err = timed(ctx, namespaces, m.bare.change); err != nil {
+			return err
+		}
 	}
 	end(": %.1f s, and the change %.1f s", f.bareCreate, f.bareChange)
 	return nil
@@ -231,12 +343,15 @@ func (m *measurement) writeBare(ctx context.Context) error {
 // restart measures a start with all shoots present: how long it takes to look into all of them, and what is written.
 func (m *measurement) restart(ctx context.Context) (err error) {
 	end := m.phase("restarting the extension")
+	if err := m.halt(); err != nil {
+		return err
+	}
 	f, before, began := m.figures, m.proxy.counts(), time.Now()
 	if _, err := m.takeTraffic(); err != nil {
 		return err
 	}
 	reports, _ := m.observer.reported()
-	if m.extension, err = m.startExtension(ctx, "extension-b"); err != nil {
+	if err := m.start(ctx, "extension-b"); err != nil {
 		return err
 	}
 	f.caughtUp = m.observer.wait(ctx, began, m.patience, m.shoots, func(control string, _ *observedShoot) (bool, time.Time) {
@@ -256,25 +371,27 @@ func (m *measurement) restart(ctx context.Context) (err error) {
 func (m *measurement) failOver(ctx context.Context) (err error) {
 	end := m.phase("killing the leader of two replicas")
 	f := m.figures
+	if err := m.start(ctx, "extension-b"); err != nil {
+		return err
+	}
 	other, err := m.startExtension(ctx, "extension-c")
 	if err != nil {
 		return err
 	}
-	before, err := m.leader(ctx)
+	defer func() { err = errors.Join(err, other.Stop()) }()
+	leader, err := m.leader(ctx)
 	if err != nil {
 		return err
 	}
-	m.extension.Kill()
-	m.extension = other
-	began := time.Now()
-	f.failoverTraffic, _, err = m.during(func() error {
-		taken := make(chan outcome, 1)
-		go func() { taken <- m.waitForLeader(ctx, began, before) }()
-		var err error
-		f.failoverChange, err = m.reach(ctx, "failover", m.shoots)
-		f.failover = <-taken
-		return err
-	})
+	before, taken := m.observer.configurations(), make(chan outcome, 1)
+	go func() {
+		m.observer.waitForSome(ctx, m.patience, m.shoots, hasOther(before))
+		m.extension.Kill()
+		taken <- m.waitForLeader(ctx, time.Now(), leader)
+	}()
+	f.failoverChange, err = m.reach(ctx, "failover", m.shoots)
+	f.failover = <-taken
+	m.extension = nil
 	end(": another one leads after %s, and all have the change after %s", f.failover, f.failoverChange)
 	return err
 }
@@ -295,6 +412,9 @@ func (m *measurement) waitForLeader(ctx context.Context, began time.Time, before
 // die measures what the shoots that live have to suffer from those that do not.
 func (m *measurement) die(ctx context.Context) error {
 	end := m.phase("letting one of %d shoots die", deadPart)
+	if err := m.start(ctx, "extension-d"); err != nil {
+		return err
+	}
 	f := m.figures
 	var living []shoot
 	for i, shoot := range m.shoots {
@@ -320,7 +440,10 @@ func (m *measurement) die(ctx context.Context) error {
 	}
 	f.livingRequests = float64(asked) / float64(len(living)) * float64(time.Hour) / float64(m.idle)
 	var err error
-	f.livingChange, err = m.reach(ctx, "dead", living)
+	f.livingTraffic, err = m.during(func() (err error) {
+		f.livingChange, err = m.reach(ctx, "dead", living)
+		return err
+	})
 	end(": the others have a change after %s", f.livingChange)
 	return err
 }

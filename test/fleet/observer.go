@@ -221,6 +221,17 @@ func (o *observer) wait(ctx context.Context, began time.Time, patience time.Dura
 	}
 }
 
+// waitForSome waits until something has happened to half of some shoots, but not longer than the patience.
+func (o *observer) waitForSome(ctx context.Context, patience time.Duration, shoots []shoot, happened when) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for pause(ctx, observationInterval) == nil {
+		if missing, _ := o.look(shoots, happened); missing <= len(shoots)/2 {
+			return
+		}
+	}
+}
+
 func (o *observer) look(shoots []shoot, happened when) (missing int, last time.Time) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()

@@ -48,16 +48,23 @@ const (
 
 // resourceManagers plays the gardener-resource-manager of each shoot, and Flux in it: what a ManagedResource holds is applied at once and healthy.
 //
-// The shoots that have Flux share an API server. So what is the same in many shoots is applied for the first of them only; when a project's
-// configuration changes, the shoots' GitRepository changes for all with the first.
+// The shoots that have Flux share an API server. So what is the same in many shoots is applied for the first of them only. The objects of a project's
+// configuration are read back then, and the proxy answers each shoot of the project with them.
 type resourceManagers struct {
 	seed, shoot *integration.Server
 	proxy       *shootProxy
 	queue       workqueue.TypedRateLimitingInterface[appliedResource]
 
 	mutex sync.Mutex
-	// references are the objects of Secrets, by the name of the Secret, which has a hash of the content.
-	references map[string][]resourcesv1alpha1.ObjectReference
+	// applied are the objects of Secrets, by the name of the Secret, which has a hash of the content.
+	applied map[string]*appliedObjects
+}
+
+// appliedObjects are what a ManagedResource holds.
+type appliedObjects struct {
+	references []resourcesv1alpha1.ObjectReference
+	// answers are what an API server answers who reads one of Flux's kinds, by the path of the request.
+	answers map[string][]byte
 }
 
 // appliedResource is a ManagedResource as it was when it was seen.
@@ -70,7 +77,7 @@ type appliedResource struct {
 func newResourceManagers(seed, shoot *integration.Server, proxy *shootProxy) *resourceManagers {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[appliedResource](100*time.Millisecond, 10*time.Second)
 	return &resourceManagers{
-		seed: seed, shoot: shoot, proxy: proxy, queue: workqueue.NewTypedRateLimitingQueue(limiter), references: map[string][]resourcesv1alpha1.ObjectReference{},
+		seed: seed, shoot: shoot, proxy: proxy, queue: workqueue.NewTypedRateLimitingQueue(limiter), applied: map[string]*appliedObjects{},
 	}
 }
 
@@ -108,14 +115,14 @@ func (m *resourceManagers) seen(managedResource *resourcesv1alpha1.ManagedResour
 }
 
 func (m *resourceManagers) apply(ctx context.Context, item appliedResource) error {
-	references, err := m.objects(ctx, item)
+	objects, err := m.objects(ctx, item)
 	if err != nil {
 		return err
 	}
 	if item.key.Name == configurationResource {
-		m.proxy.bringFlux(item.key.Namespace)
+		m.proxy.bringFlux(item.key.Namespace, objects.answers)
 	}
-	status := resourcesv1alpha1.ManagedResourceStatus{ObservedGeneration: item.generation, Resources: references}
+	status := resourcesv1alpha1.ManagedResourceStatus{ObservedGeneration: item.generation, Resources: objects.references}
 	for kind, is := range map[gardencorev1beta1.ConditionType]gardencorev1beta1.ConditionStatus{
 		resourcesv1alpha1.ResourcesApplied:     gardencorev1beta1.ConditionTrue,
 		resourcesv1alpha1.ResourcesHealthy:     gardencorev1beta1.ConditionTrue,
@@ -137,11 +144,11 @@ func (m *resourceManagers) apply(ctx context.Context, item appliedResource) erro
 }
 
 // objects returns what a ManagedResource holds, and sees that it is in the API server of the shoots.
-func (m *resourceManagers) objects(ctx context.Context, item appliedResource) ([]resourcesv1alpha1.ObjectReference, error) {
+func (m *resourceManagers) objects(ctx context.Context, item appliedResource) (*appliedObjects, error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	if references, ok := m.references[item.secret]; ok {
-		return references, nil
+	if applied, ok := m.applied[item.secret]; ok {
+		return applied, nil
 	}
 	secret := &corev1.Secret{}
 	if err := m.seed.Client.Get(ctx, client.ObjectKey{Namespace: item.key.Namespace, Name: item.secret}, secret); err != nil {
@@ -151,11 +158,11 @@ func (m *resourceManagers) objects(ctx context.Context, item appliedResource) ([
 	if err != nil {
 		return nil, fmt.Errorf("failed to read what ManagedResource %s holds: %w", item.key, err)
 	}
-	references := []resourcesv1alpha1.ObjectReference{}
+	applied := &appliedObjects{references: []resourcesv1alpha1.ObjectReference{}, answers: map[string][]byte{}}
 	var manifest bytes.Buffer
 	for _, object := range objects {
 		version, kind := object.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
-		references = append(references, resourcesv1alpha1.ObjectReference{ObjectReference: corev1.ObjectReference{
+		applied.references = append(applied.references, resourcesv1alpha1.ObjectReference{ObjectReference: corev1.ObjectReference{
 			APIVersion: version, Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName(),
 		}})
 		content, err := yaml.Marshal(object)
@@ -170,8 +177,33 @@ func (m *resourceManagers) objects(ctx context.Context, item appliedResource) ([
 	if err := m.bringUp(ctx, objects); err != nil {
 		return nil, err
 	}
-	m.references[item.secret] = references
-	return references, nil
+	for _, object := range objects {
+		if err := m.readBack(ctx, object, applied.answers); err != nil {
+			return nil, err
+		}
+	}
+	m.applied[item.secret] = applied
+	return applied, nil
+}
+
+// readBack notes what the API server answers who reads an object of one of Flux's kinds.
+func (m *resourceManagers) readBack(ctx context.Context, object client.Object, answers map[string][]byte) error {
+	gvk := object.GetObjectKind().GroupVersionKind()
+	if !strings.HasSuffix(gvk.Group, ".toolkit.fluxcd.io") {
+		return nil
+	}
+	mapping, err := m.shoot.Client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return fmt.Errorf("failed to find out where %s is read: %w", gvk.Kind, err)
+	}
+	path := fmt.Sprintf("/apis/%s/%s/namespaces/%s/%s/%s", gvk.Group, gvk.Version, object.GetNamespace(), mapping.Resource.Resource, object.GetName())
+	current := &unstructured.Unstructured{}
+	current.SetGroupVersionKind(gvk)
+	if err := m.shoot.Client.Get(ctx, client.ObjectKeyFromObject(object), current); err != nil {
+		return fmt.Errorf("failed to read %s of the shoots: %w", path, err)
+	}
+	answers[path], err = current.MarshalJSON()
+	return err
 }
 
 // bringUp writes what Kubernetes and Flux would write to the status of objects: Deployments run, the repository is fetched and applied.

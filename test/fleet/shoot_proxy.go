@@ -45,7 +45,7 @@ const (
 
 // shootProxy is the API servers of all shoots. The TLS server name of a connection tells which shoot it is for, so that a client needs a
 // connection of its own for each shoot, as in production. Behind it are two real API servers: one without Flux, for each shoot until its
-// resource manager has applied Flux, and one with Flux.
+// resource manager has applied Flux, and one with Flux. What differs from project to project, the proxy answers with what the latter has answered.
 type shootProxy struct {
 	listener      net.Listener
 	server        *http.Server
@@ -59,7 +59,9 @@ type shootProxy struct {
 
 // proxiedShoot is one shoot of the proxy, which guards it.
 type proxiedShoot struct {
-	hasFlux     bool
+	hasFlux bool
+	// answers are what it answers, by the path of the request, in place of the API server that it shares.
+	answers     map[string][]byte
 	fault       fault
 	everDead    bool
 	requests    int
@@ -188,13 +190,16 @@ func nameOf(server string) string { return strings.TrimSuffix(server, "."+shootD
 
 // ServeHTTP implements http.Handler.
 func (p *shootProxy) ServeHTTP(response http.ResponseWriter, request *http.Request) {
-	handler, dead := p.without, none
+	handler, dead, answer := p.without, none, []byte(nil)
 	p.change(nameOf(request.TLS.ServerName), func(shoot *proxiedShoot) {
 		shoot.requests++
 		p.requests[kindOf(request)]++
 		dead = shoot.fault
 		if shoot.hasFlux {
 			handler = p.with
+		}
+		if request.Method == http.MethodGet {
+			answer = shoot.answers[request.URL.Path]
 		}
 	})
 	switch dead {
@@ -203,7 +208,12 @@ func (p *shootProxy) ServeHTTP(response http.ResponseWriter, request *http.Reque
 	case refuses:
 		panic(http.ErrAbortHandler)
 	case none:
-		handler.ServeHTTP(response, request)
+		if answer == nil {
+			handler.ServeHTTP(response, request)
+			return
+		}
+		response.Header().Set("Content-Type", "application/json")
+		_, _ = response.Write(answer)
 	}
 }
 
@@ -218,9 +228,9 @@ func kindOf(request *http.Request) requestKind {
 	return requestKind{verb: verb, resource: request.URL.Path}
 }
 
-// bringFlux says that a shoot has Flux from now on.
-func (p *shootProxy) bringFlux(shoot string) {
-	p.change(shoot, func(shoot *proxiedShoot) { shoot.hasFlux = true })
+// bringFlux says that a shoot has Flux from now on, and of its objects those that are its project's.
+func (p *shootProxy) bringFlux(shoot string, answers map[string][]byte) {
+	p.change(shoot, func(shoot *proxiedShoot) { shoot.hasFlux, shoot.answers = true, answers })
 }
 
 // setFault makes the API server of a shoot die, or live again. A dead one loses its connections, unless it hangs.

@@ -54,8 +54,9 @@ type Server struct {
 	Config *rest.Config
 	// Client has all rights, and knows the kinds of client-go's scheme.
 	Client client.Client
-	// EtcdURL is where its etcd is.
+	// EtcdURL is where its etcd is, and EtcdPID its process.
 	EtcdURL string
+	EtcdPID int
 }
 
 // Run is what TestMain does: it starts etcd, lets prepare start servers, runs the tests, and stops everything. It returns the exit code. The
@@ -120,7 +121,7 @@ func (s *Servers) Start(ctx context.Context, name string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to start the API server %s: %w", name, err)
 	}
-	server := &Server{Cluster: started, Config: started.AdminConfig, EtcdURL: s.etcd.URL()}
+	server := &Server{Cluster: started, Config: started.AdminConfig, EtcdURL: s.etcd.URL(), EtcdPID: s.etcd.Process.PID()}
 	s.mutex.Lock()
 	s.started = append(s.started, server)
 	s.mutex.Unlock()

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -38,6 +39,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/seed"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -62,8 +64,15 @@ func NewCommand() *cobra.Command {
 	return command
 }
 
+// garbage is how much of it may be in memory, in percent of what is not, before it is collected: half of what Go allows. The process allocates little,
+// so that this costs less of the processors than it saves in memory.
+const garbage = 50
+
 func run(ctx context.Context, options *options) error {
 	log.SetLogger(options.manager.Completed().Logger)
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(garbage)
+	}
 	var actuator *lifecycle.Actuator
 	gardenHost := func() string {
 		if actuator == nil { // nobody has asked the garden
@@ -103,6 +112,7 @@ func newManager(options *options) (manager.Manager, error) {
 	// Gardener's API servers have priority and fairness. Without this, client-go sends five requests of a kind a second.
 	config.QPS = -1
 	managerOptions := options.manager.Completed().Options()
+	managerOptions.PprofBindAddress = options.profilesBindAddress
 	// The options of the cache have Gardener's kinds.
 	managerOptions.Scheme = runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(managerOptions.Scheme), extensionscontroller.AddToScheme(managerOptions.Scheme)); err != nil {
@@ -185,6 +195,8 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 		Type:             lifecycle.Type,
 		ExtensionClasses: classes,
 		SyncPeriod:       options.fluxReady.syncPeriod,
+		Shoots:           actuator.Shoots,
+		SetHealth:        healthcheck.Set(mgr.GetClient(), options.fluxReadyAffectsShoot),
 		PresentedHostKey: actuator.Sources.PresentedHostKey,
 	}); err != nil {
 		return fmt.Errorf("failed to add the controller of condition FluxReady: %w", err)
@@ -232,6 +244,7 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 	}
 	return &lifecycle.Actuator{
 		Seed:            seed,
+		Shoots:          shoot.NewClients(seed, fluxready.NewMapper()),
 		Garden:          gardenAccess(seed),
 		Releases:        options.releases.catalogue,
 		Images:          options.images.read,

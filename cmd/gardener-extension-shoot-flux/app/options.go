@@ -24,8 +24,8 @@ import (
 const extensionName = "shoot-flux"
 
 // options are the command line options of the extension: those that Gardener's extensions have, where Flux releases
-// and images come from, which Git servers are asked for their host keys, how often shoots are looked at, and when changes in the garden
-// reach the shoots.
+// and images come from, which Git servers are asked for their host keys, how often shoots are looked at, when changes in the garden
+// reach the shoots, and whether the process can be profiled.
 type options struct {
 	rest        *extensionscmdcontroller.RESTOptions
 	manager     *extensionscmdcontroller.ManagerOptions
@@ -43,6 +43,7 @@ type options struct {
 
 	reconcileOnConfigurationChange bool
 	fluxReadyAffectsShoot          bool
+	profilesBindAddress            string
 
 	all extensionscmdcontroller.OptionAggregator
 }
@@ -86,6 +87,8 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 		"Whether a change of a project's ConfigMap flux-config or Secret flux-source reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
 	flags.BoolVar(&o.fluxReadyAffectsShoot, "healthcheck-flux-ready-affects-shoot", false,
 		"Whether a mistake in a project's repository shows in condition SystemComponentsHealthy of the Shoot, as a broken installation of Flux does. If not, it shows in condition FluxReady of the Extension, in ConfigMap flux-status and in events.")
+	flags.StringVar(&o.profilesBindAddress, "pprof-bind-address", "",
+		"The address, such as localhost:6060, at which Go's profiles of the process are served to anybody who reaches it. Empty: nowhere.")
 }
 
 func (o *options) newWebhook(mgr manager.Manager) (*extensionswebhook.Webhook, error) {

@@ -47,16 +47,24 @@ type AddArgs struct {
 	ExtensionClasses []extensionsv1alpha1.ExtensionClass
 	// SyncPeriod is the time between two looks into a shoot in which something has changed lately. Default: [DefaultSyncPeriod].
 	SyncPeriod time.Duration
+	// Shoots are the way to the shoots, for kinds that NewMapper knows. Default: those of the manager's client, which then must not cache Secrets.
+	Shoots *shoot.Clients
+	// SetHealth, if set, changes in memory what is written with the condition: healthcheck.Set.
+	SetHealth func(context.Context, *extensionsv1alpha1.Extension) error
 	// PresentedHostKey tells which host key the Git server at a URL presents. It does not wait for the server, and returns
 	// source.ErrPending as long as that is being asked. It is called now and then while Flux refuses the server.
 	PresentedHostKey func(ctx context.Context, url string) (string, error)
 }
 
-// AddToManager adds the controller. The manager's client must not cache Secrets.
+// AddToManager adds the controller.
 func AddToManager(mgr manager.Manager, args AddArgs) error {
+	if args.Shoots == nil {
+		args.Shoots = shoot.NewClients(mgr.GetClient(), NewMapper())
+	}
 	r := &reconciler{
 		seed:             mgr.GetClient(),
-		shoots:           shoot.NewClients(mgr.GetClient(), newMapper()),
+		shoots:           args.Shoots,
+		setHealth:        args.SetHealth,
 		presentedHostKey: args.PresentedHostKey,
 		syncPeriod:       cmp.Or(args.SyncPeriod, DefaultSyncPeriod),
 	}

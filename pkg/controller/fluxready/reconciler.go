@@ -60,6 +60,7 @@ type reconciler struct {
 	// seed caches, but not Secrets.
 	seed             client.Client
 	shoots           *shoot.Clients
+	setHealth        func(context.Context, *extensionsv1alpha1.Extension) error
 	presentedHostKey func(ctx context.Context, url string) (string, error)
 	syncPeriod       time.Duration
 	memory           memory
@@ -96,16 +97,27 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		// After a start, not all shoots have their turn at the same time: what the process before has said of them holds.
 		return reconcile.Result{RequeueAfter: rand.N(r.syncPeriod)}, nil
 	}
-	if isUnsettled(ex) {
-		return reconcile.Result{}, nil
+	if isUnderWay(ex) {
+		return reconcile.Result{RequeueAfter: r.soon()}, nil
 	}
+	return r.lookAndTell(ctx, ex, owner)
+}
+
+func (r *reconciler) lookAndTell(ctx context.Context, ex *extensionsv1alpha1.Extension, owner *gardencorev1beta1.Shoot) (reconcile.Result, error) {
 	var now readiness.Readiness
+	said := saidOf(ex)
 	if untold := r.memory.takeUntold(ex); untold != nil {
 		now = *untold
 	} else {
 		now = r.look(ctx, ex, owner)
+		// That took a moment, in which other controllers may have written the status.
+		if err := r.seed.Get(ctx, client.ObjectKeyFromObject(ex), ex); err != nil {
+			return reconcile.Result{}, client.IgnoreNotFound(err)
+		}
+		if saidOf(ex) != said {
+			return reconcile.Result{RequeueAfter: conflictDelay}, nil
+		}
 	}
-	said := saidOf(ex)
 	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
 		// Another controller wrote the status, and this one's cache learns of it in a moment.
 		r.memory.keepUntold(ex.Namespace, now, said)
@@ -122,10 +134,10 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, sinceChange(ex), r.memory.unanswered(ex.Namespace)), jitter)}, nil
 }
 
-// isUnsettled tells whether nothing has come of the first operation yet. What comes of it is an event.
-func isUnsettled(ex *extensionsv1alpha1.Extension) bool {
+// isUnderWay tells whether an operation has not ended yet: the shoot may have what the Extension does not tell of. That it ends is an event.
+func isUnderWay(ex *extensionsv1alpha1.Extension) bool {
 	last := ex.Status.LastOperation
-	return conditionOf(ex) == nil && (last == nil || last.State == gardencorev1beta1.LastOperationStateProcessing)
+	return last == nil || last.State == gardencorev1beta1.LastOperationStateProcessing
 }
 
 // isTold tells whether this process sees the shoot for the first time, and another one has told how ready it is.

@@ -11,7 +11,6 @@ import (
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
@@ -36,6 +35,11 @@ func (r *reconciler) tell(ctx context.Context, ex *extensionsv1alpha1.Extension,
 	if apiequality.Semantic.DeepEqual(before.Status, ex.Status) {
 		return nil
 	}
+	if r.setHealth != nil {
+		if err := r.setHealth(ctx, ex); err != nil {
+			return err
+		}
+	}
 	// Gardener's library writes all conditions too.
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.seed.Status().Patch(ctx, ex, patch); err != nil {
@@ -45,14 +49,10 @@ func (r *reconciler) tell(ctx context.Context, ex *extensionsv1alpha1.Extension,
 }
 
 func setCondition(ex *extensionsv1alpha1.Extension, previous *gardencorev1beta1.Condition, now readiness.Readiness) error {
-	builder, err := v1beta1helper.NewConditionBuilder(fluxv1alpha1.FluxReady)
+	condition, err := now.Condition(previous)
 	if err != nil {
 		return err
 	}
-	if previous != nil {
-		builder = builder.WithOldCondition(*previous)
-	}
-	condition, _ := builder.WithClock(clock.RealClock{}).WithStatus(now.Status).WithReason(now.Reason).WithMessage(now.Message).Build()
 	ex.Status.Conditions = v1beta1helper.MergeConditions(ex.Status.Conditions, condition)
 	return nil
 }

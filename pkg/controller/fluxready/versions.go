@@ -20,8 +20,8 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
-// newMapper knows all kinds that are looked at in shoots.
-func newMapper() meta.RESTMapper {
+// NewMapper knows all kinds that are looked at in shoots.
+func NewMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for _, kind := range flux.Kinds() {
 		for _, version := range flux.Versions() {

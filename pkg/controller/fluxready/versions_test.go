@@ -51,7 +51,7 @@ func TestVersions(t *testing.T) {
 				serve(w, request, strings.Contains(strings.Join(test.serves, " ")+" ", version+" "), test.exists)
 			}))
 			t.Cleanup(server.Close)
-			shoot, err := client.New(&rest.Config{Host: server.URL}, client.Options{Mapper: newMapper()})
+			shoot, err := client.New(&rest.Config{Host: server.URL}, client.Options{Mapper: NewMapper()})
 			g.Expect(err).NotTo(HaveOccurred())
 			object, version, err := get(t.Context(), shoot, flux.GitRepository.GroupKind, test.last)
 			g.Expect(err).NotTo(HaveOccurred())

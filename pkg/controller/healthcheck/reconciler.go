@@ -90,6 +90,20 @@ func conditionOf(ex *extensionsv1alpha1.Extension) *gardencorev1beta1.Condition 
 	return v1beta1helper.GetCondition(ex.Status.Conditions, gardencorev1beta1.ShootSystemComponentsHealthy)
 }
 
+// Set returns a function that changes the condition in an Extension, in memory, to what it is to be, unless something is under way. Whoever writes the
+// status of the Extension anyway saves a write by that. The client caches.
+func Set(seed client.Client, fluxReadyAffectsShoot bool) func(context.Context, *extensionsv1alpha1.Extension) error {
+	r := &reconciler{seed: seed, fluxReadyAffectsShoot: fluxReadyAffectsShoot}
+	return func(ctx context.Context, ex *extensionsv1alpha1.Extension) error {
+		now, pending, err := r.check(ctx, ex)
+		if err != nil || pending {
+			return err
+		}
+		_, err = set(ex, now)
+		return err
+	}
+}
+
 // check returns the condition, without its times, and whether what is wrong is only that something is under way.
 func (r *reconciler) check(ctx context.Context, ex *extensionsv1alpha1.Extension) (_ gardencorev1beta1.Condition, pending bool, err error) {
 	cluster := &extensionsv1alpha1.Cluster{}
@@ -174,24 +188,31 @@ func unhealthy(faults []string) gardencorev1beta1.Condition {
 	return condition
 }
 
-// tell writes the condition if it is not what the Extension says already.
-func (r *reconciler) tell(ctx context.Context, ex *extensionsv1alpha1.Extension, now gardencorev1beta1.Condition) error {
+// set changes the condition in memory, and tells whether it has changed.
+func set(ex *extensionsv1alpha1.Extension, now gardencorev1beta1.Condition) (bool, error) {
 	builder, err := v1beta1helper.NewConditionBuilder(gardencorev1beta1.ShootSystemComponentsHealthy)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if old := conditionOf(ex); old != nil {
 		builder = builder.WithOldCondition(*old)
 	}
 	condition, changed := builder.WithClock(clock.RealClock{}).WithStatus(now.Status).WithReason(now.Reason).WithMessage(now.Message).WithCodes(now.Codes...).Build()
-	if !changed {
-		return nil
+	if changed {
+		ex.Status.Conditions = v1beta1helper.MergeConditions(ex.Status.Conditions, condition)
 	}
+	return changed, nil
+}
+
+// tell writes the condition if it is not what the Extension says already.
+func (r *reconciler) tell(ctx context.Context, ex *extensionsv1alpha1.Extension, now gardencorev1beta1.Condition) error {
 	// The patch has all conditions, and another controller writes one of them.
 	patch := client.MergeFromWithOptions(ex.DeepCopy(), client.MergeFromWithOptimisticLock{})
-	ex.Status.Conditions = v1beta1helper.MergeConditions(ex.Status.Conditions, condition)
+	if changed, err := set(ex, now); err != nil || !changed {
+		return err
+	}
 	if err := r.seed.Status().Patch(ctx, ex, patch); err != nil {
-		return fmt.Errorf("failed to write condition %s of Extension %s in the seed: %w", condition.Type, client.ObjectKeyFromObject(ex), err)
+		return fmt.Errorf("failed to write condition %s of Extension %s in the seed: %w", gardencorev1beta1.ShootSystemComponentsHealthy, client.ObjectKeyFromObject(ex), err)
 	}
 	return nil
 }

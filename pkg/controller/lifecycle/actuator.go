@@ -28,13 +28,16 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
-// Actuator does the work of the controller. All fields are required.
+// Actuator does the work of the controller. All fields but Shoots are required.
 type Actuator struct {
 	// Seed is a client of the seed that doesn't cache.
 	Seed client.Client
+	// Shoots get the credentials that have been read for a reconciliation.
+	Shoots *shoot.Clients
 	// Garden is the way into the garden.
 	Garden *garden.Access
 	// Releases are the Flux releases that can be installed.
@@ -48,6 +51,7 @@ type Actuator struct {
 	GardenerVersion string
 
 	installations installations
+	unwritten     unwritten
 	// read has the references of all ManagedResources that have been looked into.
 	read     *managedresource.References
 	readOnce sync.Once
@@ -74,6 +78,7 @@ func (a *Actuator) Restore(ctx context.Context, log logr.Logger, ex *extensionsv
 }
 
 func (a *Actuator) reconcile(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
+	defer a.unwritten.forget(ex)
 	shoot, err := a.shoot(ctx, ex.Namespace)
 	if err != nil {
 		return err
@@ -91,7 +96,10 @@ func (a *Actuator) reconcile(ctx context.Context, log logr.Logger, ex *extension
 		log.Info("The shoot sleeps, and gets what has changed when it wakes up")
 		return nil
 	}
-	if found.installation == nil || found.installation.Labels[managedresource.ProtectedLabel] == "" { // whoever has set the label has done it
+	switch was, err := a.hasPredecessor(ctx, ex, found.installation); {
+	case err != nil:
+		return err
+	case was:
 		if err := a.releasePredecessor(ctx, ex.Namespace); err != nil {
 			return err
 		}
@@ -138,8 +146,7 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err := a.install(ctx, shoot, ex, configuration, has, flux); err != nil {
 		return err
 	}
-	// Before the configuration, whose digest tells whether a floating version may move.
-	if err := writeStatus(ctx, a.Seed, ex, updated(ex, flux.status)); err != nil {
+	if err := a.describeFlux(ctx, ex, flux.status, has); err != nil {
 		return mustFail(err)
 	}
 	if err := a.configure(ctx, ex.Namespace, configuration, credentials, objects, has); err != nil {

@@ -109,9 +109,13 @@ func newController(ctx context.Context, mgr manager.Manager, actuator extension.
 	if args.IgnoreOperationAnnotation {
 		operated = operated.Watches(&extensionsv1alpha1.Cluster{}, handler.EnqueueRequestsFromMapFunc(extension.ClusterToExtensionMapper(mgr.GetClient(), predicates...)))
 	}
+	extensions := &extensionClient{Client: mgr.GetClient()}
 	return operated.Build(&pausable{
-		Reconciler: extension.NewReconciler(mgr, extension.AddArgs{Actuator: boundedActuator{actuator}, FinalizerSuffix: Type}),
-		seed:       mgr.GetClient(),
-		pauses:     pauses,
+		Reconciler: &libraryReconciler{
+			Reconciler: extension.NewReconciler(withExtensionClient{mgr, extensions}, extension.AddArgs{Actuator: boundedActuator{actuator}, FinalizerSuffix: Type}),
+			extensions: extensions,
+		},
+		seed:   mgr.GetClient(),
+		pauses: pauses,
 	})
 }

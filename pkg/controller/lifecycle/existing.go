@@ -68,6 +68,17 @@ func notApplied(managedResource *resourcesv1alpha1.ManagedResource, objects []cl
 	return missing
 }
 
+// hasPredecessor tells whether the archived first version of the extension has been there. It is asked for once for each shoot, and not for a new one,
+// of which no operation has ended yet. Its installation came first and went last.
+func (a *Actuator) hasPredecessor(ctx context.Context, ex *extensionsv1alpha1.Extension, installation *resourcesv1alpha1.ManagedResource) (bool, error) {
+	isNew := ex.Status.ObservedGeneration == 0
+	if isNew || installation != nil && installation.Labels[managedresource.ProtectedLabel] != "" { // whoever has set the label has done it
+		return false, nil
+	}
+	left, err := managedresource.Get(ctx, a.Seed, ex.Namespace, managedresource.PredecessorInstallation)
+	return left != nil, err
+}
+
 // releasePredecessor deletes the ManagedResources of the archived first version of the extension, which nobody else does. Their objects stay.
 func (a *Actuator) releasePredecessor(ctx context.Context, namespace string) error {
 	for _, name := range managedresource.OfPredecessor {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
@@ -61,15 +62,40 @@ func updated(ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) f
 	return status
 }
 
+// describeFlux says what the shoot is about to have. Which version a floating one was resolved to is written before the configuration, whose digest
+// tells whether it may move. All else is written with the end of the operation.
+func (a *Actuator) describeFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus, has *present) error {
+	if has.configuration != nil && status.ResolvedFor != fluxv1alpha1.StatusOf(ex).ResolvedFor {
+		return a.writeStatus(ctx, ex, updated(ex, status))
+	}
+	a.unwritten.begin(ex)
+	_, err := setStatus(ex, updated(ex, status))
+	return err
+}
+
+// setProgressing says of a new shoot that Flux is on its way, as whoever looks into the shoot would say next.
+func setProgressing(ex *extensionsv1alpha1.Extension) error {
+	if v1beta1helper.GetCondition(ex.Status.Conditions, fluxv1alpha1.FluxReady) != nil {
+		return nil
+	}
+	condition, err := readiness.NotThereYet("").Condition(nil)
+	if err != nil {
+		return err
+	}
+	ex.Status.Conditions = v1beta1helper.MergeConditions(ex.Status.Conditions, condition)
+	return nil
+}
+
 // writeStatus writes the status if it is not what the Extension says already.
-func writeStatus(ctx context.Context, seed client.Client, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
-	patch := client.MergeFrom(ex.DeepCopy())
+func (a *Actuator) writeStatus(ctx context.Context, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
+	before := a.unwritten.asInSeed(ex)
 	if changed, err := setStatus(ex, status); err != nil || !changed {
 		return err
 	}
-	if err := seed.Status().Patch(ctx, ex, patch); err != nil {
+	if err := a.Seed.Status().Patch(ctx, ex, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("failed to write the status of Extension %s in the seed: %w", client.ObjectKeyFromObject(ex), err)
 	}
+	a.unwritten.forget(ex)
 	return nil
 }
 

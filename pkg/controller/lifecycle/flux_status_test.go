@@ -65,7 +65,7 @@ func TestStatusKeepsTheRevision(t *testing.T) {
 		`{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxStatus","version":"v2.9.4","requested":"","origin":"","digest":"","repositoryURL":"https://a","revision":"main@sha1:1"}`)}
 	seed := fake.NewClientBuilder().WithScheme(scheme).WithObjects(ex).WithStatusSubresource(ex).Build()
 	told := func(status fluxv1alpha1.FluxStatus) fluxv1alpha1.FluxStatus {
-		g.Expect(writeStatus(t.Context(), seed, ex, updated(ex, status))).To(Succeed())
+		g.Expect((&Actuator{Seed: seed}).writeStatus(t.Context(), ex, updated(ex, status))).To(Succeed())
 		g.Expect(seed.Get(t.Context(), client.ObjectKeyFromObject(ex), ex)).To(Succeed())
 		return fluxv1alpha1.StatusOf(ex)
 	}

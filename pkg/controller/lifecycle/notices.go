@@ -58,7 +58,7 @@ func noticesOf(project, fluxWarning string, credentials *source.Credentials) []f
 func (a *Actuator) addNotices(ctx context.Context, ex *extensionsv1alpha1.Extension, notices ...fluxv1alpha1.Notice) error {
 	status := fluxv1alpha1.StatusOf(ex)
 	status.Notices = withNotices(status.Notices, notices)
-	return mustFail(writeStatus(ctx, a.Seed, ex, status))
+	return mustFail(a.writeStatus(ctx, ex, status))
 }
 
 // withNotices adds notices to those that are there. The same words are one notice.

@@ -48,7 +48,7 @@ func (a *Actuator) findPresent(ctx context.Context, namespace string, inSeed *in
 	installation, configuration := inSeed.installation, inSeed.configuration
 	found := &present{
 		installation: installation, configuration: configuration, state: inSeed.state, migrating: inSeed.state.Migrating,
-		shoot: &lazyClient{seed: a.Seed, namespace: namespace},
+		shoot: &lazyClient{actuator: a, namespace: namespace},
 	}
 	if configuration != nil {
 		found.configurationDigest = configuration.Labels[managedresource.ConfigurationDigestLabel]
@@ -97,14 +97,18 @@ func (p *present) definitions() []string {
 
 // lazyClient makes a client of the shoot when one is needed, and the same one for all steps of a reconciliation.
 type lazyClient struct {
-	seed      client.Reader
+	actuator  *Actuator
 	namespace string
 	made      client.Client
 }
 
 func (l *lazyClient) get(ctx context.Context) (_ client.Client, err error) {
-	if l.made == nil {
-		l.made, err = shoot.NewClient(ctx, l.seed, l.namespace)
+	switch {
+	case l.made != nil:
+	case l.actuator.Shoots != nil:
+		l.made, err = l.actuator.Shoots.New(ctx, l.namespace)
+	default:
+		l.made, err = shoot.NewClient(ctx, l.actuator.Seed, l.namespace)
 	}
 	return l.made, err
 }

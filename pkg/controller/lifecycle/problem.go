@@ -71,5 +71,5 @@ func (a *Actuator) writeProblem(ctx context.Context, ex *extensionsv1alpha1.Exte
 		}
 	}
 	status.Problem = problem
-	return writeStatus(ctx, a.Seed, ex, status)
+	return a.writeStatus(ctx, ex, status)
 }
