@@ -34,6 +34,9 @@ check-version = [[ "$(VERSION)" =~ ^v[0-9]+\.[0-9]+\.[0-9]+ ]] || { echo "VERSIO
 # need checks that a program is there. Arguments: program, what to do about it.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
+# given checks that a variable was named, and not taken from its default. Arguments: variable, example.
+given = [[ "$(origin $(1))" =~ ^(command|environment) ]] || { echo "$(1) is missing: $(2)" >&2; exit 1; }
+
 ##@ Use
 
 .PHONY: help
@@ -69,19 +72,30 @@ $(LANDSCAPE):
 .PHONY: build
 build: ## Build the static program into bin/.
 	@$(check-version)
-	go build -trimpath -ldflags="$(LD_FLAGS)" -o bin/$(NAME) ./cmd/$(NAME)
+	go build -trimpath -buildvcs=false -ldflags="$(LD_FLAGS)" -o bin/$(NAME) ./cmd/$(NAME)
 
 .PHONY: docker-image
 docker-image: ## Build the container image $(IMAGE):$(VERSION).
 	@$(call need,docker,install Docker or another engine with this command)
 	@$(check-version)
-	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE):$(VERSION) .
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE):$(VERSION) .
+
+.PHONY: release
+release: ## Make what an operator installs, in dist/: make release VERSION=v1.2.3. PUSH=registry.example.org/path pushes it there, too.
+	@$(call given,VERSION,make release VERSION=v1.2.3)
+	@hack/build-tools.sh cyclonedx-gomod
+	@go run ./hack/release build -version '$(VERSION)' -registry '$(or $(PUSH),$(REGISTRY),ghcr.io/23technologies)'
+	@$(if $(PUSH),go run ./hack/release push,go run ./hack/release verify)
+
+.PHONY: verify-release
+verify-release: ## Check that dist/ is complete, and that its manifests name the image and the chart that are in it.
+	@go run ./hack/release verify
 
 .PHONY: tools
-tools: tools-landscape tools-chart tools-monitoring tools-lint ## Build all programs that the targets use into bin/.
+tools: tools-landscape tools-chart tools-monitoring tools-lint tools-release ## Build all programs that the targets use into bin/.
 
-.PHONY: tools-landscape tools-chart tools-monitoring tools-lint
-tools-landscape tools-chart tools-monitoring tools-lint:
+.PHONY: tools-landscape tools-chart tools-monitoring tools-lint tools-release
+tools-landscape tools-chart tools-monitoring tools-lint tools-release:
 	@hack/build-tools.sh $(patsubst tools-%,%,$@)
 
 .PHONY: vendor
@@ -107,7 +121,7 @@ format: tools-lint ## Format the Go code.
 
 .PHONY: clean
 clean: ## Remove what was built and vendored. Stop the landscape first.
-	rm -rf bin vendor
+	rm -rf bin dist vendor
 
 ##@ Check
 

@@ -8,7 +8,7 @@
 #
 # Usage: hack/build-tools.sh [program | group]...
 #
-# Groups: landscape (the default), chart, monitoring, lint, all. A program that is current is skipped. What has been built once is
+# Groups: landscape (the default), chart, monitoring, lint, release, all. A program that is current is skipped. What has been built once is
 # kept in the user's cache ($XDG_CACHE_HOME, or else ~/.cache), where other checkouts find it.
 
 set -euo pipefail
@@ -22,6 +22,7 @@ group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kube
 group_chart="helm yq"
 group_monitoring="promtool"
 group_lint="golangci-lint"
+group_release="cyclonedx-gomod govulncheck"
 
 # Without cgo the programs run on any distribution, and some of gardener's dependencies only link that way.
 export CGO_ENABLED=0
@@ -60,10 +61,14 @@ describe() {
     dir="$repo/hack/tools/promtool" module=github.com/prometheus/prometheus package="$module/cmd/promtool" version_variable="" tags=remove_all_sd ;;
   golangci-lint)
     dir="$repo/hack/tools/lint" module=github.com/golangci/golangci-lint/v2 package="$module/cmd/golangci-lint" version_variable= ;;
+  cyclonedx-gomod)
+    dir="$repo/hack/tools/release" module=github.com/CycloneDX/cyclonedx-gomod package="$module/cmd/cyclonedx-gomod" version_variable= ;;
+  govulncheck)
+    dir="$repo/hack/tools/release" module=golang.org/x/vuln package="$module/cmd/govulncheck" version_variable= ;;
   *)
     fail "unknown program or group \"$1\"." \
-      "Programs: $(unique $group_landscape $group_chart $group_monitoring $group_lint)" \
-      "Groups: landscape, chart, monitoring, lint, all" ;;
+      "Programs: $(unique $group_landscape $group_chart $group_monitoring $group_lint $group_release)" \
+      "Groups: landscape, chart, monitoring, lint, release, all" ;;
   esac
 }
 
@@ -76,11 +81,12 @@ expand() {
   local name
   for name in "$@"; do
     case "$name" in
-    all) echo $group_landscape $group_chart $group_monitoring $group_lint ;;
+    all) echo $group_landscape $group_chart $group_monitoring $group_lint $group_release ;;
     landscape) echo $group_landscape ;;
     chart) echo $group_chart ;;
     monitoring) echo $group_monitoring ;;
     lint) echo $group_lint ;;
+    release) echo $group_release ;;
     *) echo "$name" ;;
     esac
   done
