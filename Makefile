@@ -24,6 +24,12 @@ export GOFLAGS ?= -mod=readonly -trimpath
 # bin/ comes first: another program called yq may be installed.
 export PATH := $(CURDIR)/bin:$(PATH)
 
+# GARDENER=v1.149.3 has the landscape run another Gardener than that of go.mod, with the extension as it is.
+ifneq ($(GARDENER),)
+export LANDSCAPE_BIN    := $(CURDIR)/dev/gardener/$(GARDENER)/bin
+export GARDENER_MODFILE := $(CURDIR)/dev/gardener/$(GARDENER)/go.mod
+endif
+
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -72,7 +78,7 @@ $(LANDSCAPE):
 .PHONY: build
 build: ## Build the static program into bin/.
 	@$(check-version)
-	go build -trimpath -buildvcs=false -ldflags="$(LD_FLAGS)" -o bin/$(NAME) ./cmd/$(NAME)
+	go build -trimpath -buildvcs=false -ldflags="$(LD_FLAGS)" -o $(or $(LANDSCAPE_BIN),bin)/$(NAME) ./cmd/$(NAME)
 
 .PHONY: docker-image
 docker-image: ## Build the container image $(IMAGE):$(VERSION).
@@ -83,7 +89,6 @@ docker-image: ## Build the container image $(IMAGE):$(VERSION).
 .PHONY: release
 release: ## Make what an operator installs, in dist/: make release VERSION=v1.2.3. PUSH=registry.example.org/path pushes it there, too.
 	@$(call given,VERSION,make release VERSION=v1.2.3)
-	@hack/build-tools.sh cyclonedx-gomod
 	@go run ./hack/release build -version '$(VERSION)' -registry '$(or $(PUSH),$(REGISTRY),ghcr.io/23technologies)'
 	@$(if $(PUSH),go run ./hack/release push,go run ./hack/release verify)
 
@@ -92,10 +97,11 @@ verify-release: ## Check that dist/ is complete, and that its manifests name the
 	@go run ./hack/release verify
 
 .PHONY: tools
-tools: tools-landscape tools-chart tools-monitoring tools-lint tools-release ## Build all programs that the targets use into bin/.
+tools: tools-landscape tools-chart tools-monitoring tools-lint ## Build all programs that the targets use into bin/.
 
-.PHONY: tools-landscape tools-chart tools-monitoring tools-lint tools-release
-tools-landscape tools-chart tools-monitoring tools-lint tools-release:
+.PHONY: tools-landscape tools-chart tools-monitoring tools-lint
+tools-landscape tools-chart tools-monitoring tools-lint:
+	@$(if $(GARDENER),hack/gardener.sh '$(GARDENER)')
 	@hack/build-tools.sh $(patsubst tools-%,%,$@)
 
 .PHONY: vendor
@@ -140,7 +146,7 @@ test-integration: tools-landscape ## Run the integration tests on real programs:
 	hack/test.sh integration
 
 .PHONY: test-landscape
-test-landscape: tools-landscape ## Run the tests of the local landscape's parts.
+test-landscape: tools-landscape ## Run the tests of the local landscape's parts. GARDENER=v1.149.3 runs them on another Gardener.
 	hack/test.sh landscape
 
 .PHONY: test-fleet
@@ -200,6 +206,15 @@ lint-scripts:
 reuse: ## Check that every file tells its licence.
 	@$(call need,reuse,install it with 'apt-get install reuse' or from https://reuse.software)
 	reuse lint
+
+.PHONY: licences
+licences: ## List the licences of all that the program is made of, and check that they are allowed.
+	@go run ./hack/release licences
+
+# On machines that can't reach the database, UNREACHABLE=report says so, and does not fail.
+.PHONY: vulncheck
+vulncheck: ## Check that the program calls nothing that is known to be vulnerable.
+	@go run ./hack/vulncheck -unreachable='$(or $(UNREACHABLE),fail)'
 
 .PHONY: check-generate
 check-generate: tools-chart ## Check that what is generated is current.

@@ -8,13 +8,15 @@
 #
 # Usage: hack/build-tools.sh [program | group]...
 #
-# Groups: landscape (the default), chart, monitoring, lint, release, all. A program that is current is skipped. What has been built once is
+# Groups: landscape (the default), chart, monitoring, lint, all. A program that is current is skipped. What has been built once is
 # kept in the user's cache ($XDG_CACHE_HOME, or else ~/.cache), where other checkouts find it.
+#
+# hack/gardener.sh has them built into another directory (LANDSCAPE_BIN), with Gardener's from another go.mod (GARDENER_MODFILE).
 
 set -euo pipefail
 
 repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-bin="$repo/bin"
+bin="${LANDSCAPE_BIN:-$repo/bin}"
 state="$bin/.build" # logs, stamps and unfinished programs
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/gardener-extension-shoot-flux/tools" # programs by name and fingerprint
 
@@ -22,7 +24,6 @@ group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kube
 group_chart="helm yq"
 group_monitoring="promtool"
 group_lint="golangci-lint"
-group_release="cyclonedx-gomod govulncheck"
 
 # Without cgo the programs run on any distribution, and some of gardener's dependencies only link that way.
 export CGO_ENABLED=0
@@ -41,14 +42,14 @@ fail() {
 # describe sets what is known about a program: the directory of its go.mod, its main package, the module that gives it its version,
 # the variable that the linker sets to that version (some programs report nonsense otherwise, or refuse to start), and build tags.
 describe() {
-  dir="$repo/hack/tools/kubernetes" module=k8s.io/kubernetes version_variable=k8s.io/component-base/version.gitVersion tags=
+  dir="$repo/hack/tools/kubernetes" module=k8s.io/kubernetes version_variable=k8s.io/component-base/version.gitVersion tags= modfile=
   case "$1" in
   kube-apiserver | kube-controller-manager | kube-scheduler | kubectl)
     package="$module/cmd/$1" ;;
   etcd)
     module=go.etcd.io/etcd/server/v3 package="$module" version_variable= ;;
   gardener-*) # from the root module: the Gardener that the extension is compiled against
-    dir="$repo" module=github.com/gardener/gardener package="$module/cmd/$1" ;;
+    dir="$repo" module=github.com/gardener/gardener package="$module/cmd/$1" modfile="${GARDENER_MODFILE:-}" ;;
   source-controller | kustomize-controller)
     dir="$repo/hack/tools/$1" module="github.com/fluxcd/$1" package="$module" version_variable= ;;
   kwok)
@@ -61,14 +62,10 @@ describe() {
     dir="$repo/hack/tools/promtool" module=github.com/prometheus/prometheus package="$module/cmd/promtool" version_variable="" tags=remove_all_sd ;;
   golangci-lint)
     dir="$repo/hack/tools/lint" module=github.com/golangci/golangci-lint/v2 package="$module/cmd/golangci-lint" version_variable= ;;
-  cyclonedx-gomod)
-    dir="$repo/hack/tools/release" module=github.com/CycloneDX/cyclonedx-gomod package="$module/cmd/cyclonedx-gomod" version_variable= ;;
-  govulncheck)
-    dir="$repo/hack/tools/release" module=golang.org/x/vuln package="$module/cmd/govulncheck" version_variable= ;;
   *)
     fail "unknown program or group \"$1\"." \
-      "Programs: $(unique $group_landscape $group_chart $group_monitoring $group_lint $group_release)" \
-      "Groups: landscape, chart, monitoring, lint, release, all" ;;
+      "Programs: $(unique $group_landscape $group_chart $group_monitoring $group_lint)" \
+      "Groups: landscape, chart, monitoring, lint, all" ;;
   esac
 }
 
@@ -81,12 +78,11 @@ expand() {
   local name
   for name in "$@"; do
     case "$name" in
-    all) echo $group_landscape $group_chart $group_monitoring $group_lint $group_release ;;
+    all) echo $group_landscape $group_chart $group_monitoring $group_lint ;;
     landscape) echo $group_landscape ;;
     chart) echo $group_chart ;;
     monitoring) echo $group_monitoring ;;
     lint) echo $group_lint ;;
-    release) echo $group_release ;;
     *) echo "$name" ;;
     esac
   done
@@ -94,7 +90,8 @@ expand() {
 
 # fingerprint says what the program was built from: if it is unchanged, so is the program.
 fingerprint() {
-  { echo "$go_version $(go env GOOS GOARCH | tr '\n' ' ')$package $linker_flags${tags:+ $tags}"; cat "$dir/go.mod" "$dir/go.sum"; } | sha256sum | cut -c 1-32
+  local sumfile="${modfile:+${modfile%.mod}.sum}"
+  { echo "$go_version $(go env GOOS GOARCH | tr '\n' ' ')$package $linker_flags${tags:+ $tags}"; cat "${modfile:-$dir/go.mod}" "${sumfile:-$dir/go.sum}"; } | sha256sum | cut -c 1-32
 }
 
 # restore takes a program from the cache, as a link where that is possible. It fails if the cache does not have it.
@@ -111,6 +108,7 @@ restore() {
 # keep puts a program into the cache, in place of older ones of its name. That it can't is no failure.
 keep() {
   local kept file
+  [ -z "$modfile" ] || return 0 # for one comparison; the cache has one version of each program
   kept="$cache/$name-$(fingerprint)"
   rm -rf "$cache/$name"-????????????????????????????????
   mkdir -p "$kept.unfinished" || return 0
@@ -168,7 +166,7 @@ build() {
   local name="$1" version major_minor stale
   started=$SECONDS log="$state/$name.log" label="[$number/$count] $name"
 
-  (cd "$dir" && go list -m -f '{{.Version}}' "$module") >"$log" 2>&1 || explain
+  (cd "$dir" && go list -m ${modfile:+"-modfile=$modfile"} -f '{{.Version}}' "$module") >"$log" 2>&1 || explain
   version="$(tail -n 1 "$log")"
   label="$label $version"
 
@@ -191,13 +189,13 @@ build() {
   fi
 
   # The list of packages that the build cache lacks; loading them also downloads what is missing.
-  (cd "$dir" && exec go list -deps -trimpath -tags="$tags" -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$package") >"$state/$name.stale" 2>"$log" &
+  (cd "$dir" && exec go list -deps ${modfile:+"-modfile=$modfile"} -trimpath -tags="$tags" -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$package") >"$state/$name.stale" 2>"$log" &
   build_pid=$!
   follow 0
   stale="$(grep -c . "$state/$name.stale" || true)"
   rm "$state/$name.stale"
 
-  (cd "$dir" && exec go build -v -trimpath -tags="$tags" -ldflags="$linker_flags" -o "$state/$name.unfinished" "$package") >"$log" 2>&1 &
+  (cd "$dir" && exec go build -v ${modfile:+"-modfile=$modfile"} -trimpath -tags="$tags" -ldflags="$linker_flags" -o "$state/$name.unfinished" "$package") >"$log" 2>&1 &
   build_pid=$!
   follow $((stale > 0 ? stale : 1))
 

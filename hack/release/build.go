@@ -43,7 +43,6 @@ type request struct {
 	registry  string
 	dist      string
 	platforms []string
-	sbomTool  string
 	// uncommitted allows a working tree with changes.
 	uncommitted bool
 }
@@ -52,14 +51,27 @@ type request struct {
 type release struct {
 	request
 	commit
+	contents
 	// directory is where it is written until it is complete.
 	directory string
 	// programs are the compiled programs, in the order of the platforms.
 	programs []program
-	// dependencies are the modules that they are made of, licencesText has their licences.
+	// billTool is cyclonedx-gomod.
+	billTool string
+	out      io.Writer
+}
+
+// contents are what a release tells about the program and the code.
+type contents struct {
+	// dependencies are the modules that the programs are made of, licences their licences.
 	dependencies []dependency
-	licencesText []byte
-	out          io.Writer
+	licences     []byte
+	// fluxImages are the images of the Flux releases that are built in, one a line.
+	fluxImages []byte
+	goVersion  string
+	// previous is the release before, or empty; changes are the subjects of the commits since then.
+	previous string
+	changes  []string
 }
 
 // program is the program for one platform.
@@ -110,6 +122,9 @@ func build(ctx context.Context, asked request, out io.Writer) error {
 	if err := r.compile(ctx, filepath.Join(work, "bin")); err != nil {
 		return err
 	}
+	if err := r.gather(ctx); err != nil {
+		return err
+	}
 	if err := r.write(ctx); err != nil {
 		return err
 	}
@@ -138,9 +153,37 @@ func checkReplaceable(dist string) error {
 	return nil
 }
 
+// gather reads the contents.
+func (r *release) gather(ctx context.Context) error {
+	var err error
+	if r.dependencies, err = readDependencies(ctx, r.platforms); err != nil {
+		return err
+	}
+	if err := checkLicences(r.dependencies); err != nil {
+		return err
+	}
+	if r.licences, err = licencesText(r.version, r.dependencies); err != nil {
+		return err
+	}
+	if r.fluxImages, err = readFluxImages(ctx); err != nil {
+		return fmt.Errorf("listing Flux's images: %w", err)
+	}
+	goVersion, err := command(ctx, nil, "go", "env", "GOVERSION")
+	if err != nil {
+		return err
+	}
+	r.goVersion = strings.TrimSpace(string(goVersion))
+	if r.previous, r.changes, err = readChanges(ctx, r.version); err != nil {
+		return err
+	}
+	tool, err := command(ctx, nil, "go", "tool", "-n", "-modfile=hack/tools/release/go.mod", "cyclonedx-gomod")
+	r.billTool = strings.TrimSpace(string(tool))
+	return err
+}
+
 // write writes the release, each part by what it needs of those before.
 func (r *release) write(ctx context.Context) error {
-	image, err := r.writeImage(ctx)
+	image, err := r.writeImage()
 	if err != nil {
 		return fmt.Errorf("making the image: %w", err)
 	}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"text/template"
 
+	"golang.org/x/mod/semver"
+
 	fluxrelease "github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 )
 
@@ -47,14 +49,10 @@ type document struct {
 
 // writeDocuments writes what people and scanners read.
 func (r *release) writeDocuments(ctx context.Context, names artifacts) error {
-	if err := os.WriteFile(filepath.Join(r.directory, listFile), r.licencesText, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(r.directory, listFile), r.licences, 0o644); err != nil {
 		return err
 	}
-	images, err := fluxImages(ctx)
-	if err != nil {
-		return fmt.Errorf("listing Flux's images: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(r.directory, imagesFile), images, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(r.directory, imagesFile), r.fluxImages, 0o644); err != nil {
 		return err
 	}
 	for _, program := range r.programs {
@@ -62,9 +60,9 @@ func (r *release) writeDocuments(ctx context.Context, names artifacts) error {
 			return fmt.Errorf("writing the software bill of materials for %s: %w", program.platform, err)
 		}
 	}
-	told, err := r.document(ctx, names)
-	if err != nil {
-		return err
+	told := document{
+		Version: r.version, Revision: r.revision, Registry: r.registry, Image: names.image.String(), Chart: names.chart.String(),
+		Source: sourceURL, Go: r.goVersion, Platforms: r.platforms, Previous: r.previous, Changes: r.changes,
 	}
 	for name, text := range map[string]string{documentFile: documentText, notesFile: notesText} {
 		if err := writeTemplate(filepath.Join(r.directory, name), text, told); err != nil {
@@ -86,48 +84,38 @@ func writeTemplate(target, text string, told document) error {
 	return os.WriteFile(target, filled.Bytes(), 0o644)
 }
 
-// document collects what the templates can tell.
-func (r *release) document(ctx context.Context, names artifacts) (document, error) {
-	goVersion, err := command(ctx, nil, "go", "env", "GOVERSION")
-	if err != nil {
-		return document{}, err
+// readChanges returns the tag of the release before, and the subjects of the commits since then.
+func readChanges(ctx context.Context, version string) (string, []string, error) {
+	previous, err := previousVersion(ctx, version)
+	if err != nil || previous == "" {
+		return "", nil, err
 	}
-	told := document{
-		Version: r.version, Revision: r.revision, Registry: r.registry, Image: names.image.String(), Chart: names.chart.String(),
-		Source: sourceURL, Go: strings.TrimSpace(string(goVersion)), Platforms: r.platforms,
+	log, err := git(ctx, "log", "--no-merges", "--format=%s", previous+"..HEAD")
+	if err != nil || log == "" {
+		return previous, nil, err
 	}
-	told.Previous, err = previousVersion(ctx, r.version)
-	if err != nil || told.Previous == "" {
-		return told, err
-	}
-	log, err := git(ctx, "log", "--no-merges", "--format=%s", told.Previous+"..HEAD")
-	if log != "" {
-		told.Changes = strings.Split(log, "\n")
-	}
-	return told, err
+	return previous, strings.Split(log, "\n"), nil
 }
 
 // previousVersion returns the tag of the release before, or nothing if this is the first one.
 func previousVersion(ctx context.Context, version string) (string, error) {
-	arguments := []string{"describe", "--tags", "--abbrev=0", "--match=v[0-9]*", "--exclude=" + version}
-	// What has changed in a release is what has changed since the last one, and not since its own candidates.
-	if !strings.Contains(version, "-") {
-		arguments = append(arguments, "--exclude=*-*")
-	}
 	tags, err := git(ctx, "tag", "--merged=HEAD", "--list", "v[0-9]*")
 	if err != nil {
 		return "", err
 	}
-	if !slices.ContainsFunc(strings.Fields(tags), func(tag string) bool {
-		return tag != version && (strings.Contains(version, "-") || !strings.Contains(tag, "-"))
-	}) {
-		return "", nil
+	previous := ""
+	for tag := range strings.FieldsSeq(tags) {
+		// What has changed in a release is what has changed since the last one, and not since its own candidates.
+		isCandidate := semver.Prerelease(tag) != "" && semver.Prerelease(version) == ""
+		if semver.IsValid(tag) && !isCandidate && semver.Compare(tag, version) < 0 && (previous == "" || semver.Compare(tag, previous) > 0) {
+			previous = tag
+		}
 	}
-	return git(ctx, append(arguments, "HEAD")...)
+	return previous, nil
 }
 
-// fluxImages lists the images of all Flux releases that are built in, which a mirror needs.
-func fluxImages(ctx context.Context) ([]byte, error) {
+// readFluxImages lists the images of all Flux releases that are built in, which a mirror needs.
+func readFluxImages(ctx context.Context) ([]byte, error) {
 	catalogue, err := fluxrelease.NewCatalogue(fluxrelease.Options{})
 	if err != nil {
 		return nil, err

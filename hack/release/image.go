@@ -7,7 +7,6 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -25,8 +24,8 @@ import (
 const tagAnnotation = "org.opencontainers.image.ref.name"
 
 // writeImage writes the image for all platforms as a layout, and returns the digest of its index.
-func (r *release) writeImage(ctx context.Context) (containerregistry.Hash, error) {
-	base, err := r.baseLayers(ctx)
+func (r *release) writeImage() (containerregistry.Hash, error) {
+	base, err := r.baseLayers()
 	if err != nil {
 		return containerregistry.Hash{}, err
 	}
@@ -87,18 +86,14 @@ func imageConfig(labels map[string]string) containerregistry.Config {
 }
 
 // baseLayers are the layers below the program, which do not depend on the platform.
-func (r *release) baseLayers(ctx context.Context) ([]mutate.Addendum, error) {
-	licences, err := r.licences(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (r *release) baseLayers() ([]mutate.Addendum, error) {
 	var layers []mutate.Addendum
 	for _, part := range []struct {
 		about string
 		files []file
 	}{
 		{"users, certificate authorities", baseFiles()},
-		{"licences", licenceFiles(licences)},
+		{"licences", licenceFiles(r.licences)},
 	} {
 		content, err := archive(part.files)
 		if err != nil {

@@ -215,22 +215,14 @@ func licenceFiles(text []byte) []file {
 	return append(files, file{name: licencesFile, mode: 0o644, content: text})
 }
 
-// licences returns the licences of the program and of all that it is made of, as one text.
-func (r *release) licences(ctx context.Context) ([]byte, error) {
-	dependencies, err := readDependencies(ctx, r.platforms)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkLicences(dependencies); err != nil {
-		return nil, err
-	}
-	r.dependencies = dependencies
+// licencesText returns the licences of the program and of all that it is made of, as one text.
+func licencesText(version string, dependencies []dependency) ([]byte, error) {
 	own, err := os.ReadFile("LICENSES/Apache-2.0.txt")
 	if err != nil {
 		return nil, err
 	}
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s %s is under Apache-2.0, as are the manifests of Flux that it has in it. It is made of:\n\n", programName, r.version)
+	fmt.Fprintf(&text, "%s %s is under Apache-2.0, as are the manifests of Flux that it has in it. It is made of:\n\n", programName, version)
 	for _, dependency := range dependencies {
 		fmt.Fprintf(&text, "%s %s: %s\n", dependency.module, dependency.version, strings.Join(dependency.licences, ", "))
 	}
@@ -240,8 +232,7 @@ func (r *release) licences(ctx context.Context) ([]byte, error) {
 			writeText(&text, dependency.module+" "+dependency.version+" "+name, dependency.texts[name])
 		}
 	}
-	r.licencesText = text.Bytes()
-	return r.licencesText, nil
+	return text.Bytes(), nil
 }
 
 func writeText(target *bytes.Buffer, title string, content []byte) {

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
-		return verify(ctx, *dist, out)
+		return verify(*dist, out)
 	case "push":
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
@@ -73,7 +73,6 @@ func runBuild(ctx context.Context, flags *flag.FlagSet, args []string, dist *str
 	flags.StringVar(&asked.version, "version", "", "the version, such as v1.2.3")
 	flags.StringVar(&asked.registry, "registry", defaultRegistry, "the registry, with a path, that image and chart are to be found in")
 	flags.StringVar(&names, "platforms", defaultPlatforms, "what the image is for")
-	flags.StringVar(&asked.sbomTool, "cyclonedx-gomod", "bin/cyclonedx-gomod", "the program that writes the software bill of materials")
 	flags.BoolVar(&asked.uncommitted, "uncommitted", false, "release also what is not committed: for tests, since nobody can make the same again")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -23,7 +23,7 @@ import (
 // push pushes image and chart to where the manifests say they are. The credentials are those of docker login.
 func push(ctx context.Context, dist string, out io.Writer) error {
 	// What is pushed can't be taken back.
-	if err := verify(ctx, dist, io.Discard); err != nil {
+	if err := verify(dist, io.Discard); err != nil {
 		return err
 	}
 	names, err := readNames(dist)

@@ -48,8 +48,8 @@ func parseReference(text string) (reference, error) {
 
 // checkRegistry refuses what can't be followed by the name of a repository.
 func checkRegistry(registry string) error {
-	if _, err := name.NewRepository(registry+"/"+programName, name.StrictValidation); err != nil {
-		return fmt.Errorf("the registry is %q, but must be like registry.example.org/path, without a scheme: %w", registry, err)
+	if _, err := name.NewRepository(registry+"/"+programName, name.StrictValidation); err != nil || strings.Contains(registry, "://") {
+		return fmt.Errorf("the registry is %q, but must be like registry.example.org/path, without a scheme", registry)
 	}
 	return nil
 }

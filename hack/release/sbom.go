@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -45,11 +44,8 @@ func billFile(platform containerregistry.Platform) string {
 
 // writeBillOfMaterials lets cyclonedx-gomod read from the program what it is made of, and adds the licences.
 func (r *release) writeBillOfMaterials(ctx context.Context, program program) error {
-	if _, err := os.Stat(r.sbomTool); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is missing: run 'make tools-release' or 'hack/build-tools.sh release'", r.sbomTool)
-	}
 	target := filepath.Join(r.directory, billFile(program.platform))
-	if _, err := command(ctx, nil, r.sbomTool, "bin", "-json", "-std", "-noserial", "-notimestamp", "-version", r.version, "-output", target, program.file); err != nil {
+	if _, err := command(ctx, nil, r.billTool, "bin", "-json", "-std", "-noserial", "-notimestamp", "-version", r.version, "-output", target, program.file); err != nil {
 		return err
 	}
 	content, err := os.ReadFile(target)

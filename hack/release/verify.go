@@ -5,7 +5,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,11 +27,11 @@ type verification struct {
 }
 
 // verify shows that a release is complete and fits together.
-func verify(ctx context.Context, dist string, out io.Writer) error {
+func verify(dist string, out io.Writer) error {
 	v := &verification{dist: dist, out: out, programs: map[string]string{}}
 	for _, step := range []struct {
 		name string
-		do   func(context.Context) error
+		do   func() error
 	}{
 		{checksumFile, v.checkChecksums},
 		{"manifests", v.checkManifests},
@@ -42,7 +41,7 @@ func verify(ctx context.Context, dist string, out io.Writer) error {
 		{imagesFile, v.checkFluxImages},
 		{"documents", v.checkDocuments},
 	} {
-		if err := step.do(ctx); err != nil {
+		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %s: %w", dist, step.name, err)
 		}
 	}
@@ -55,7 +54,7 @@ func (v *verification) say(format string, args ...any) {
 	fmt.Fprintf(v.out, format+"\n", args...)
 }
 
-func (v *verification) checkChecksums(context.Context) error {
+func (v *verification) checkChecksums() error {
 	count, err := verifyChecksums(v.dist)
 	if err == nil {
 		v.say("%d files have their checksums", count)
@@ -64,7 +63,7 @@ func (v *verification) checkChecksums(context.Context) error {
 }
 
 // checkBills shows that each program of the image has its software bill of materials.
-func (v *verification) checkBills(context.Context) error {
+func (v *verification) checkBills() error {
 	for name, checksum := range v.programs {
 		content, err := os.ReadFile(filepath.Join(v.dist, name))
 		if err != nil {
@@ -104,7 +103,7 @@ func (b billOfMaterials) check(version, checksum string) error {
 }
 
 // checkFluxImages shows that a mirror can read the list.
-func (v *verification) checkFluxImages(context.Context) error {
+func (v *verification) checkFluxImages() error {
 	content, err := os.ReadFile(filepath.Join(v.dist, imagesFile))
 	if err != nil {
 		return err
@@ -127,7 +126,7 @@ func (v *verification) checkFluxImages(context.Context) error {
 }
 
 // checkDocuments shows that what people read is about this release.
-func (v *verification) checkDocuments(context.Context) error {
+func (v *verification) checkDocuments() error {
 	if !semver.IsValid(v.names.image.tag) {
 		return fmt.Errorf("version %q is none", v.names.image.tag)
 	}

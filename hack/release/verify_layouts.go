@@ -7,7 +7,6 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -30,7 +29,7 @@ import (
 )
 
 // checkImage shows that the layout of the image is complete, and what the manifests name.
-func (v *verification) checkImage(context.Context) error {
+func (v *verification) checkImage() error {
 	root, descriptor, err := v.checkLayout(imageLayout, v.names.image)
 	if err != nil {
 		return err
@@ -152,7 +151,7 @@ func checkCertificates(content io.Reader) error {
 
 // checkChart shows that the layout has the chart that the manifests name, and that gardenlet makes of it and of their values a Deployment
 // that runs the image of this release.
-func (v *verification) checkChart(context.Context) error {
+func (v *verification) checkChart() error {
 	root, descriptor, err := v.checkLayout(chartLayout, v.names.chart)
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,7 +31,7 @@ type installation struct {
 }
 
 // checkManifests reads the names of image and chart, and shows that both ways to install the extension have the same.
-func (v *verification) checkManifests(context.Context) error {
+func (v *verification) checkManifests() error {
 	registered, err := readRegistration(v.dist)
 	if err != nil {
 		return fmt.Errorf("%s: %w", registrationFile, err)
