@@ -24,6 +24,12 @@ export GOFLAGS ?= -mod=readonly -trimpath
 # bin/ comes first: another program called yq may be installed.
 export PATH := $(CURDIR)/bin:$(PATH)
 
+# GARDENER=v1.149.3 has the landscape run another Gardener than that of go.mod, with the extension as it is.
+ifneq ($(GARDENER),)
+export LANDSCAPE_BIN    := $(CURDIR)/dev/gardener/$(GARDENER)/bin
+export GARDENER_MODFILE := $(CURDIR)/dev/gardener/$(GARDENER)/go.mod
+endif
+
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -33,6 +39,9 @@ check-version = [[ "$(VERSION)" =~ ^v[0-9]+\.[0-9]+\.[0-9]+ ]] || { echo "VERSIO
 
 # need checks that a program is there. Arguments: program, what to do about it.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
+
+# given checks that a variable was named, and not taken from its default. Arguments: variable, example.
+given = [[ "$(origin $(1))" =~ ^(command|environment) ]] || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 
 ##@ Use
 
@@ -69,19 +78,30 @@ $(LANDSCAPE):
 .PHONY: build
 build: ## Build the static program into bin/.
 	@$(check-version)
-	go build -trimpath -ldflags="$(LD_FLAGS)" -o bin/$(NAME) ./cmd/$(NAME)
+	go build -trimpath -buildvcs=false -ldflags="$(LD_FLAGS)" -o $(or $(LANDSCAPE_BIN),bin)/$(NAME) ./cmd/$(NAME)
 
 .PHONY: docker-image
 docker-image: ## Build the container image $(IMAGE):$(VERSION).
 	@$(call need,docker,install Docker or another engine with this command)
 	@$(check-version)
-	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE):$(VERSION) .
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE):$(VERSION) .
+
+.PHONY: release
+release: ## Make what an operator installs, in dist/: make release VERSION=v1.2.3. PUSH=registry.example.org/path pushes it there, too.
+	@$(call given,VERSION,make release VERSION=v1.2.3)
+	@go run ./hack/release build -version '$(VERSION)' -registry '$(or $(PUSH),$(REGISTRY),ghcr.io/23technologies)'
+	@$(if $(PUSH),go run ./hack/release push,go run ./hack/release verify)
+
+.PHONY: verify-release
+verify-release: ## Check that dist/ is complete, and that its manifests name the image and the chart that are in it.
+	@go run ./hack/release verify
 
 .PHONY: tools
 tools: tools-landscape tools-chart tools-monitoring tools-lint ## Build all programs that the targets use into bin/.
 
 .PHONY: tools-landscape tools-chart tools-monitoring tools-lint
 tools-landscape tools-chart tools-monitoring tools-lint:
+	@$(if $(GARDENER),hack/gardener.sh '$(GARDENER)')
 	@hack/build-tools.sh $(patsubst tools-%,%,$@)
 
 .PHONY: vendor
@@ -107,7 +127,7 @@ format: tools-lint ## Format the Go code.
 
 .PHONY: clean
 clean: ## Remove what was built and vendored. Stop the landscape first.
-	rm -rf bin vendor
+	rm -rf bin dist vendor
 
 ##@ Check
 
@@ -126,7 +146,7 @@ test-integration: tools-landscape ## Run the integration tests on real programs:
 	hack/test.sh integration
 
 .PHONY: test-landscape
-test-landscape: tools-landscape ## Run the tests of the local landscape's parts.
+test-landscape: tools-landscape ## Run the tests of the local landscape's parts. GARDENER=v1.149.3 runs them on another Gardener.
 	hack/test.sh landscape
 
 .PHONY: test-fleet
@@ -187,6 +207,15 @@ lint-scripts:
 reuse: ## Check that every file tells its licence.
 	@$(call need,reuse,install it with 'apt-get install reuse' or from https://reuse.software)
 	reuse lint
+
+.PHONY: licences
+licences: ## List the licences of all that the program is made of, and check that they are allowed.
+	@go run ./hack/release licences
+
+# On machines that can't reach the database, UNREACHABLE=report says so, and does not fail.
+.PHONY: vulncheck
+vulncheck: ## Check that the program calls nothing that is known to be vulnerable.
+	@go run ./hack/vulncheck -unreachable='$(or $(UNREACHABLE),fail)'
 
 .PHONY: check-generate
 check-generate: tools-chart ## Check that what is generated is current.

@@ -75,7 +75,7 @@ func documents(t *testing.T) map[string]string {
 	paths, err := fs.Glob(root, "docs/*/*.md")
 	g.Expect(err).NotTo(HaveOccurred())
 	found := map[string]string{}
-	for _, name := range append(paths, "README.md", "CONTRIBUTING.md", "dev/README.md") {
+	for _, name := range append(paths, "README.md", "CONTRIBUTING.md", "SECURITY.md", "dev/README.md") {
 		content, err := fs.ReadFile(root, name)
 		g.Expect(err).NotTo(HaveOccurred())
 		found[name] = string(content)
@@ -417,6 +417,39 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	g.Expect(commands).To(BeNumerically(">", 20), "the commands were not understood")
+}
+
+// TestWorkflows shows that there are the targets of make that the workflows of a forge run.
+func TestWorkflows(t *testing.T) {
+	g := NewWithT(t)
+	makefile, err := fs.ReadFile(root, "Makefile")
+	g.Expect(err).NotTo(HaveOccurred())
+	files, err := fs.Glob(root, ".github/workflows/*.yaml")
+	g.Expect(err).NotTo(HaveOccurred())
+	commands := 0
+	for _, file := range files {
+		content, err := fs.ReadFile(root, file)
+		g.Expect(err).NotTo(HaveOccurred())
+		var workflow struct {
+			Jobs map[string]struct {
+				Steps []struct {
+					Run  string `json:"run"`
+					Uses string `json:"uses"`
+				} `json:"steps"`
+			} `json:"jobs"`
+		}
+		g.Expect(yaml.Unmarshal(content, &workflow)).To(Succeed(), file)
+		for _, job := range workflow.Jobs {
+			for _, step := range job.Steps {
+				g.Expect(step.Uses).To(Or(BeEmpty(), MatchRegexp(`^[a-z-]+/[a-z-]+@v\d+$`)), file)
+				for _, match := range target.FindAllStringSubmatch(step.Run, -1) {
+					commands++
+					g.Expect(string(makefile)).To(MatchRegexp(`(?m)^`+strings.Fields(match[1])[0]+`:`), file)
+				}
+			}
+		}
+	}
+	g.Expect(commands).To(BeNumerically(">", 2), "the workflows were not understood")
 }
 
 // commandsOf are the code blocks and code spans of a document, one below the other.

@@ -10,11 +10,13 @@
 #
 # Groups: landscape (the default), chart, monitoring, lint, all. A program that is current is skipped. What has been built once is
 # kept in the user's cache ($XDG_CACHE_HOME, or else ~/.cache), where other checkouts find it.
+#
+# hack/gardener.sh has them built into another directory (LANDSCAPE_BIN), with Gardener's from another go.mod (GARDENER_MODFILE).
 
 set -euo pipefail
 
 repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-bin="$repo/bin"
+bin="${LANDSCAPE_BIN:-$repo/bin}"
 state="$bin/.build" # logs, stamps and unfinished programs
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/gardener-extension-shoot-flux/tools" # programs by name and fingerprint
 
@@ -40,14 +42,14 @@ fail() {
 # describe sets what is known about a program: the directory of its go.mod, its main package, the module that gives it its version,
 # the variable that the linker sets to that version (some programs report nonsense otherwise, or refuse to start), and build tags.
 describe() {
-  dir="$repo/hack/tools/kubernetes" module=k8s.io/kubernetes version_variable=k8s.io/component-base/version.gitVersion tags=
+  dir="$repo/hack/tools/kubernetes" module=k8s.io/kubernetes version_variable=k8s.io/component-base/version.gitVersion tags= modfile=
   case "$1" in
   kube-apiserver | kube-controller-manager | kube-scheduler | kubectl)
     package="$module/cmd/$1" ;;
   etcd)
     module=go.etcd.io/etcd/server/v3 package="$module" version_variable= ;;
   gardener-*) # from the root module: the Gardener that the extension is compiled against
-    dir="$repo" module=github.com/gardener/gardener package="$module/cmd/$1" ;;
+    dir="$repo" module=github.com/gardener/gardener package="$module/cmd/$1" modfile="${GARDENER_MODFILE:-}" ;;
   source-controller | kustomize-controller)
     dir="$repo/hack/tools/$1" module="github.com/fluxcd/$1" package="$module" version_variable= ;;
   kwok)
@@ -88,7 +90,8 @@ expand() {
 
 # fingerprint says what the program was built from: if it is unchanged, so is the program.
 fingerprint() {
-  { echo "$go_version $(go env GOOS GOARCH | tr '\n' ' ')$package $linker_flags${tags:+ $tags}"; cat "$dir/go.mod" "$dir/go.sum"; } | sha256sum | cut -c 1-32
+  local sumfile="${modfile:+${modfile%.mod}.sum}"
+  { echo "$go_version $(go env GOOS GOARCH | tr '\n' ' ')$package $linker_flags${tags:+ $tags}"; cat "${modfile:-$dir/go.mod}" "${sumfile:-$dir/go.sum}"; } | sha256sum | cut -c 1-32
 }
 
 # restore takes a program from the cache, as a link where that is possible. It fails if the cache does not have it.
@@ -105,6 +108,7 @@ restore() {
 # keep puts a program into the cache, in place of older ones of its name. That it can't is no failure.
 keep() {
   local kept file
+  [ -z "$modfile" ] || return 0 # for one comparison; the cache has one version of each program
   kept="$cache/$name-$(fingerprint)"
   rm -rf "$cache/$name"-????????????????????????????????
   mkdir -p "$kept.unfinished" || return 0
@@ -162,7 +166,7 @@ build() {
   local name="$1" version major_minor stale
   started=$SECONDS log="$state/$name.log" label="[$number/$count] $name"
 
-  (cd "$dir" && go list -m -f '{{.Version}}' "$module") >"$log" 2>&1 || explain
+  (cd "$dir" && go list -m ${modfile:+"-modfile=$modfile"} -f '{{.Version}}' "$module") >"$log" 2>&1 || explain
   version="$(tail -n 1 "$log")"
   label="$label $version"
 
@@ -185,13 +189,13 @@ build() {
   fi
 
   # The list of packages that the build cache lacks; loading them also downloads what is missing.
-  (cd "$dir" && exec go list -deps -trimpath -tags="$tags" -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$package") >"$state/$name.stale" 2>"$log" &
+  (cd "$dir" && exec go list -deps ${modfile:+"-modfile=$modfile"} -trimpath -tags="$tags" -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$package") >"$state/$name.stale" 2>"$log" &
   build_pid=$!
   follow 0
   stale="$(grep -c . "$state/$name.stale" || true)"
   rm "$state/$name.stale"
 
-  (cd "$dir" && exec go build -v -trimpath -tags="$tags" -ldflags="$linker_flags" -o "$state/$name.unfinished" "$package") >"$log" 2>&1 &
+  (cd "$dir" && exec go build -v ${modfile:+"-modfile=$modfile"} -trimpath -tags="$tags" -ldflags="$linker_flags" -o "$state/$name.unfinished" "$package") >"$log" 2>&1 &
   build_pid=$!
   follow $((stale > 0 ? stale : 1))
 

@@ -25,7 +25,7 @@ if [[ -e "$noted" ]]; then
 fi
 
 mkdir "$work/committed"
-tar -c --exclude=./.git --exclude=./bin --exclude=./vendor --exclude=./dev --exclude=./.landscape . | tar -x -C "$work/committed"
+tar -c --exclude=./.git --exclude=./bin --exclude=./vendor --exclude=./dev --exclude=./dist --exclude=./.release-\* --exclude=./.landscape . | tar -x -C "$work/committed"
 cp -a "$work/committed" "$work/generated"
 ln -s "$PWD/bin" "$work/generated/bin"
 

@@ -24,6 +24,15 @@ case "$kind" in
     ;;
 esac
 
+# The tests of the landscape, and what runs on it, take Gardener from where its programs come from.
+if [[ "${GARDENER_MODFILE:-}" ]]; then
+  if [[ ! "$kind" =~ ^(landscape|e2e)$ ]]; then
+    echo "GARDENER chooses the Gardener of the landscape: it is for test-landscape and test-e2e, not for $kind" >&2
+    exit 1
+  fi
+  export GOFLAGS="${GOFLAGS:-} -modfile=$GARDENER_MODFILE"
+fi
+
 all="$(go list ./...)"
 case "$kind" in
   unit)        packages="$(grep -v '/test/' <<<"$all")" ;;
