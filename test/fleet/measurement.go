@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/fluxready"
 )
 
@@ -126,12 +128,22 @@ func measure(ctx context.Context, l *landscape, settings settings) (*figures, er
 	return m.figures, m.halt()
 }
 
-// start runs the extension, if it does not run.
+// start runs the extension, if it does not run, and waits until it leads: before, it does nothing.
 func (m *measurement) start(ctx context.Context, name string, args ...string) (err error) {
-	if m.extension == nil {
-		m.extension, err = m.startExtension(ctx, name, args...)
+	if m.extension != nil {
+		return nil
 	}
-	return err
+	before, err := m.leader(ctx)
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	if m.extension, err = m.startExtension(ctx, name, args...); err != nil {
+		return err
+	}
+	if waited := m.waitForLeader(ctx, time.Now(), before); waited.missing > 0 {
+		return fmt.Errorf("the extension does not lead after %s: see its log in %s", waited, m.extension.LogFile())
+	}
+	return nil
 }
 
 // halt ends the extension, if it runs, as a new version of its Deployment does.

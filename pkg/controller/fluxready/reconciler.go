@@ -97,7 +97,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		// After a start, not all shoots have their turn at the same time: what the process before has said of them holds.
 		return reconcile.Result{RequeueAfter: rand.N(r.syncPeriod)}, nil
 	}
-	if isUnderWay(ex) {
+	if ex.Status.LastOperation == nil || seed.IsUnderWay(ex) { // the shoot may have what the Extension does not tell of; that the operation ends is an event
 		return reconcile.Result{RequeueAfter: r.soon()}, nil
 	}
 	return r.lookAndTell(ctx, ex, owner)
@@ -132,12 +132,6 @@ func (r *reconciler) lookAndTell(ctx context.Context, ex *extensionsv1alpha1.Ext
 		return reconcile.Result{RequeueAfter: wait.Jitter(r.syncPeriod, jitter)}, nil
 	}
 	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, sinceChange(ex), r.memory.unanswered(ex.Namespace)), jitter)}, nil
-}
-
-// isUnderWay tells whether an operation has not ended yet: the shoot may have what the Extension does not tell of. That it ends is an event.
-func isUnderWay(ex *extensionsv1alpha1.Extension) bool {
-	last := ex.Status.LastOperation
-	return last == nil || last.State == gardencorev1beta1.LastOperationStateProcessing
 }
 
 // isTold tells whether this process sees the shoot for the first time, and another one has told how ready it is.

@@ -60,6 +60,10 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		r.pendingSince.Delete(request.Namespace)
 		return reconcile.Result{}, nil
 	}
+	if seed.IsUnderWay(ex) {
+		// Its end is written in a moment, and what it has changed is under way.
+		return reconcile.Result{RequeueAfter: conflictDelay}, nil
+	}
 	now, pending, err := r.check(ctx, ex)
 	if err != nil {
 		return reconcile.Result{}, err
