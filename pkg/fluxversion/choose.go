@@ -44,7 +44,7 @@ func (k *KnownReleases) warn(conclusion string) string {
 
 // NeedsReleases tells whether it depends on the releases that there are what is chosen.
 func (c *Constraint) NeedsReleases() bool {
-	return c.exact == nil && !(c.request.Keep && c.isInstalled())
+	return c.exact == nil && (!c.request.Keep || !c.isInstalled())
 }
 
 // Choose chooses a release of those that are known.

@@ -39,7 +39,7 @@ const (
 	tagsPath       = "/v2/" + repositoryPath + "/tags/list"
 
 	contentMediaType types.MediaType = "application/vnd.cncf.flux.content.v1.tar+gzip"
-	maxTags                          = 10_000
+	maxTags          int             = 10_000
 )
 
 // ociServer is an OCI registry over HTTPS beside a release server. A test can replace what a path of it answers.
