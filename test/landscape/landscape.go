@@ -27,6 +27,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
 
 // Options configure a landscape.
@@ -38,6 +39,8 @@ type Options struct {
 	Kubeconfigs string
 	// Bin has the programs.
 	Bin process.Binaries
+	// Images, if set, are where seeds take the extension's image from. Without, they run the program of Bin.
+	Images *workload.Images
 	// OldLandscape makes a landscape as Gardener's were before the SeedAuthorizer: gardenlets may do everything in the garden.
 	OldLandscape bool
 	// Progress gets a line for each thing that became ready.
