@@ -91,7 +91,15 @@ func newInstallation(t *testing.T) *installation {
 	g := NewWithT(t)
 	bin, err := process.FindBinaries()
 	g.Expect(err).NotTo(HaveOccurred())
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "landscape-")
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("the logs of the landscape are in", dir)
+			return
+		}
+		g.Expect(os.RemoveAll(dir)).To(Succeed())
+	})
 	i := &installation{Gomega: g, t: t, dir: filepath.Join(dir, "releases")}
 	i.registry, err = registry.Start(t.Context(), registry.Options{Bin: bin, Dir: dir, OnExit: func(err error) { t.Error(err) }})
 	g.Expect(err).NotTo(HaveOccurred())
@@ -113,7 +121,7 @@ func newInstallation(t *testing.T) *installation {
 
 // makeReleases makes both releases, for this machine's platform, and pushes them, as `make release` does.
 func (i *installation) makeReleases(ctx context.Context, bin process.Binaries) error {
-	tool := filepath.Join(i.t.TempDir(), "release")
+	tool := filepath.Join(i.dir, "release")
 	command := func(program string, args ...string) error {
 		c := exec.CommandContext(ctx, program, args...)
 		c.Dir = "../.."
@@ -123,10 +131,10 @@ func (i *installation) makeReleases(ctx context.Context, bin process.Binaries) e
 		}
 		return nil
 	}
-	if err := command("go", "build", "-trimpath", "-o", tool, "./hack/release"); err != nil {
+	if err := os.MkdirAll(i.dir, 0o700); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(i.dir, 0o700); err != nil {
+	if err := command("go", "build", "-trimpath", "-o", tool, "./hack/release"); err != nil {
 		return err
 	}
 	for _, version := range []string{oldRelease, newRelease} {

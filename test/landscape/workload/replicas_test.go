@@ -75,7 +75,9 @@ func newDeployment(replicas int32, arg string) *appsv1.Deployment {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "there", Name: "some"},
 		Spec: appsv1.DeploymentSpec{Replicas: &replicas, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
 			AutomountServiceAccountToken: new(false),
-			Containers:                   []corev1.Container{{Name: "some", Args: []string{arg}, Ports: []corev1.ContainerPort{{Name: "webhook", ContainerPort: 443}}}},
+			Containers: []corev1.Container{{Name: "some", Args: []string{arg}, Ports: []corev1.ContainerPort{{Name: "webhook", ContainerPort: 443}},
+				VolumeMounts: []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}}}},
+			Volumes: []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 		}}},
 	}
 }
