@@ -28,6 +28,7 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
+	fluxkinds "github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
@@ -155,7 +156,9 @@ func TestReasons(t *testing.T) {
 			g.Expect(c.Create(t.Context(), object)).To(Succeed())
 			assess := func() readiness.Readiness {
 				g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(object), object)).To(Succeed())
-				return readiness.Assess(readiness.Observation{Now: time.Now(), Project: "garden-shop", GitRepository: object, Kustomization: kustomization()})
+				return readiness.Assess(readiness.Observation{
+					Now: time.Now(), Project: "garden-shop", SourceKind: fluxkinds.GitRepository, Source: fluxkinds.FromGitRepository(object), Kustomization: kustomization(),
+				})
 			}
 			g.Eventually(assess, timeout).Should(And(HaveField("Reason", test.reason), HaveField("Message", ContainSubstring(test.words))))
 			g.Expect(object.Status.LastHandledReconcileAt).To(Equal("credentials-1"))
