@@ -286,7 +286,11 @@ func (i *installation) installByOperator(p *projectAdmin, repository *gitserver.
 	}
 	o, err := i.StartOperator(i.t.Context(), i.operatorDefinitions()...)
 	i.Expect(err).NotTo(HaveOccurred())
-	expectUninstalled(i.t, i, i.Seed)
+	i.Eventually(func(g Gomega) {
+		g.Expect(i.Seed.ExtensionProcesses()).To(BeEmpty())
+		_, err := i.Seed.ExtensionNamespace(i.t.Context())
+		g.Expect(err).To(MatchError(ContainSubstring("has 0 namespaces")))
+	}, patience, interval).Should(Succeed())
 
 	i.createRegistrySecrets(o.Client)
 	documents := i.documents(newRelease, "operator-extension.yaml")
