@@ -20,7 +20,7 @@ bin="${LANDSCAPE_BIN:-$repo/bin}"
 state="$bin/.build" # logs, stamps and unfinished programs
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/gardener-extension-shoot-flux/tools" # programs by name and fingerprint
 
-group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager gardener-apiserver gardener-admission-controller gardener-controller-manager gardener-scheduler source-controller kustomize-controller registry cyclonedx-gomod helm"
+group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager gardener-apiserver gardener-admission-controller gardener-controller-manager gardener-scheduler source-controller kustomize-controller registry helm"
 group_chart="helm yq"
 group_monitoring="promtool"
 group_lint="golangci-lint"

@@ -106,7 +106,7 @@ func newInstallation(t *testing.T) *installation {
 	t.Cleanup(func() { g.Expect(i.registry.Stop()).To(Succeed()) })
 
 	group, ctx := errgroup.WithContext(t.Context())
-	group.Go(func() error { return i.makeReleases(ctx, bin) })
+	group.Go(func() error { return i.makeReleases(ctx) })
 	group.Go(func() (err error) {
 		i.Landscape, err = landscape.Start(ctx, landscape.Options{Dir: dir, Bin: bin, Images: i.registry.Images(), Progress: os.Stderr, Log: log.Log})
 		return err
@@ -120,7 +120,7 @@ func newInstallation(t *testing.T) *installation {
 }
 
 // makeReleases makes both releases, for this machine's platform, and pushes them, as `make release` does.
-func (i *installation) makeReleases(ctx context.Context, bin process.Binaries) error {
+func (i *installation) makeReleases(ctx context.Context) error {
 	tool := filepath.Join(i.dir, "release")
 	command := func(program string, args ...string) error {
 		c := exec.CommandContext(ctx, program, args...)
@@ -140,7 +140,7 @@ func (i *installation) makeReleases(ctx context.Context, bin process.Binaries) e
 	for _, version := range []string{oldRelease, newRelease} {
 		dist := filepath.Join(i.dir, version)
 		if err := command(tool, "build", "-version", version, "-registry", i.registry.Host+"/releases", "-platforms", "linux/"+runtime.GOARCH,
-			"-dist", dist, "-uncommitted", "-cyclonedx-gomod", filepath.Join(string(bin), "cyclonedx-gomod")); err != nil {
+			"-dist", dist, "-uncommitted"); err != nil {
 			return err
 		}
 		if err := command(tool, "push", "-dist", dist); err != nil {
