@@ -288,7 +288,7 @@ func (i *installation) expectWebhooks(shoot *shootOwner) {
 	review := i.review(shoot)
 	for _, replica := range i.Seed.ExtensionProcesses() {
 		url := "https://" + net.JoinHostPort("127.0.0.1", replica.Flag("webhook-config-server-port")) + "/controlplane"
-		response, err := seed.Post(url, "application/json", bytes.NewReader(review)) //nolint:noctx // of a test
+		response, err := seed.Post(url, "application/json", bytes.NewReader(review))
 		i.Expect(err).NotTo(HaveOccurred(), "leader: %t", leads(i.t.Context(), replica))
 		answer := &admissionv1.AdmissionReview{}
 		i.Expect(json.NewDecoder(response.Body).Decode(answer)).To(Succeed())

@@ -95,7 +95,7 @@ func Start(ctx context.Context, options Options) (*Registry, error) {
 func (r *Registry) Transport() http.RoundTripper {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(r.CA)
-	transport := remote.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the library says so
+	transport := remote.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return transport
 }
