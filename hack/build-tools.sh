@@ -20,7 +20,7 @@ bin="${LANDSCAPE_BIN:-$repo/bin}"
 state="$bin/.build" # logs, stamps and unfinished programs
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/gardener-extension-shoot-flux/tools" # programs by name and fingerprint
 
-group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager gardener-apiserver gardener-admission-controller gardener-controller-manager gardener-scheduler source-controller kustomize-controller helm"
+group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager gardener-apiserver gardener-admission-controller gardener-controller-manager gardener-scheduler source-controller kustomize-controller registry helm"
 group_chart="helm yq"
 group_monitoring="promtool"
 group_lint="golangci-lint"
@@ -54,6 +54,8 @@ describe() {
     dir="$repo/hack/tools/$1" module="github.com/fluxcd/$1" package="$module" version_variable= ;;
   kwok)
     dir="$repo/hack/tools/kwok" module=sigs.k8s.io/kwok package="$module/cmd/kwok" version_variable= ;;
+  registry) # with a main package of our own
+    dir="$repo/hack/tools/registry" module=github.com/distribution/distribution/v3 package=. version_variable="$module/version.version" ;;
   helm)
     dir="$repo/hack/tools/chart" module=helm.sh/helm/v4 package="$module/cmd/helm" version_variable="$module/internal/version.version" ;;
   yq)
@@ -91,7 +93,7 @@ expand() {
 # fingerprint says what the program was built from: if it is unchanged, so is the program.
 fingerprint() {
   local sumfile="${modfile:+${modfile%.mod}.sum}"
-  { echo "$go_version $(go env GOOS GOARCH | tr '\n' ' ')$package $linker_flags${tags:+ $tags}"; cat "${modfile:-$dir/go.mod}" "${sumfile:-$dir/go.sum}"; } | sha256sum | cut -c 1-32
+  { echo "$go_version $(go env GOOS GOARCH | tr '\n' ' ')$package $linker_flags${tags:+ $tags}"; cat "${modfile:-$dir/go.mod}" "${sumfile:-$dir/go.sum}"; [ "$package" != . ] || cat "$dir"/*.go; } | sha256sum | cut -c 1-32
 }
 
 # restore takes a program from the cache, as a link where that is possible. It fails if the cache does not have it.

@@ -152,13 +152,14 @@ func register(ctx context.Context, l *landscape.Landscape, old bool) error {
 		}
 	}
 
-	// The tests kill the extension, and want it to be there between two shoots.
+	// The tests kill the extension, and want it to be there between two shoots. With two replicas, another one would do what they want to see left undone;
+	// those have a landscape of their own.
 	registration := &gardencorev1beta1.ControllerRegistration{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
 	if err := l.GardenClient.Patch(ctx, registration, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"deployment":{"policy":"Always"}}}`))); err != nil {
 		return err
 	}
 	deployment := &gardencorev1.ControllerDeployment{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
-	values := fmt.Appendf(nil, `{"injectGardenKubeconfig":%t,"helm":{"values":{"flux":{"releases":{"url":%q,"ociRepository":""}},`+
+	values := fmt.Appendf(nil, `{"injectGardenKubeconfig":%t,"helm":{"values":{"replicaCount":1,"flux":{"releases":{"url":%q,"ociRepository":""}},`+
 		`"controllers":{"fluxReady":{"syncPeriod":"3s"}}}}}`, !old, mirror.URL)
 	if err := l.GardenClient.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, values)); err != nil {
 		return err

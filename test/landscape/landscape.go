@@ -26,7 +26,9 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/operator"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
 
 // Options configure a landscape.
@@ -38,6 +40,8 @@ type Options struct {
 	Kubeconfigs string
 	// Bin has the programs.
 	Bin process.Binaries
+	// Images, if set, are where seeds take the extension's image from. Without, they run the program of Bin.
+	Images *workload.Images
 	// OldLandscape makes a landscape as Gardener's were before the SeedAuthorizer: gardenlets may do everything in the garden.
 	OldLandscape bool
 	// Progress gets a line for each thing that became ready.
@@ -61,6 +65,7 @@ type Landscape struct {
 	options  Options
 	version  string // of Gardener
 	etcd     *cluster.Etcd
+	operator *operator.Operator // nil without StartOperator
 	shoots   shoots
 	lifetime context.Context //nolint:containedctx // of what runs in this process, ended by cancel
 	cancel   context.CancelFunc
@@ -119,6 +124,9 @@ func (l *Landscape) Stop() error {
 	for _, s := range l.Seeds {
 		errs = append(errs, s.stop())
 	}
+	if l.operator != nil {
+		errs = append(errs, l.operator.Stop())
+	}
 	if l.Garden != nil {
 		errs = append(errs, l.Garden.Stop())
 	}
@@ -132,6 +140,20 @@ func (l *Landscape) Stop() error {
 		errs = append(errs, closer.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// StartOperator gives the garden a runtime cluster, in which Extensions of gardener-operator may be. The definitions are those of its custom
+// resources and of ManagedResources.
+func (l *Landscape) StartOperator(ctx context.Context, definitions ...[]byte) (*operator.Operator, error) {
+	o, err := operator.Start(ctx, operator.Options{
+		Lifetime: l.lifetime, Garden: l.Garden, Etcd: l.etcd, Definitions: definitions, Bin: l.options.Bin, Log: l.options.Log.WithName("operator"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.operator = o
+	l.progress("gardener-operator's controllers of extensions are ready")
+	return o, nil
 }
 
 // Exited delivers an error when a program of the landscape ends though nobody stopped it.

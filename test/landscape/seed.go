@@ -43,13 +43,16 @@ type Seed struct {
 	extension *workload.Deployments
 }
 
-// ExtensionProcess returns the extension's process in the seed, or nil while it does not run.
+// ExtensionProcess returns the extension's process in the seed, of its first replica, or nil while it does not run.
 func (s *Seed) ExtensionProcess() *process.Process {
 	for _, running := range s.extension.Processes() {
 		return running
 	}
 	return nil
 }
+
+// ExtensionProcesses returns the processes of all replicas of the extension in the seed.
+func (s *Seed) ExtensionProcesses() []*process.Process { return s.extension.Processes() }
 
 // ExtensionNamespace returns the namespace in which Gardener has installed the extension. It is an error if it has not.
 func (s *Seed) ExtensionNamespace(ctx context.Context) (string, error) {
@@ -104,7 +107,7 @@ func (l *Landscape) startGardenlet(ctx context.Context, s *Seed) error {
 		return err
 	}
 	s.extension = extension.New(extension.Options{
-		Seed: s.Client, Config: s.AdminConfig, Bin: l.options.Bin, Dir: l.options.Dir, Log: l.options.Log.WithName("extension"),
+		Seed: s.Client, Config: s.AdminConfig, Bin: l.options.Bin, Images: l.options.Images, Dir: l.options.Dir, Log: l.options.Log.WithName("extension"),
 	})
 	s.gardenlet, err = gardenlet.Start(ctx, gardenlet.Options{
 		Garden:             access,

@@ -113,6 +113,8 @@ func newManager(options *options) (manager.Manager, error) {
 	config.QPS = -1
 	managerOptions := options.manager.Completed().Options()
 	managerOptions.PprofBindAddress = options.profilesBindAddress
+	// The process ends when the manager has stopped, so nothing of it can run beside the next leader, which need not wait for the lease to expire.
+	managerOptions.LeaderElectionReleaseOnCancel = true
 	// The options of the cache have Gardener's kinds.
 	managerOptions.Scheme = runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(managerOptions.Scheme), extensionscontroller.AddToScheme(managerOptions.Scheme)); err != nil {

@@ -8,6 +8,7 @@ package extension
 
 import (
 	"errors"
+	"net/url"
 	"path/filepath"
 	"strconv"
 
@@ -33,6 +34,8 @@ type Options struct {
 	Config *rest.Config
 	// Bin has the extension's program.
 	Bin process.Binaries
+	// Images, if set, are where the Deployment's image is, whose program then runs in place of that of Bin.
+	Images *workload.Images
 	// Dir is the directory of the landscape's state.
 	Dir string
 	// Log gets what is started and what crashes.
@@ -41,42 +44,65 @@ type Options struct {
 
 // New returns a controller that runs the extension whenever it is installed in the seed.
 func New(options Options) *workload.Deployments {
-	return &workload.Deployments{
+	d := &workload.Deployments{
 		Program: Program,
-		Adapt:   adapt,
 		Client:  options.Seed,
 		Config:  options.Config,
 		Bin:     options.Bin,
+		Images:  options.Images,
 		Dir:     options.Dir,
 		Log:     options.Log,
 	}
+	d.Adapt = func(namespace string, mounted *workload.Mounted, program *process.Program) error {
+		webhook, err := d.Service(namespace, webhookPort)
+		if err != nil {
+			return err
+		}
+		return errors.Join(adaptPorts(mounted, program, webhook), adaptAccess(options.Config, mounted, program))
+	}
+	return d
 }
 
-// adapt gives the program what a process outside of the cluster needs: a kubeconfig for the identity that its pod has in the seed, and
-// addresses on the loopback interface, the webhook's among them.
-func adapt(_ string, mounted *workload.Mounted, program *process.Program) error {
+// The container's ports.
+const (
+	webhookPort = "webhook"
+	healthPort  = "health"
+	metricsPort = "metrics"
+)
+
+// adaptPorts gives the program addresses on the loopback interface. The seed reaches the webhooks of all replicas at one address.
+func adaptPorts(mounted *workload.Mounted, program *process.Program, webhooks *workload.Service) error {
+	webhook, webhookErr := mounted.Port(webhookPort)
+	health, healthErr := mounted.Port(healthPort)
+	metrics, metricsErr := mounted.Port(metricsPort)
+	program.Ready = workload.Ready(health)
+	program.Args = append(program.Args, // the last of several flags of the same name counts
+		"--webhook-config-mode=url",
+		"--webhook-config-url="+webhooks.Address(),
+		"--webhook-config-server-host="+workload.Loopback,
+		"--webhook-config-server-port="+strconv.Itoa(webhook),
+		"--health-bind-address="+workload.Address(health),
+		"--metrics-bind-address="+workload.Address(metrics),
+	)
+	return errors.Join(webhookErr, healthErr, metricsErr)
+}
+
+// adaptAccess leads the program to the seed, with the identity of its pod. In a container it finds that where a pod finds it.
+func adaptAccess(seed *rest.Config, mounted *workload.Mounted, program *process.Program) error {
+	if program.Container != nil {
+		address, err := url.Parse(seed.Host)
+		if err != nil {
+			return err
+		}
+		program.Env = append(program.Env, "KUBERNETES_SERVICE_HOST="+address.Hostname(), "KUBERNETES_SERVICE_PORT="+address.Port())
+		return nil
+	}
 	kubeconfig, err := mounted.Kubeconfig()
 	if err != nil {
 		return err
 	}
-	var ports [3]int
-	for i := range ports {
-		port, portErr := process.FreePort()
-		ports[i], err = port, errors.Join(err, portErr)
-	}
-	webhook, health, metrics := ports[0], ports[1], ports[2]
 	temporary := filepath.Join(mounted.Dir(), "tmp")
 	program.Env = append(program.Env, "TMPDIR="+temporary)
-	program.Ready = workload.Ready(health)
-	program.Args = append(program.Args, // the last of several flags of the same name counts
-		"--kubeconfig="+kubeconfig,
-		"--webhook-config-mode=url",
-		"--webhook-config-url="+workload.Address(webhook),
-		"--webhook-config-server-host="+workload.Loopback,
-		"--webhook-config-server-port="+strconv.Itoa(webhook),
-		"--webhook-config-cert-dir="+filepath.Join(temporary, "webhook"),
-		"--health-bind-address="+workload.Address(health),
-		"--metrics-bind-address="+workload.Address(metrics),
-	)
-	return err
+	program.Args = append(program.Args, "--kubeconfig="+kubeconfig, "--webhook-config-cert-dir="+filepath.Join(temporary, "webhook"))
+	return nil
 }

@@ -61,13 +61,14 @@ type ports struct{ health, metrics, webhooks int }
 func newResourceManagers(options Options, seed client.Client) *workload.Deployments {
 	r := &resourceManagers{ports: map[string]ports{}}
 	return &workload.Deployments{
-		Program: resourceManagerName,
-		Adapt:   r.adapt,
-		Client:  seed,
-		Config:  options.Seed,
-		Bin:     options.Bin,
-		Dir:     filepath.Join(options.Dir, "seed-"+options.SeedName), // a shoot that moves has one on each seed for a moment
-		Log:     options.Log,
+		Program:  resourceManagerName,
+		Adapt:    r.adapt,
+		Recreate: true,
+		Client:   seed,
+		Config:   options.Seed,
+		Bin:      options.Bin,
+		Dir:      filepath.Join(options.Dir, "seed-"+options.SeedName), // a shoot that moves has one on each seed for a moment
+		Log:      options.Log,
 	}
 }
 

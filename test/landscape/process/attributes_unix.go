@@ -6,10 +6,16 @@
 
 package process
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // attributes put the program into a process group of its own, so that it is ended with its children and a ^C of the terminal does not
-// reach it. Only Linux can end it when this process dies without stopping it.
-func attributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true}
+// reach it. Only Linux can end it when this process dies without stopping it, and has what the images are built for.
+func attributes(container *Container) (*syscall.SysProcAttr, error) {
+	if container != nil {
+		return nil, errors.New("what is in an image runs on Linux only")
+	}
+	return &syscall.SysProcAttr{Setpgid: true}, nil
 }

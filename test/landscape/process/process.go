@@ -44,6 +44,9 @@ type Program struct {
 	Dir string
 	// WorkingDir is where the program runs; empty means Dir.
 	WorkingDir string
+	// Container, if set, keeps the program from everything of this machine but the network. Path and WorkingDir are then below its root,
+	// and Env is all of the environment.
+	Container *Container
 	// GracePeriod is the time between SIGTERM and SIGKILL when the program is stopped; 0 means 10 seconds.
 	GracePeriod time.Duration
 	// Ready is called repeatedly after the start, until it returns nil. Without it, the program counts as ready once it runs.
@@ -52,6 +55,15 @@ type Program struct {
 	ReadyTimeout time.Duration
 	// OnExit, if set, is called with an *ExitError when the program ends though nobody stopped or killed it. It must not block.
 	OnExit func(error)
+}
+
+// Container is what a program sees and is of this machine, if that is not everything and not the user of this process. It needs neither
+// root nor a container runtime: for another user than root, the kernel gives the program a user namespace.
+type Container struct {
+	// Root is the directory that the program sees as its root.
+	Root string
+	// UID and GID are the user and the group of the program.
+	UID, GID int
 }
 
 // LogFile is where the program's output goes, of all its runs.
@@ -140,6 +152,21 @@ func (p *Process) Err() error {
 	}
 }
 
+// Running tells whether the program runs: neither ended, nor stopped or killed.
+func (p *Process) Running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil || p.current.stopped {
+		return false
+	}
+	select {
+	case <-p.current.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // PID is the process id of the last run, which also is the id of its process group.
 func (p *Process) PID() int {
 	p.mu.Lock()
@@ -174,12 +201,10 @@ func (p *Process) execute() (*run, error) {
 
 	cmd := exec.Command(p.program.Path, p.program.Args...) // #nosec G204 -- the landscape's own programs
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = environment(p.program.Env)
-	cmd.Dir = p.program.WorkingDir
-	if cmd.Dir == "" {
-		cmd.Dir = p.program.Dir
+	cmd.Env, cmd.Dir = p.program.surroundings()
+	if cmd.SysProcAttr, err = attributes(p.program.Container); err != nil {
+		return nil, fmt.Errorf("failed to start %s: %w", p.program.Name, err)
 	}
-	cmd.SysProcAttr = attributes()
 
 	r := &run{ended: make(chan struct{})}
 	started := make(chan error)
@@ -278,6 +303,18 @@ func (p *Process) end(signal syscall.Signal) {
 	case <-time.After(grace):
 		_ = syscall.Kill(-r.pid, syscall.SIGKILL)
 		<-r.ended
+	}
+}
+
+// surroundings are the program's environment and its working directory.
+func (p Program) surroundings() (env []string, dir string) {
+	switch {
+	case p.Container != nil:
+		return append([]string{}, p.Env...), filepath.Join("/", p.WorkingDir) // nil would be the environment of this process
+	case p.WorkingDir != "":
+		return environment(p.Env), p.WorkingDir
+	default:
+		return environment(p.Env), p.Dir
 	}
 }
 

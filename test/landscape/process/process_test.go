@@ -218,6 +218,27 @@ func TestEnvironment(t *testing.T) {
 	g.Expect(p.Stop()).To(Succeed())
 }
 
+// TestContainer makes sure that a program in a container has the container's user and environment, and nothing of this process.
+func TestContainer(t *testing.T) {
+	g := NewWithT(t)
+	t.Setenv("INHERITED", "yes")
+	program := shell(t.TempDir(), `echo "$(id -u) $(id -g) $(pwd) [$INHERITED] $OWN"; exec sleep 1000`)
+	program.Env = []string{"OWN=own", "PATH=/usr/bin:/bin"}
+	program.Container = &process.Container{Root: "/", UID: 65532, GID: 65533}
+	program.WorkingDir = "usr"
+	program.Ready = logContains(program, "\n")
+	p, err := process.Start(t.Context(), program)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(os.ReadFile(p.LogFile())).To(BeEquivalentTo("65532 65533 /usr [] own\n"))
+	g.Expect(p.Running()).To(BeTrue())
+	g.Expect(p.Stop()).To(Succeed())
+	g.Expect(p.Running()).To(BeFalse())
+
+	program.Container.Root = t.TempDir()
+	_, err = process.Start(t.Context(), program)
+	g.Expect(err).To(MatchError(ContainSubstring("no such file or directory")), "there is no shell below this root")
+}
+
 // TestParentDeath kills the process that started a program, as the kernel does when memory is short.
 func TestParentDeath(t *testing.T) {
 	g := NewWithT(t)

@@ -6,8 +6,8 @@ package workload
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -26,8 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
-	"github.com/gardener/gardener/pkg/utils"
-
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
@@ -37,19 +35,24 @@ const (
 	podsDir               = "pods"
 )
 
-// Deployments runs a cluster's Deployments of one program as processes, one for each, with the files, arguments, environment and identity
-// that their pods have. A change of the pod template starts a new process; files follow their Secrets. The Deployment's status says when
-// the process is ready.
+// Deployments runs a cluster's Deployments of one program as processes, one for each replica, with the files, arguments, environment and
+// identity that their pods have. A change of the pod template starts new processes, and ends the old ones when the new ones are ready, as a
+// Deployment does that may have twice as many pods meanwhile; files follow their Secrets. The Deployment's status says when the processes are
+// ready.
 type Deployments struct {
 	// Program is the name of the Deployments, of their container and of the program's file.
 	Program string
 	// Adapt makes the program that the mounted container is runnable outside of a cluster: ports, and where its cluster is.
 	Adapt func(namespace string, mounted *Mounted, program *process.Program) error
+	// Recreate ends old processes before new ones start, whatever the Deployment's strategy says: for programs whose ports stay the same.
+	Recreate bool
 	// Client has all rights in the cluster; Config says where it is.
 	Client client.Client
 	Config *rest.Config
 	// Bin has the program.
 	Bin process.Binaries
+	// Images, if set, are where the program comes from in place of Bin: it is what its image has, and runs in a container of that.
+	Images *Images
 	// Dir is the directory of the landscape's state.
 	Dir string
 	// Log gets what is started and what crashes.
@@ -58,12 +61,17 @@ type Deployments struct {
 	host    *Host
 	runner  Runner
 	crashed chan event.GenericEvent
+
+	mutex    sync.Mutex
+	replicas map[string][]*replica // by namespace
+	services map[string]*Service   // by namespace and port
 }
 
 // AddToManager begins to run Deployments when the manager starts.
 func (d *Deployments) AddToManager(mgr manager.Manager, c ctrlcluster.Cluster) error {
 	d.crashed = make(chan event.GenericEvent, 1)
-	d.host = &Host{Client: d.Client, Config: d.Config, Dir: filepath.Join(d.Dir, podsDir)}
+	d.host = &Host{Client: d.Client, Config: d.Config, Dir: filepath.Join(d.Dir, podsDir), Contained: d.Images != nil}
+	d.replicas = map[string][]*replica{}
 	byName := func(_ context.Context, object client.Object) []reconcile.Request {
 		if object.GetName() != d.Program {
 			return nil
@@ -91,18 +99,7 @@ func restartLater(_ context.Context, crashed event.GenericEvent, queue workqueue
 	queue.AddAfter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(crashed.Object)}, restartDelay)
 }
 
-// StopAll ends all processes.
-func (d *Deployments) StopAll() error { return d.runner.StopAll() }
-
-// Process returns the process of the Deployment in the namespace, if it runs.
-func (d *Deployments) Process(namespace string) (*process.Process, bool) {
-	return d.runner.Process(namespace)
-}
-
-// Processes returns what runs, by namespace.
-func (d *Deployments) Processes() map[string]*process.Process { return d.runner.Processes() }
-
-// Reconcile makes the process what the Deployment says, and the Deployment's status what the process is.
+// Reconcile makes the processes what the Deployment says, and the Deployment's status what the processes are.
 func (d *Deployments) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	deployment := &appsv1.Deployment{}
 	err := d.Client.Get(ctx, request.NamespacedName, deployment)
@@ -110,68 +107,13 @@ func (d *Deployments) Reconcile(ctx context.Context, request reconcile.Request) 
 		return reconcile.Result{}, err
 	}
 	if err != nil || deployment.DeletionTimestamp != nil || *deployment.Spec.Replicas == 0 {
-		return reconcile.Result{}, d.stop(request.Namespace)
+		return reconcile.Result{}, d.stop(request.Namespace, d.of(request.Namespace))
 	}
-	mounted, err := d.host.Mount(ctx, Pod{Namespace: deployment.Namespace, Name: deployment.Name, Spec: deployment.Spec.Template.Spec}, d.Program)
+	refresh, err := d.run(ctx, deployment)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if err := d.run(ctx, deployment, mounted); err != nil {
-		return reconcile.Result{}, err
-	}
-	return reconcile.Result{RequeueAfter: mounted.RefreshAfter()}, d.reportReady(ctx, deployment)
-}
-
-func (d *Deployments) stop(namespace string) error {
-	if err := d.runner.Stop(namespace); err != nil {
-		d.Log.Error(err, "The program had crashed", "program", d.Program, "namespace", namespace)
-	}
-	return d.host.Forget(namespace, d.Program)
-}
-
-// run starts the process if it does not run with the Deployment's template yet.
-func (d *Deployments) run(ctx context.Context, deployment *appsv1.Deployment, mounted *Mounted) error {
-	revision := utils.ComputeChecksum(deployment.Spec.Template)
-	if d.runner.Running(deployment.Namespace, revision) {
-		return nil
-	}
-	program, err := d.program(deployment, mounted)
-	if err != nil {
-		return fmt.Errorf("failed to turn Deployment %s into a process: %w", client.ObjectKeyFromObject(deployment), err)
-	}
-	if err := d.runner.Ensure(ctx, deployment.Namespace, revision, program); err != nil {
-		return err
-	}
-	d.Log.Info("A Deployment runs", "program", d.Program, "namespace", deployment.Namespace, "generation", deployment.Generation, "args", program.Args)
-	return nil
-}
-
-// program is the Deployment's container as a program.
-func (d *Deployments) program(deployment *appsv1.Deployment, mounted *Mounted) (process.Program, error) {
-	path, err := d.Bin.Path(d.Program)
-	if err != nil {
-		return process.Program{}, err
-	}
-	args, err := mounted.Args()
-	if err != nil {
-		return process.Program{}, err
-	}
-	env, err := mounted.Env()
-	if err != nil {
-		return process.Program{}, err
-	}
-	program := process.Program{
-		Name: deployment.Namespace + "-" + d.Program,
-		Path: path,
-		Args: args,
-		Env:  env,
-		Dir:  d.Dir,
-		OnExit: func(err error) {
-			d.Log.Error(err, "The program crashed, it is started again soon", "program", d.Program, "namespace", deployment.Namespace)
-			go func() { d.crashed <- event.GenericEvent{Object: deployment} }()
-		},
-	}
-	return program, d.Adapt(deployment.Namespace, mounted, &program)
+	return reconcile.Result{RequeueAfter: refresh}, d.reportReady(ctx, deployment)
 }
 
 // reportReady writes the status that the Deployment's controller would write when its pods are ready.

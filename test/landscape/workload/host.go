@@ -5,7 +5,6 @@
 package workload
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -40,6 +39,9 @@ type Host struct {
 	Config *rest.Config
 	// Dir is the directory below which each pod gets its own.
 	Dir string
+	// Contained makes the pod's directory the root of its program (see [process.Container]): paths stay as the pod has them, and files get the
+	// group that the pod has for them.
+	Contained bool
 
 	mutex  sync.Mutex
 	tokens map[string]token // by file
@@ -60,7 +62,7 @@ type Pod struct {
 func (h *Host) Mount(ctx context.Context, pod Pod, container string) (*Mounted, error) {
 	pod.Spec = *pod.Spec.DeepCopy()
 	injectServiceAccountToken(&pod.Spec)
-	m := &Mounted{pod: pod, root: filepath.Join(h.Dir, pod.Namespace, pod.Name), config: h.Config}
+	m := &Mounted{pod: pod, root: h.root(pod.Namespace, pod.Name), contained: h.Contained, config: h.Config}
 	for _, c := range pod.Spec.Containers {
 		if c.Name == container {
 			m.container = c
@@ -69,7 +71,9 @@ func (h *Host) Mount(ctx context.Context, pod Pod, container string) (*Mounted, 
 	if m.container.Name == "" {
 		return nil, fmt.Errorf("pod %s/%s has no container %q", pod.Namespace, pod.Name, container)
 	}
-	m.pattern = mountPattern(m.container.VolumeMounts)
+	if !h.Contained {
+		m.pattern = mountPattern(m.container.VolumeMounts)
+	}
 	for _, mount := range m.container.VolumeMounts {
 		if err := h.mount(ctx, m, mount); err != nil {
 			return nil, fmt.Errorf("mounting volume %s of pod %s/%s: %w", mount.Name, pod.Namespace, pod.Name, err)
@@ -98,7 +102,7 @@ func injectServiceAccountToken(spec *corev1.PodSpec) {
 
 func (h *Host) mount(ctx context.Context, m *Mounted, mount corev1.VolumeMount) error {
 	dir := filepath.Join(m.root, mount.MountPath)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := m.makeDir(dir); err != nil {
 		return err
 	}
 	for _, volume := range m.pod.Spec.Volumes {
@@ -110,7 +114,7 @@ func (h *Host) mount(ctx context.Context, m *Mounted, mount corev1.VolumeMount) 
 			return err
 		}
 		for name, content := range files {
-			if err := replaceFile(filepath.Join(dir, name), []byte(m.Translate(string(content)))); err != nil {
+			if err := m.replaceFile(filepath.Join(dir, name), []byte(m.Translate(string(content)))); err != nil {
 				return err
 			}
 		}
@@ -224,23 +228,12 @@ func selectItems(data map[string][]byte, items []corev1.KeyToPath, optional *boo
 	return files, nil
 }
 
-// replaceFile writes the file in one step and only if its content changes.
-func replaceFile(path string, content []byte) error {
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
+// root is the directory of a pod.
+func (h *Host) root(namespace, name string) string { return filepath.Join(h.Dir, namespace, name) }
 
 // Forget removes the files of a pod that does not run any more.
 func (h *Host) Forget(namespace, name string) error {
-	root := filepath.Join(h.Dir, namespace, name)
+	root := h.root(namespace, name)
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
 	for file := range h.tokens {

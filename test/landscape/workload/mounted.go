@@ -23,8 +23,10 @@ type Mounted struct {
 	container corev1.Container
 	config    *rest.Config
 	root      string
+	contained bool
 	pattern   *regexp.Regexp
 	refreshAt time.Time
+	ports     *ports
 }
 
 // mountPattern finds mount paths that stand for themselves: "/data" and "/data/x", but neither "/database" nor "/other/data". Its first
@@ -47,6 +49,15 @@ func (m *Mounted) Translate(text string) string {
 		return text
 	}
 	return m.pattern.ReplaceAllString(text, "${1}"+strings.ReplaceAll(m.root, "$", "$$")+"${2}")
+}
+
+// Port returns the port of the loopback interface at which the container's port of this name is to be: pods share it, so they can't have those
+// that they say.
+func (m *Mounted) Port(name string) (int, error) {
+	if m.ports == nil || !slices.ContainsFunc(m.container.Ports, func(port corev1.ContainerPort) bool { return port.Name == name }) {
+		return 0, fmt.Errorf("container %s of pod %s/%s has no port %q", m.container.Name, m.pod.Namespace, m.pod.Name, name)
+	}
+	return m.ports.named(name)
 }
 
 // Dir returns the directory of the pod. Files of its volumes are below, under their mount paths.
@@ -78,7 +89,7 @@ func (m *Mounted) Kubeconfig() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(m.root, "kubeconfig")
-	return path, replaceFile(path, content)
+	return path, m.replaceFile(path, content)
 }
 
 // Env returns the container's environment as "NAME=value".

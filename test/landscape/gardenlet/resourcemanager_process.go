@@ -28,17 +28,50 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
 
+// ResourceManager is a gardener-resource-manager that applies ManagedResources of one class. Its webhooks are off, as those of the shoots'
+// resource managers are: nothing could call them.
+type ResourceManager struct {
+	// Name names its process.
+	Name string
+	// Class is that of the ManagedResources, and Source the cluster that has them, in one namespace if that is not empty.
+	Class     string
+	Source    *rest.Config
+	Namespace string
+	// Target is where they are applied.
+	Target *rest.Config
+	// CollectsGarbage tells that it deletes ConfigMaps and Secrets in the target that nobody uses any more.
+	CollectsGarbage bool
+	// Bin has the program, and Dir is the directory of the landscape's state.
+	Bin process.Binaries
+	Dir string
+	// OnExit is called if it ends by itself.
+	OnExit func(error)
+}
+
 // startSeedResourceManager runs the gardener-resource-manager that applies ManagedResources of class "seed", those of extensions among them,
-// and collects garbage in the seed. Its webhooks are off, as those of the shoots' resource managers are: nothing could call them.
+// and collects garbage in the seed.
 func startSeedResourceManager(ctx context.Context, options Options) (*process.Process, error) {
-	path, err := options.Bin.Path(resourceManagerName)
+	return ResourceManager{
+		Name:            "seed-" + options.SeedName + "-" + resourceManagerName,
+		Class:           v1beta1constants.SeedResourceManagerClass,
+		Source:          options.Seed,
+		Target:          options.Seed,
+		CollectsGarbage: true,
+		Bin:             options.Bin,
+		Dir:             options.Dir,
+		OnExit:          func(err error) { options.Log.Error(err, "The seed's gardener-resource-manager crashed") },
+	}.Start(ctx)
+}
+
+// Start runs it, and returns when it is ready.
+func (r ResourceManager) Start(ctx context.Context) (*process.Process, error) {
+	path, err := r.Bin.Path(resourceManagerName)
 	if err != nil {
 		return nil, err
 	}
-	name := "seed-" + options.SeedName + "-" + resourceManagerName
-	dir := filepath.Join(options.Dir, name)
+	dir := filepath.Join(r.Dir, r.Name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("failed to create the directory of %s: %w", name, err)
+		return nil, fmt.Errorf("failed to create the directory of %s: %w", r.Name, err)
 	}
 	var p ports
 	for _, port := range []*int{&p.health, &p.metrics, &p.webhooks} {
@@ -46,20 +79,25 @@ func startSeedResourceManager(ctx context.Context, options Options) (*process.Pr
 			return nil, err
 		}
 	}
-	if err := writeSeedResourceManagerFiles(dir, options.Seed, p); err != nil {
-		return nil, fmt.Errorf("failed to write the files of %s: %w", name, err)
+	if err := r.writeFiles(dir, p); err != nil {
+		return nil, fmt.Errorf("failed to write the files of %s: %w", r.Name, err)
 	}
 	return process.Start(ctx, process.Program{
-		Name:   name,
+		Name:   r.Name,
 		Path:   path,
 		Args:   []string{configFlag + filepath.Join(dir, "config.yaml")},
-		Dir:    options.Dir,
+		Dir:    r.Dir,
 		Ready:  workload.Ready(p.health),
-		OnExit: func(err error) { options.Log.Error(err, "The seed's gardener-resource-manager crashed") },
+		OnExit: r.OnExit,
 	})
 }
 
-func writeSeedResourceManagerFiles(dir string, seed *rest.Config, p ports) error {
+const (
+	sourceKubeconfig = "kubeconfig.yaml"
+	targetKubeconfig = "target.yaml"
+)
+
+func (r ResourceManager) writeFiles(dir string, p ports) error {
 	authority, err := cluster.NewAuthority(resourceManagerName)
 	if err != nil {
 		return err
@@ -68,16 +106,20 @@ func writeSeedResourceManagerFiles(dir string, seed *rest.Config, p ports) error
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := kubeconfigOf(seed)
+	source, err := kubeconfigOf(r.Source)
 	if err != nil {
 		return err
 	}
-	config, err := yaml.Marshal(seedResourceManagerConfig(dir, p))
+	target, err := kubeconfigOf(r.Target)
+	if err != nil {
+		return err
+	}
+	config, err := yaml.Marshal(r.config(dir, p))
 	if err != nil {
 		return err
 	}
 	for file, content := range map[string][]byte{
-		corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key, "kubeconfig.yaml": kubeconfig, "config.yaml": config,
+		corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key, sourceKubeconfig: source, targetKubeconfig: target, "config.yaml": config,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
 			return err
@@ -86,7 +128,7 @@ func writeSeedResourceManagerFiles(dir string, seed *rest.Config, p ports) error
 	return nil
 }
 
-func seedResourceManagerConfig(dir string, p ports) *resourcemanagerconfigv1alpha1.ResourceManagerConfiguration {
+func (r ResourceManager) config(dir string, p ports) *resourcemanagerconfigv1alpha1.ResourceManagerConfiguration {
 	server := func(port int) *resourcemanagerconfigv1alpha1.Server {
 		return &resourcemanagerconfigv1alpha1.Server{BindAddress: workload.Loopback, Port: port}
 	}
@@ -96,13 +138,18 @@ func seedResourceManagerConfig(dir string, p ports) *resourcemanagerconfigv1alph
 		LogLevel:       logger.InfoLevel,
 		LogFormat:      logger.FormatText,
 	}
-	config.SourceClientConnection.Kubeconfig = filepath.Join(dir, "kubeconfig.yaml")
-	config.TargetClientConnection = config.SourceClientConnection.DeepCopy() // in a pod, both are its own cluster
+	config.SourceClientConnection.Kubeconfig = filepath.Join(dir, sourceKubeconfig)
+	if r.Namespace != "" {
+		config.SourceClientConnection.Namespaces = []string{r.Namespace}
+	}
+	config.TargetClientConnection = &resourcemanagerconfigv1alpha1.ClientConnection{
+		ClientConnectionConfiguration: componentbaseconfigv1alpha1.ClientConnectionConfiguration{Kubeconfig: filepath.Join(dir, targetKubeconfig)},
+	}
 	config.Server.Webhooks.Server = *server(p.webhooks)
 	config.Server.Webhooks.TLS.ServerCertDir = dir
 	config.Server.HealthProbes, config.Server.Metrics = server(p.health), server(p.metrics)
-	config.Controllers.ResourceClass = new(v1beta1constants.SeedResourceManagerClass)
-	config.Controllers.GarbageCollector.Enabled = true
+	config.Controllers.ResourceClass = &r.Class
+	config.Controllers.GarbageCollector.Enabled = r.CollectsGarbage
 	return config
 }
 
