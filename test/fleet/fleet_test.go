@@ -32,8 +32,8 @@ var (
 // What the short form allows for 100 shoots in 10 projects. These figures hardly depend on the machine: they are what the code takes, with a little
 // room for what is repeated by chance, such as a conflict of two writers. Lower one when the code takes less.
 const (
-	maxSeedRequests   = 13.5    // per shoot, first reconciliation
-	maxOtherWrites    = 6.5     // per shoot, besides those that Gardener's library makes for the operation
+	maxSeedRequests   = 14.5    // per shoot, first reconciliation
+	maxOtherWrites    = 7.5     // per shoot, besides those that Gardener's library makes for the operation
 	maxGardenRequests = 6.0     // per shoot
 	maxShootRequests  = 10.5    // per shoot
 	maxReports        = 200     // versions of flux-status together
@@ -45,7 +45,7 @@ const (
 	maxIdleShootRequests  = 300.0
 	maxCalmShootRequests  = 60.0 // when nothing has changed for long
 
-	maxChangeRequests = 8.5 // to the seed per shoot
+	maxChangeRequests = 9.5 // to the seed per shoot
 
 	maxRestartWrites = 60 // to seed and garden together, without Leases
 )

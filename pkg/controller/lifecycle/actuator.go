@@ -51,7 +51,6 @@ type Actuator struct {
 	GardenerVersion string
 
 	installations installations
-	unwritten     unwritten
 	// read has the references of all ManagedResources that have been looked into.
 	read     *managedresource.References
 	readOnce sync.Once
@@ -78,7 +77,6 @@ func (a *Actuator) Restore(ctx context.Context, log logr.Logger, ex *extensionsv
 }
 
 func (a *Actuator) reconcile(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension) error {
-	defer a.unwritten.forget(ex)
 	shoot, err := a.shoot(ctx, ex.Namespace)
 	if err != nil {
 		return err
@@ -146,7 +144,8 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err := a.install(ctx, shoot, ex, configuration, has, flux); err != nil {
 		return err
 	}
-	if err := a.describeFlux(ctx, ex, flux.status, has); err != nil {
+	// Before the configuration, whose digest tells whether a floating version may move.
+	if err := a.writeStatus(ctx, ex, updated(ex, flux.status)); err != nil {
 		return mustFail(err)
 	}
 	if err := a.configure(ctx, ex.Namespace, configuration, credentials, objects, has); err != nil {

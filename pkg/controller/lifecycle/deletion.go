@@ -161,13 +161,9 @@ func (a *Actuator) ForceDelete(ctx context.Context, _ logr.Logger, ex *extension
 	return a.releaseAll(ctx, ex.Namespace)
 }
 
-// Migrate leaves everything in the shoot as it is for the seed that takes over, and notes for it what that is, if an operation has been interrupted
-// before it did.
+// Migrate leaves everything in the shoot as it is for the seed that takes over.
 func (a *Actuator) Migrate(ctx context.Context, _ logr.Logger, ex *extensionsv1alpha1.Extension) (err error) {
 	defer metrics.ObserveOperation(metrics.OperationMigrate, time.Now(), &err)
-	if _, err := a.findInstalled(ctx, ex); err != nil {
-		return err
-	}
 	if err := a.release(ctx, ex.Namespace); err != nil {
 		return err
 	}

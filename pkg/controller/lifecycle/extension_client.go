@@ -26,8 +26,7 @@ import (
 const finalizer = extension.FinalizerPrefix + "/" + Type
 
 // extensionClient is the client of Gardener's library. It reads Extensions from a cache, but none that is older than what it has written itself:
-// the library reads an Extension again right after it has written it. And it writes with the status of an operation what the actuator has changed of
-// the status in memory (Actuator.changeStatus).
+// the library reads an Extension again right after it has written it.
 type extensionClient struct {
 	client.Client
 
@@ -74,11 +73,8 @@ type extensionStatusWriter struct {
 	client *extensionClient
 }
 
-// Patch implements client.SubResourceWriter. Where nobody else has written the Extension since, the patch is all that differs from what the seed has.
+// Patch implements client.SubResourceWriter.
 func (w *extensionStatusWriter) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-	if written := w.client.lastWritten(client.ObjectKeyFromObject(object)); written != nil && written.ResourceVersion == object.GetResourceVersion() {
-		patch = client.MergeFrom(written.DeepCopy())
-	}
 	err := w.SubResourceWriter.Patch(ctx, object, patch, options...)
 	w.client.note(object, err)
 	return err

@@ -62,17 +62,6 @@ func updated(ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) f
 	return status
 }
 
-// describeFlux says what the shoot is about to have. Which version a floating one was resolved to is written before the configuration, whose digest
-// tells whether it may move. All else is written with the end of the operation.
-func (a *Actuator) describeFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus, has *present) error {
-	if has.configuration != nil && status.ResolvedFor != fluxv1alpha1.StatusOf(ex).ResolvedFor {
-		return a.writeStatus(ctx, ex, updated(ex, status))
-	}
-	a.unwritten.begin(ex)
-	_, err := setStatus(ex, updated(ex, status))
-	return err
-}
-
 // setProgressing says of a new shoot that Flux is on its way, as whoever looks into the shoot would say next.
 func setProgressing(ex *extensionsv1alpha1.Extension) error {
 	if v1beta1helper.GetCondition(ex.Status.Conditions, fluxv1alpha1.FluxReady) != nil {
@@ -88,14 +77,13 @@ func setProgressing(ex *extensionsv1alpha1.Extension) error {
 
 // writeStatus writes the status if it is not what the Extension says already.
 func (a *Actuator) writeStatus(ctx context.Context, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
-	before := a.unwritten.asInSeed(ex)
+	patch := client.MergeFrom(ex.DeepCopy())
 	if changed, err := setStatus(ex, status); err != nil || !changed {
 		return err
 	}
-	if err := a.Seed.Status().Patch(ctx, ex, client.MergeFrom(before)); err != nil {
+	if err := a.Seed.Status().Patch(ctx, ex, patch); err != nil {
 		return fmt.Errorf("failed to write the status of Extension %s in the seed: %w", client.ObjectKeyFromObject(ex), err)
 	}
-	a.unwritten.forget(ex)
 	return nil
 }
 

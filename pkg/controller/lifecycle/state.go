@@ -32,28 +32,22 @@ func (a *Actuator) readState(ctx context.Context, ex *extensionsv1alpha1.Extensi
 	return a.writeState(ctx, ex, stateOf(installation.Labels, managedresource.IsIgnored(installation) && ex.DeletionTimestamp == nil))
 }
 
-// note notes what ManagedResource Installation is about to have, by its labels. If nothing has been noted of the shoot on any seed, and the
-// ManagedResource is about to be made, that is written with the end of the operation: should it not come to that, the labels tell the same
-// (readState).
+// note notes what ManagedResource Installation is about to have, by its labels. If it is about to be made, the status is written at the same
+// time: else it is as the shoot has it, and is written when all is done.
 func (a *Actuator) note(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string, status fluxv1alpha1.FluxStatus, ownedByUsers bool) error {
 	if has.installation != nil {
 		_, err := a.writeState(ctx, ex, stateOf(labels, ownedByUsers))
 		return mustFail(err)
 	}
-	a.unwritten.begin(ex)
+	before := ex.DeepCopy()
 	if _, err := setStatus(ex, updated(ex, status)); err != nil {
 		return err
 	}
-	if has.state.Kind != "" {
-		_, err := a.writeState(ctx, ex, stateOf(labels, ownedByUsers))
-		return mustFail(err)
-	}
-	state := has.state
-	stateOf(labels, ownedByUsers)(&state)
-	if err := fluxv1alpha1.SetState(ex, state); err != nil {
+	if err := setProgressing(ex); err != nil {
 		return err
 	}
-	return setProgressing(ex)
+	_, err := a.patchState(ctx, before, ex, stateOf(labels, ownedByUsers))
+	return mustFail(err)
 }
 
 // stateOf changes a state to what the labels of ManagedResource Installation say.
@@ -66,10 +60,13 @@ func stateOf(labels map[string]string, ownedByUsers bool) func(*fluxv1alpha1.Flu
 	}
 }
 
-// writeState notes what is about to be done, with what else of the status has not been written yet, and returns it. If that is noted already, nothing
-// is written.
+// writeState notes what is about to be done, and returns it. If that is noted already, nothing is written.
 func (a *Actuator) writeState(ctx context.Context, ex *extensionsv1alpha1.Extension, change func(*fluxv1alpha1.FluxState)) (fluxv1alpha1.FluxState, error) {
-	before := a.unwritten.asInSeed(ex)
+	return a.patchState(ctx, ex.DeepCopy(), ex, change)
+}
+
+// patchState changes the state, and writes it with what else is no longer as it was before. If nothing has changed, nothing is written.
+func (a *Actuator) patchState(ctx context.Context, before, ex *extensionsv1alpha1.Extension, change func(*fluxv1alpha1.FluxState)) (fluxv1alpha1.FluxState, error) {
 	state, err := fluxv1alpha1.StateOf(ex)
 	if err != nil {
 		return state, err
@@ -86,6 +83,5 @@ func (a *Actuator) writeState(ctx context.Context, ex *extensionsv1alpha1.Extens
 	if err := a.Seed.Status().Patch(ctx, ex, client.MergeFrom(before)); err != nil {
 		return state, fmt.Errorf("failed to write the state of Extension %s in the seed: %w", client.ObjectKeyFromObject(ex), err)
 	}
-	a.unwritten.forget(ex)
 	return fluxv1alpha1.StateOf(ex)
 }
