@@ -21,6 +21,7 @@ import (
 // deletion deletes objects of the shoot, as many as its slice allows. What is being deleted is what the next one goes on after.
 type deletion struct {
 	Removal
+
 	slice   shoot.Slice
 	options []client.DeleteOption
 

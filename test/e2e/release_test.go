@@ -70,7 +70,7 @@ func TestRelease(t *testing.T) {
 	two := i.killLeader(p, repository, one)
 	i.endLeader(p, one)
 	i.renewGardenAccess()
-	i.upgrade(p, repository, one, two)
+	i.upgrade(repository, one, two)
 
 	one.delete(t.Context())
 	two.delete(t.Context())

@@ -75,6 +75,6 @@ func serve(w http.ResponseWriter, request *http.Request, known, exists bool) {
 		_ = json.NewEncoder(w).Encode(status)
 	default:
 		version := strings.Split(request.URL.Path, "/")[3]
-		_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": flux.GitRepository.GroupKind.Group + "/" + version, "kind": flux.GitRepository.GroupKind.Kind, "metadata": map[string]any{"name": "flux-system"}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": flux.GitRepository.Group + "/" + version, "kind": flux.GitRepository.Kind, "metadata": map[string]any{"name": "flux-system"}})
 	}
 }

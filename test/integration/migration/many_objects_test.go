@@ -24,10 +24,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	access "github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // manyObjects is small so that the test is quick: its API server answers so slowly that these take several slices. With more, it
@@ -276,7 +276,9 @@ func TestTerminating(t *testing.T) {
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(HaveLen(4), "more are not counted")
 	s.Expect(left.String()).To(HaveSuffix(", …"))
-	s.tries(t, 300, "removing the finalizers", func() error { return removal.Removal{Shoot: c, Namespace: flux.Namespace}.DropFinalizers(s.ctx, applied) })
+	s.tries(t, 300, "removing the finalizers", func() error {
+		return removal.Removal{Shoot: c, Namespace: flux.Namespace}.DropFinalizers(s.ctx, applied)
+	})
 	left, err = removal.Removal{Shoot: c, Namespace: flux.Namespace}.Terminating(s.ctx, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left).To(BeEmpty())
