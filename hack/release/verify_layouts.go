@@ -116,14 +116,14 @@ func checkFiles(files *tar.Reader) (string, error) {
 		}
 		name := filepath.Clean(header.Name)
 		delete(missing, name)
-		switch {
-		case name == programName:
+		switch name {
+		case programName:
 			hash := sha256.New()
 			if _, err := io.Copy(hash, files); err != nil {
 				return "", err
 			}
 			sum = hex.EncodeToString(hash.Sum(nil))
-		case name == certificatesFile:
+		case certificatesFile:
 			if err := checkCertificates(files); err != nil {
 				return "", fmt.Errorf("%s: %w", name, err)
 			}
