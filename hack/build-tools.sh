@@ -42,7 +42,7 @@ fail() {
 # describe sets what is known about a program: the directory of its go.mod, its main package, the module that gives it its version,
 # the variable that the linker sets to that version (some programs report nonsense otherwise, or refuse to start), and build tags.
 describe() {
-  dir="$repo/hack/tools/kubernetes" module=k8s.io/kubernetes version_variable=k8s.io/component-base/version.gitVersion tags= modfile=
+  dir="$repo/hack/tools/kubernetes" module=k8s.io/kubernetes version_variable=k8s.io/component-base/version.gitVersion tags="" modfile=""
   case "$1" in
   kube-apiserver | kube-controller-manager | kube-scheduler | kubectl)
     package="$module/cmd/$1" ;;

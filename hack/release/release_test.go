@@ -149,13 +149,13 @@ Before an upgrade, read [what needs an operator](https://github.com/23technologi
 
 // A release that has been changed, or is incomplete, is refused, also by somebody who writes new checksums.
 func TestBrokenReleaseIsRefused(t *testing.T) {
-	replace := func(file, from, to string) func(string) error {
+	replace := func(file, before, after string) func(string) error {
 		return func(dist string) error {
 			content, err := os.ReadFile(filepath.Join(dist, file))
 			if err != nil {
 				return err
 			}
-			changed := strings.ReplaceAll(string(content), from, to)
+			changed := strings.ReplaceAll(string(content), before, after)
 			if changed == string(content) {
 				return errors.New("nothing was replaced")
 			}
