@@ -47,10 +47,10 @@ import (
 )
 
 const (
-	// A leader that ends gives its lease away; the others ask for it every two seconds, and a bit.
-	handoverLimit = 8 * time.Second
-	// One that is killed leaves a lease of 15 seconds.
-	takeoverLimit = 25 * time.Second
+	// A leader that ends gives its lease away; the others ask for it every two seconds, and a bit. Without that, they would wait for 15 seconds at least.
+	handoverLimit = 12 * time.Second
+	// One that is killed leaves a lease of 15 seconds. Busy machines take longer.
+	takeoverLimit = 45 * time.Second
 	sampling      = 50 * time.Millisecond
 )
 
