@@ -70,7 +70,7 @@ func TestRelease(t *testing.T) {
 	two := i.killLeader(p, repository, one)
 	i.endLeader(p, one)
 	i.renewGardenAccess()
-	i.upgrade(p, repository, one, two)
+	i.upgrade(repository, one, two)
 
 	one.delete(t.Context())
 	two.delete(t.Context())
@@ -80,8 +80,8 @@ func TestRelease(t *testing.T) {
 // installation is a landscape on which an operator installs releases.
 type installation struct {
 	Gomega
-	t *testing.T
 	*landscape.Landscape
+	t        *testing.T
 	registry *registry.Registry
 	// dir has a directory for each release.
 	dir string

@@ -117,11 +117,14 @@ func (i *installation) watchLeadership() *leadership {
 				return
 			case <-tick.C:
 			}
-			// One may have given the leadership away while the next was asked: only what is so twice is so.
-			if len(i.leaders()) > 1 && len(i.leaders()) > 1 {
+			leaders := i.leaders()
+			if len(leaders) > 1 { // one may have given the leadership away while the next was asked: only what is so twice is so
+				leaders = i.leaders()
+			}
+			if len(leaders) > 1 {
 				w.several.Store(true)
 			}
-			switch none := len(i.leaders()) == 0; {
+			switch none := len(leaders) == 0; {
 			case none && !vacant:
 				since, vacant = time.Now(), true
 			case !none && vacant:
@@ -351,7 +354,7 @@ func beside(t *testing.T, f func(g Gomega, round int)) (stop func() int) {
 }
 
 // upgrade brings the next release while two shoots are reconciled, and their repository changes, without a pause.
-func (i *installation) upgrade(p *projectAdmin, repository *gitserver.Repository, shoots ...*shootOwner) {
+func (i *installation) upgrade(repository *gitserver.Repository, shoots ...*shootOwner) {
 	watched := i.watchLeadership()
 	longest := make([]time.Duration, len(shoots))
 	loads := map[string]func() int{
