@@ -47,10 +47,10 @@ import (
 )
 
 const (
-	// A leader that ends gives its lease away; the others ask for it every two seconds, and a bit.
-	handoverLimit = 8 * time.Second
-	// One that is killed leaves a lease of 15 seconds.
-	takeoverLimit = 25 * time.Second
+	// A leader that ends gives its lease away; the others ask for it every two seconds, and a bit. Without that, they would wait for 15 seconds at least.
+	handoverLimit = 12 * time.Second
+	// One that is killed leaves a lease of 15 seconds. Busy machines take longer.
+	takeoverLimit = 45 * time.Second
 	sampling      = 50 * time.Millisecond
 )
 
@@ -117,11 +117,14 @@ func (i *installation) watchLeadership() *leadership {
 				return
 			case <-tick.C:
 			}
-			// One may have given the leadership away while the next was asked: only what is so twice is so.
-			if first := len(i.leaders()); first > 1 && len(i.leaders()) > 1 {
+			leaders := i.leaders()
+			if len(leaders) > 1 { // one may have given the leadership away while the next was asked: only what is so twice is so
+				leaders = i.leaders()
+			}
+			if len(leaders) > 1 {
 				w.several.Store(true)
 			}
-			switch none := len(i.leaders()) == 0; {
+			switch none := len(leaders) == 0; {
 			case none && !vacant:
 				since, vacant = time.Now(), true
 			case !none && vacant:

@@ -7,7 +7,8 @@
 // applies to the garden what they make, as there.
 //
 // What gardener-operator also does, and nothing here: it makes the garden itself (the garden is there, and a Garden says that it is), lets
-// gardenlets be deployed, and installs extensions that the runtime cluster itself needs, which this one is not.
+// gardenlets be deployed, and installs extensions that the runtime cluster itself needs, which this one is not. An Extension never becomes healthy:
+// its installation counts as being rolled out as long as there are no pods, in whose place the landscape has processes.
 package operator
 
 import (
