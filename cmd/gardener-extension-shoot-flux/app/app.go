@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 	"k8s.io/component-base/version/verflag"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -69,7 +70,10 @@ func NewCommand() *cobra.Command {
 const garbage = 50
 
 func run(ctx context.Context, options *options) error {
-	log.SetLogger(options.manager.Completed().Logger)
+	logger := options.manager.Completed().Logger
+	log.SetLogger(logger)
+	klog.SetLogger(logger) // client-go's
+	logger.Info("Starting", options.describe()...)
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(garbage)
 	}

@@ -9,12 +9,14 @@ import (
 	"os"
 
 	"github.com/spf13/pflag"
+	"k8s.io/component-base/version"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	extensionscmdcontroller "github.com/gardener/gardener/extensions/pkg/controller/cmd"
 	extensionsheartbeatcmd "github.com/gardener/gardener/extensions/pkg/controller/heartbeat/cmd"
 	extensionswebhook "github.com/gardener/gardener/extensions/pkg/webhook"
 	extensionscmdwebhook "github.com/gardener/gardener/extensions/pkg/webhook/cmd"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/webhook/controlplane"
@@ -116,6 +118,19 @@ func (o *options) complete() error {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	return nil
+}
+
+// describe says for the log how the extension has been started, as keys and values. What may hold a password is left out.
+func (o *options) describe() []any {
+	gardenAccess := "kubeconfig of gardenlet"
+	if os.Getenv(v1beta1constants.EnvGenericGardenKubeconfig) != "" {
+		gardenAccess = "kubeconfig file"
+	}
+	return []any{
+		"version", version.Get().GitVersion, "gardenerVersion", o.general.Completed().GardenerVersion, "gardenAccess", gardenAccess,
+		"embeddedReleases", o.releases.catalogue.Embedded(), "maxConcurrentReconciles", o.lifecycle.Completed().MaxConcurrentReconciles,
+		"fluxReadySyncPeriod", o.fluxReady.syncPeriod.String(), "reconcileOnConfigurationChange", o.reconcileOnConfigurationChange, "servesWebhook", o.servesWebhook(),
+	}
 }
 
 // servesWebhook tells whether the seed could reach the webhook: as a service of the given namespace, or under a URL.

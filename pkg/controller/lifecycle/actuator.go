@@ -22,6 +22,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	"github.com/gardener/gardener/pkg/extensions"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
@@ -81,6 +82,7 @@ func (a *Actuator) reconcile(ctx context.Context, log logr.Logger, ex *extension
 	if err != nil {
 		return err
 	}
+	log = log.WithValues("project", shoot.Namespace, "shoot", shoot.Name)
 	if shoot.DeletionTimestamp != nil {
 		return a.prepareForDeletion(ctx, ex)
 	}
@@ -140,7 +142,7 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 		return err
 	}
 
-	log.Info("Applying Flux", "version", flux.version, "origin", flux.status.Origin, "digest", flux.status.Digest)
+	logRelease(log, fluxv1alpha1.StatusOf(ex), flux)
 	if err := a.install(ctx, shoot, ex, configuration, has, flux); err != nil {
 		return err
 	}
@@ -156,6 +158,14 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 		return mustFail(err)
 	}
 	return a.handOver(ctx, ex, configuration)
+}
+
+// logRelease says once which release a shoot gets, and because of what.
+func logRelease(log logr.Logger, before fluxv1alpha1.FluxStatus, flux *chosen) {
+	now := flux.status
+	if now.Version != before.Version || now.Digest != before.Digest || now.Requested != before.Requested || now.Origin != before.Origin {
+		log.Info("The shoot gets Flux", "release", now.Version, "requested", now.Requested, "origin", now.Origin, "digest", now.Digest, "releaseBefore", before.Version)
+	}
 }
 
 // follow keeps the credentials of a project for its repository, and renders what makes Flux follow it.

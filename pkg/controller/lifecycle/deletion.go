@@ -59,6 +59,7 @@ func (a *Actuator) delete(ctx context.Context, log logr.Logger, ex *extensionsv1
 	if err != nil {
 		return err
 	}
+	log = log.WithValues("project", shoot.Namespace, "shoot", shoot.Name)
 	if shoot.DeletionTimestamp != nil {
 		return a.release(ctx, ex.Namespace)
 	}
