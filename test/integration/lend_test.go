@@ -58,7 +58,11 @@ func TestLend(t *testing.T) {
 	labels := namespace.Labels
 	namespace.Labels = map[string]string{"changed": "true"}
 	g.Expect(c.Update(t.Context(), namespace)).To(Succeed())
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "view"}}
+	// kube-apiserver makes it at its start only.
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "system:discovery"}}
+	g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(role), role)).To(Succeed())
+	rules := role.Rules
+	g.Expect(rules).NotTo(BeEmpty())
 	g.Expect(c.Delete(t.Context(), role)).To(Succeed())
 	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "of-a-test"}}
 	g.Expect(c.Create(t.Context(), configMap)).To(Succeed())
@@ -73,7 +77,7 @@ func TestLend(t *testing.T) {
 	g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace)).To(Succeed())
 	g.Expect(namespace.Labels).To(Equal(labels))
 	g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(role), role)).To(Succeed())
-	g.Expect(role.Rules).NotTo(BeEmpty())
+	g.Expect(role.Rules).To(Equal(rules))
 	for _, gone := range []client.Object{configMap, definition} {
 		g.Expect(apierrors.IsNotFound(c.Get(t.Context(), client.ObjectKeyFromObject(gone), gone))).To(BeTrue(), gone.GetName())
 	}
