@@ -59,7 +59,7 @@ const pruneAnnotation = "/prune"
 // PreventPruning makes Flux leave an object in the shoot that it has deployed, though the repository no longer holds it. The repository can
 // still change it. It tells whether anything has changed.
 func PreventPruning(object client.Object) bool {
-	if PreventsPruning(object.GetAnnotations()) {
+	if preventsPruning(object.GetAnnotations()) {
 		return false
 	}
 	annotations := maps.Clone(object.GetAnnotations())
@@ -72,8 +72,8 @@ func PreventPruning(object client.Object) bool {
 	return true
 }
 
-// PreventsPruning tells whether Flux leaves an object with these annotations in the shoot, whatever the repository holds.
-func PreventsPruning(annotations map[string]string) bool {
+// preventsPruning tells whether Flux leaves an object with these annotations in the shoot, whatever the repository holds.
+func preventsPruning(annotations map[string]string) bool {
 	key := kustomizev1.GroupVersion.Group + pruneAnnotation
 	return annotations[key] == protection[key]
 }

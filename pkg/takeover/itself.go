@@ -16,10 +16,13 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
+// maxGenerations bounds how many Kustomizations that deploy each other are looked at.
+const maxGenerations = 8
+
 // DeployerOf returns the Kustomization by which Flux deploys itself, by the object of Flux that tells (migration.InstalledDefinition). It is
-// empty if there is none, or if that does not delete Flux in any case (removal.PreventPruning).
+// empty if there is none, or if Flux is protected from it (render.Protect).
 func DeployerOf(definition metav1.Object) client.ObjectKey {
-	if render.PreventsPruning(definition.GetAnnotations()) {
+	if render.IsProtected(definition.GetAnnotations()) {
 		return client.ObjectKey{}
 	}
 	return deployerOf(definition.GetLabels())
@@ -46,14 +49,22 @@ func PrunesFlux(ctx context.Context, shoot client.Client, deployer client.Object
 	if changes, err := i.changes(ctx, objects); err != nil || !changes {
 		return false, err
 	}
-	if deployer == root {
-		return true, nil
+	for range maxGenerations {
+		if deployer == root {
+			return true, nil
+		}
+		kustomization, err := i.read(ctx, kustomizationKind, deployer)
+		if err != nil || kustomization == nil {
+			return false, err
+		}
+		if sourceOf(kustomization) == sourceOf(present) {
+			return true, nil
+		}
+		if deployer = deployerOf(kustomization.GetLabels()); deployer.Name == "" {
+			return false, nil
+		}
 	}
-	kustomization, err := i.read(ctx, kustomizationKind, deployer)
-	if err != nil || kustomization == nil {
-		return false, err
-	}
-	return sourceOf(kustomization) == sourceOf(present) || deployerOf(kustomization.GetLabels()) == root, nil
+	return true, nil // nobody knows, and what is done about it harms nobody
 }
 
 // changes tells whether what the root Kustomization of the shoot deploys is to be another.

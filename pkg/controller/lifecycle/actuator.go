@@ -134,7 +134,7 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err := a.checkExisting(ctx, ex, has, flux, objects); err != nil {
 		return err
 	}
-	if err := keepUsersFlux(ctx, has, flux, objects); err != nil {
+	if err := keepUsersFlux(ctx, has, objects); err != nil {
 		return err
 	}
 	describe(&flux.status, configuration.Repository, credentials)

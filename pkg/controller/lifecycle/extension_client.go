@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	"github.com/gardener/gardener/extensions/pkg/controller/extension"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
@@ -113,7 +114,7 @@ func (c *extensionClient) begin(ctx context.Context, key types.NamespacedName) e
 		return client.IgnoreNotFound(err)
 	}
 	if ex.Annotations[v1beta1constants.GardenerOperation] != v1beta1constants.GardenerOperationReconcile || ex.DeletionTimestamp != nil ||
-		controllerutil.ContainsFinalizer(ex, finalizer) {
+		controllerutil.ContainsFinalizer(ex, finalizer) || extensionscontroller.IsMigrated(ex) {
 		return nil
 	}
 	patch := client.MergeFromWithOptions(ex.DeepCopy(), client.MergeFromWithOptimisticLock{})

@@ -6,6 +6,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -42,6 +44,8 @@ func (a *Actuator) fetch(ctx context.Context, choice *fluxversion.Choice, tolera
 			installation: rendered, version: flux.Version, warning: choice.Warning,
 			status: fluxv1alpha1.FluxStatus{Version: flux.Version, Origin: flux.Origin, Source: flux.Source, Digest: flux.Digest},
 		}, err
+	case errors.Is(err, release.ErrPending): // it comes in a moment, and with it what else has changed
+		return nil, err
 	case has.installation == nil || has.fluxVersion != choice.Version || has.migrating:
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func containsNotice(notices []fluxv1alpha1.Notice, notice fluxv1alpha1.Notice) b
 func untilReported(ex *extensionsv1alpha1.Extension) error {
 	status := fluxv1alpha1.StatusOf(ex)
 	for _, notice := range status.UnreportedNotices() {
-		if time.Since(notice.Since.Time) < reportTimeout {
+		if time.Since(notice.Since.Time).Abs() < reportTimeout { // who noted it may have had another clock
 			return soon(notice.Since.Time, fmt.Errorf("people are still to be told: %s", notice.Message))
 		}
 	}

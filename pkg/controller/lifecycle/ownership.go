@@ -36,7 +36,7 @@ func belongsToUsers(configuration *wanted, has *present) bool {
 		return has.state.OwnedByUsers && has.fluxVersion != ""
 	case has.installation == nil: // they have it from themselves, or from another seed of before there was a state
 		return has.fluxVersion != "" && !has.protected
-	case managedresource.IsIgnored(has.installation):
+	case managedresource.IsIgnored(has.installation), has.state.OwnedByUsers: // what was noted first may not have been done yet
 		return true
 	default:
 		return !has.migrating && !has.protected && managedresource.CheckApplied(has.installation) == nil
@@ -82,9 +82,9 @@ func (a *Actuator) usersFlux(ctx context.Context, configuration *wanted, has *pr
 }
 
 // keepUsersFlux sees to it that a Flux of the shoot's users, which is deployed from the repository that it follows, does not delete itself when it
-// is to follow another.
-func keepUsersFlux(ctx context.Context, has *present, flux *chosen, objects []client.Object) error {
-	if !flux.ofUsers || has.deployer.Name == "" {
+// is to follow another: also if it becomes the extension's at the same moment, whose objects may reach the shoot later than those that make it follow.
+func keepUsersFlux(ctx context.Context, has *present, objects []client.Object) error {
+	if has.deployer.Name == "" {
 		return nil
 	}
 	shootClient, err := has.shoot.get(ctx)

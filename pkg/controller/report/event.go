@@ -56,9 +56,9 @@ func Changes(before *ShootStatus, now ShootStatus) []Event {
 	return events
 }
 
-// eventOf is the event that a notice asks for.
+// eventOf is the event that a notice asks for. What comes again after it was over is another event.
 func eventOf(notice fluxv1alpha1.Notice) Event {
-	return Event{Type: notice.Type, Reason: notice.Reason, Note: notice.Message}
+	return Event{Type: notice.Type, Reason: notice.Reason, Note: notice.Message, Since: notice.Since.Time}
 }
 
 // ShootReference is what an event about a Shoot in the garden regards.

@@ -7,6 +7,7 @@ package report
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,28 +21,37 @@ import (
 )
 
 // reportNotices makes events of the notices that people don't know yet, about the Extension in the seed and about the Shoot in the
-// garden, and notes that at the Extension. If it is stopped in between, the same events are made once more, which is noticed.
-func (r *Reporter) reportNotices(ctx context.Context, noticed []shootEntry) error {
+// garden, and notes that at the Extension. If it is stopped in between, the same events are made once more, which is noticed. What fails for one
+// shoot does not keep it from the others. conflict tells that somebody else has just written an Extension.
+func (r *Reporter) reportNotices(ctx context.Context, noticed []shootEntry) (conflict bool, err error) {
+	var failed []error
 	for _, entry := range noticed {
-		status := fluxv1alpha1.StatusOf(entry.extension)
-		for _, notice := range status.UnreportedNotices() {
-			// The seed first: it can be reached.
-			if err := r.create(ctx, r.seed, eventOf(notice), extensionReference(entry.extension)); err != nil {
-				return err
-			}
-			gardenClient, err := r.garden.Client(ctx)
-			if err != nil {
-				return err
-			}
-			if err := r.create(ctx, gardenClient, eventOf(notice), ShootReference(entry.shoot)); err != nil {
-				return err
-			}
+		switch err := r.reportNoticesOf(ctx, entry); {
+		case apierrors.IsConflict(err):
+			conflict = true
+		case err != nil:
+			failed = append(failed, err)
 		}
-		if err := r.noteReported(ctx, entry.extension); err != nil {
+	}
+	return conflict, errors.Join(failed...)
+}
+
+func (r *Reporter) reportNoticesOf(ctx context.Context, entry shootEntry) error {
+	status := fluxv1alpha1.StatusOf(entry.extension)
+	for _, notice := range status.UnreportedNotices() {
+		// The seed first: it can be reached.
+		if err := r.create(ctx, r.seed, eventOf(notice), extensionReference(entry.extension)); err != nil {
+			return err
+		}
+		gardenClient, err := r.garden.Client(ctx)
+		if err != nil {
+			return err
+		}
+		if err := r.create(ctx, gardenClient, eventOf(notice), ShootReference(entry.shoot)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.noteReported(ctx, entry.extension)
 }
 
 // noteReported fails if somebody else has written the status: the next try reads it anew.

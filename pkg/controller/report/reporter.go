@@ -6,6 +6,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -71,13 +71,12 @@ func (r *Reporter) Reconcile(ctx context.Context, request reconcile.Request) (re
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if err := r.reportNotices(ctx, noticed); apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: conflictDelay}, nil
-	} else if err != nil {
+	conflict, err := r.reportNotices(ctx, noticed)
+	if err := errors.Join(err, r.reportStatuses(ctx, project, shoots)); err != nil {
 		return reconcile.Result{}, err
 	}
-	if err := r.reportStatuses(ctx, project, shoots); err != nil {
-		return reconcile.Result{}, err
+	if conflict {
+		return reconcile.Result{RequeueAfter: conflictDelay}, nil
 	}
 	if len(shoots) == 0 {
 		return reconcile.Result{}, nil
