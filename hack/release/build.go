@@ -56,8 +56,8 @@ type release struct {
 	directory string
 	// programs are the compiled programs, in the order of the platforms.
 	programs []program
-	// billTool is cyclonedx-gomod.
-	billTool string
+	// sbomTool is cyclonedx-gomod.
+	sbomTool string
 	out      io.Writer
 }
 
@@ -177,7 +177,7 @@ func (r *release) gather(ctx context.Context) error {
 		return err
 	}
 	tool, err := command(ctx, nil, "go", "tool", "-n", "-modfile=hack/tools/release/go.mod", "cyclonedx-gomod")
-	r.billTool = strings.TrimSpace(string(tool))
+	r.sbomTool = strings.TrimSpace(string(tool))
 	return err
 }
 

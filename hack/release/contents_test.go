@@ -126,14 +126,14 @@ func TestLicenceThatIsNotAllowed(t *testing.T) {
 	)))
 }
 
-// What the bill says must not depend on how the tool was compiled.
+// What the SBOM says must not depend on how the tool was compiled.
 func TestBillIsCompleted(t *testing.T) {
 	g := NewWithT(t)
 	content := []byte(`{"metadata": {"tools": [{"name": "tool", "hashes": [1]}]}, "components": [{"name": "example.org/a"}]}`)
-	completed, err := completeBill(content, []dependency{{module: "example.org/a", licences: []string{"MIT"}}})
+	completed, err := completeSBOM(content, []dependency{{module: "example.org/a", licences: []string{"MIT"}}})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(completed).To(MatchJSON(`{"metadata": {"tools": [{"name": "tool"}]}, "components": [{"name": "example.org/a", "licenses": [{"license": {"id": "MIT"}}]}]}`))
-	_, err = completeBill(content, nil)
+	_, err = completeSBOM(content, nil)
 	g.Expect(err).To(MatchError(`the program has the module "example.org/a", whose licence is not known`))
 }
 

@@ -27,7 +27,7 @@ func buildArguments(version, revision string) []string {
 func buildEnvironment(system, architecture string) []string {
 	return append(os.Environ(),
 		"CGO_ENABLED=0", "GOOS="+system, "GOARCH="+architecture,
-		"GOFLAGS=-mod=readonly", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT=", "GOWORK=off",
+		"GOFLAGS=-mod=readonly", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT=", "GOFIPS140=off", "GOWORK=off",
 	)
 }
 

@@ -36,8 +36,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// billTool stands for cyclonedx-gomod, which would want a program that go build has made.
-const billTool = `#!/bin/sh
+// sbomTool stands for cyclonedx-gomod, which would want a program that go build has made.
+const sbomTool = `#!/bin/sh
 while [ $# -gt 1 ]; do
   if [ "$1" = -version ]; then version=$2; fi
   if [ "$1" = -output ]; then output=$2; fi
@@ -70,8 +70,8 @@ func newRelease(t *testing.T, registry string) *release {
 		},
 		out: io.Discard,
 	}
-	r.billTool = filepath.Join(directory, "tool")
-	g.Expect(os.WriteFile(r.billTool, []byte(billTool), 0o700)).To(Succeed())
+	r.sbomTool = filepath.Join(directory, "tool")
+	g.Expect(os.WriteFile(r.sbomTool, []byte(sbomTool), 0o700)).To(Succeed())
 	g.Expect(os.Mkdir(r.directory, 0o755)).To(Succeed())
 	for _, name := range r.platforms {
 		platform, err := parsePlatform(name)
@@ -177,7 +177,7 @@ func TestBrokenReleaseIsRefused(t *testing.T) {
 		"superfluous blob":    {addBlob, "nothing refers to sha256:"},
 		"missing blob":        {removeBlob, "no such file"},
 		"other chart":         {replace(programName+"-v1.2.3.tgz", "\x1f", "\x1e"), "is another chart"},
-		"bill of another":     {replace("sbom-linux-arm64.cdx.json", `"value": "`, `"value": "0`), "it is for a program with checksum"},
+		"SBOM of another":     {replace("sbom-linux-arm64.cdx.json", `"value": "`, `"value": "0`), "it is for a program with checksum"},
 		"module no licence":   {replace("sbom-linux-amd64.cdx.json", `"licenses"`, `"license"`), "component example.org/module has no licence"},
 		"image without tag 2": {replace(imagesFile, ":v1.9.4", ""), "has no tag"},
 		"document":            {replace(documentFile, "kubectl apply -f garden/", ""), `README.md does not say "kubectl apply -f garden/`},

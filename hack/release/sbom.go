@@ -16,8 +16,8 @@ import (
 	containerregistry "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// billOfMaterials is what is read of a software bill of materials.
-type billOfMaterials struct {
+// sbom is what is read of a software bill of materials.
+type sbom struct {
 	BOMFormat string `json:"bomFormat"`
 	Metadata  struct {
 		Component struct {
@@ -34,33 +34,33 @@ type billOfMaterials struct {
 	} `json:"components"`
 }
 
-// programChecksum is the property that ties a bill to a program.
+// programChecksum is the property that ties an SBOM to a program.
 const programChecksum = "cdx:gomod:binary:hash:SHA-256"
 
-// billFile is the name of the software bill of materials for a platform.
-func billFile(platform containerregistry.Platform) string {
+// sbomFile is the name of the software bill of materials for a platform.
+func sbomFile(platform containerregistry.Platform) string {
 	return fmt.Sprintf("sbom-%s-%s.cdx.json", platform.OS, platform.Architecture)
 }
 
 // writeBillOfMaterials lets cyclonedx-gomod read from the program what it is made of, and adds the licences.
 func (r *release) writeBillOfMaterials(ctx context.Context, program program) error {
-	target := filepath.Join(r.directory, billFile(program.platform))
-	if _, err := command(ctx, nil, r.billTool, "bin", "-json", "-std", "-noserial", "-notimestamp", "-version", r.version, "-output", target, program.file); err != nil {
+	target := filepath.Join(r.directory, sbomFile(program.platform))
+	if _, err := command(ctx, nil, r.sbomTool, "bin", "-json", "-std", "-noserial", "-notimestamp", "-version", r.version, "-output", target, program.file); err != nil {
 		return err
 	}
 	content, err := os.ReadFile(target)
 	if err != nil {
 		return err
 	}
-	completed, err := completeBill(content, r.dependencies)
+	completed, err := completeSBOM(content, r.dependencies)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(target, completed, 0o644)
 }
 
-// completeBill adds the licences, which cyclonedx-gomod guesses with less care, and takes away what depends on how that program was built.
-func completeBill(content []byte, dependencies []dependency) ([]byte, error) {
+// completeSBOM adds the licences, which cyclonedx-gomod guesses with less care, and takes away what depends on how that program was built.
+func completeSBOM(content []byte, dependencies []dependency) ([]byte, error) {
 	licences := map[string][]string{}
 	for _, dependency := range dependencies {
 		licences[dependency.module] = dependency.licences

@@ -37,7 +37,7 @@ func verify(dist string, out io.Writer) error {
 		{"manifests", v.checkManifests},
 		{imageLayout, v.checkImage},
 		{chartLayout, v.checkChart},
-		{"software bills of materials", v.checkBills},
+		{"software bills of materials", v.checkSBOMs},
 		{imagesFile, v.checkFluxImages},
 		{"documents", v.checkDocuments},
 	} {
@@ -62,14 +62,14 @@ func (v *verification) checkChecksums() error {
 	return err
 }
 
-// checkBills shows that each program of the image has its software bill of materials.
-func (v *verification) checkBills() error {
+// checkSBOMs shows that each program of the image has its software bill of materials.
+func (v *verification) checkSBOMs() error {
 	for name, checksum := range v.programs {
 		content, err := os.ReadFile(filepath.Join(v.dist, name))
 		if err != nil {
 			return err
 		}
-		var bill billOfMaterials
+		var bill sbom
 		if err := json.Unmarshal(content, &bill); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -82,7 +82,7 @@ func (v *verification) checkBills() error {
 }
 
 // check shows that the bill is that of a program.
-func (b billOfMaterials) check(version, checksum string) error {
+func (b sbom) check(version, checksum string) error {
 	if b.BOMFormat != "CycloneDX" || b.Metadata.Component.Version != version {
 		return fmt.Errorf("it is for version %q in format %q, and not for %s in CycloneDX", b.Metadata.Component.Version, b.BOMFormat, version)
 	}

@@ -97,7 +97,7 @@ func (v *verification) checkPlatform(image containerregistry.Image, platform con
 	content := mutate.Extract(image)
 	defer content.Close()
 	sum, err := checkFiles(tar.NewReader(content))
-	v.programs[billFile(platform)] = sum
+	v.programs[sbomFile(platform)] = sum
 	return err
 }
 

@@ -86,6 +86,10 @@ func main() {
 	flag.StringVar(&asked.known, "known", "hack/vulncheck/known.yaml", "the vulnerabilities that are none here")
 	flag.StringVar(&asked.unreachable, "unreachable", "fail", "what to do where the database can't be reached: fail or report")
 	flag.Parse()
+	if asked.unreachable != "fail" && asked.unreachable != "report" {
+		fmt.Fprintf(os.Stderr, "vulncheck: -unreachable is %q, but must be fail or report\n", asked.unreachable)
+		os.Exit(1)
+	}
 	asked.directory, asked.toolModule = ".", "hack/tools/release/go.mod"
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

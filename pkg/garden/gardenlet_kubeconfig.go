@@ -28,7 +28,7 @@ func GardenletKubeconfig(seed client.Reader) *Access {
 		origin: fmt.Sprintf("key %s of Secret %s of the seed", kubernetes.KubeConfig, gardenletSecret),
 		read:   func(ctx context.Context) ([]byte, error) { return readGardenletSecret(ctx, seed) },
 		advice: "a current Gardener refuses this to gardenlet, whose kubeconfig the extension uses here: set injectGardenKubeconfig: true in the " +
-			"extension's ControllerDeployment, which gives it a ServiceAccount of its own, and apply the extension's " + RightsManifest + " to the garden",
+			"extension's ControllerDeployment, which gives it a ServiceAccount of its own, and apply " + RightsManifest + " of the extension's release to the garden",
 	}
 }
 

@@ -92,5 +92,5 @@ func TestARefusalOfGardenletSaysWhatTheOperatorCanDo(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(client.Get(t.Context(), types.NamespacedName{Namespace: "garden-one", Name: "flux-config"}, &corev1.ConfigMap{})).To(MatchError(
 		"what the garden says; a current Gardener refuses this to gardenlet, whose kubeconfig the extension uses here: set injectGardenKubeconfig: true " +
-			"in the extension's ControllerDeployment, which gives it a ServiceAccount of its own, and apply the extension's example/garden/rights.yaml to the garden"))
+			"in the extension's ControllerDeployment, which gives it a ServiceAccount of its own, and apply garden/rights.yaml of the extension's release to the garden"))
 }

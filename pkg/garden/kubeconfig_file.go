@@ -28,6 +28,6 @@ func KubeconfigFile(path string) *Access {
 			return kubeconfig, nil
 		},
 		fields: []string{kubernetes.AuthTokenFile, kubernetes.AuthClientCertificate, kubernetes.AuthClientKey},
-		advice: fmt.Sprintf("apply the extension's %s to the garden, which allows it for all projects, or %s, which allows it for one", RightsManifest, ProjectRightsManifest),
+		advice: fmt.Sprintf("apply %s of the extension's release to the garden, which allows it for all projects, or %s, which allows it for one", RightsManifest, ProjectRightsManifest),
 	}
 }

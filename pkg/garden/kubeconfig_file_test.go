@@ -79,7 +79,7 @@ func TestARefusalSaysWhatTheOperatorCanDo(t *testing.T) {
 		sentence string
 	}{
 		"no right": {http.StatusForbidden, "Forbidden",
-			"what the garden says; apply the extension's example/garden/rights.yaml to the garden, which allows it for all projects, or example/garden/per-project/rights.yaml, which allows it for one"},
+			"what the garden says; apply garden/rights.yaml of the extension's release to the garden, which allows it for all projects, or garden/per-project/rights.yaml, which allows it for one"},
 		"expired": {http.StatusUnauthorized, "Unauthorized",
 			"the garden does not accept the credentials of file %s, which gardenlet renews before they expire: is gardenlet running in the seed? what the garden says"},
 	} {

@@ -16,9 +16,9 @@ import (
 
 const (
 	// RightsManifest is what the operator applies to the garden to let the extension work for all projects.
-	RightsManifest = "example/garden/rights.yaml"
+	RightsManifest = "garden/rights.yaml"
 	// ProjectRightsManifest is what the operator, or a project's admin, applies to let it work for one project.
-	ProjectRightsManifest = "example/garden/per-project/rights.yaml"
+	ProjectRightsManifest = "garden/per-project/rights.yaml"
 )
 
 // explain adds to an error of the garden what the operator can do about it. The garden's own words name the identity and

@@ -319,17 +319,17 @@ func TestPasswordInBaseURLIsNotShown(t *testing.T) {
 	server := newReleaseServer(t, (*httptest.Server).Start)
 	server.answer(checksumsPath, func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
-		g.Expect(user + ":" + password).To(Equal("robot:geheim"))
+		g.Expect(user + ":" + password).To(Equal("robot:hunter2"))
 		w.WriteHeader(http.StatusForbidden)
 	})
 	server.answer("/latest", code(http.StatusForbidden))
-	catalogue := server.catalogue(t, Options{BaseURL: strings.Replace(server.URL, "://", "://robot:geheim@", 1)})
+	catalogue := server.catalogue(t, Options{BaseURL: strings.Replace(server.URL, "://", "://robot:hunter2@", 1)})
 
 	_, err := catalogue.Get(t.Context(), testVersion)
-	g.Expect(err).To(MatchError(And(ContainSubstring("403 Forbidden"), Not(ContainSubstring("geheim")))))
+	g.Expect(err).To(MatchError(And(ContainSubstring("403 Forbidden"), Not(ContainSubstring("hunter2")))))
 	choice, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: "latest"})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(choice.Warning).To(And(ContainSubstring("403 Forbidden"), Not(ContainSubstring("geheim"))))
+	g.Expect(choice.Warning).To(And(ContainSubstring("403 Forbidden"), Not(ContainSubstring("hunter2"))))
 }
 
 func TestDirectoryForTemporaryFilesIsMissing(t *testing.T) {

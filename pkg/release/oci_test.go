@@ -380,7 +380,7 @@ func TestRegistryWithCredentials(t *testing.T) {
 	server.push(t, testVersion, artifact(t, contentMediaType, layer(t, releasetest.Manifests(t, testVersion, nil))))
 	open := server.fallback
 	server.fallback = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if user, password, _ := r.BasicAuth(); user != "robot" || password != "geheim" {
+		if user, password, _ := r.BasicAuth(); user != "robot" || password != "hunter2" {
 			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -400,10 +400,10 @@ func TestRegistryWithCredentials(t *testing.T) {
 	write("falsch")
 	_, err := server.catalogue(t, Options{}).Get(t.Context(), testVersion)
 	g.Expect(err).To(MatchError(And(ContainSubstring("answered 401 Unauthorized; credentials for it belong into config.json"), Not(ContainSubstring("falsch")))))
-	write("geheim")
+	write("hunter2")
 	release, err := server.catalogue(t, Options{}).Get(t.Context(), testVersion)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(release.Source).NotTo(ContainSubstring("geheim"))
+	g.Expect(release.Source).NotTo(ContainSubstring("hunter2"))
 }
 
 func TestRegistryWithUnknownCertificate(t *testing.T) {

@@ -26,7 +26,7 @@ import (
 var protection = map[string]string{
 	kustomizev1.GroupVersion.Group + "/ssa":          "Ignore",
 	kustomizev1.GroupVersion.Group + "/reconcile":    "disabled",
-	kustomizev1.GroupVersion.Group + pruneAnnotation: "disabled",
+	pruneAnnotation: "disabled",
 }
 
 // Protect makes Flux leave an object alone that the repository holds too, such as the files that `flux bootstrap` commits.
@@ -54,7 +54,7 @@ func Unprotect(object client.Object) bool {
 }
 
 // pruneAnnotation keeps Flux from deleting an object, but not from applying it.
-const pruneAnnotation = "/prune"
+var pruneAnnotation = kustomizev1.GroupVersion.Group + "/prune"
 
 // PreventPruning makes Flux leave an object in the shoot that it has deployed, though the repository no longer holds it. The repository can
 // still change it. It tells whether anything has changed.
@@ -66,16 +66,14 @@ func PreventPruning(object client.Object) bool {
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	key := kustomizev1.GroupVersion.Group + pruneAnnotation
-	annotations[key] = protection[key]
+	annotations[pruneAnnotation] = protection[pruneAnnotation]
 	object.SetAnnotations(annotations)
 	return true
 }
 
 // preventsPruning tells whether Flux leaves an object with these annotations in the shoot, whatever the repository holds.
 func preventsPruning(annotations map[string]string) bool {
-	key := kustomizev1.GroupVersion.Group + pruneAnnotation
-	return annotations[key] == protection[key]
+	return annotations[pruneAnnotation] == protection[pruneAnnotation]
 }
 
 // IsProtected tells whether Protect has been called for the object with these annotations.

@@ -114,6 +114,9 @@ func (i *installation) watchLeadership() *leadership {
 		for {
 			select {
 			case <-w.over:
+				if vacant {
+					w.longest = max(w.longest, time.Since(since))
+				}
 				return
 			case <-tick.C:
 			}
@@ -227,7 +230,7 @@ func (i *installation) endLeader(p *projectAdmin, one *shootOwner) {
 	one.expectSourceError("drained")
 	delete(configuration, "repositoryBranch")
 	p.configure(configuration)
-	one.expectSucceeded()
+	one.expectReported(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied")
 }
 
 // configuration is what flux-config has.

@@ -6,11 +6,9 @@ package fluxready
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
@@ -64,12 +62,7 @@ func setRevision(ex *extensionsv1alpha1.Extension, revision string) error {
 		return nil
 	}
 	status.Revision = revision
-	raw, err := json.Marshal(status)
-	if err != nil {
-		return err
-	}
-	ex.Status.ProviderStatus = &runtime.RawExtension{Raw: raw}
-	return nil
+	return fluxv1alpha1.SetStatus(ex, status)
 }
 
 func conditionOf(ex *extensionsv1alpha1.Extension) *gardencorev1beta1.Condition {

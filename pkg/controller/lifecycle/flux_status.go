@@ -6,12 +6,10 @@ package lifecycle
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
@@ -97,10 +95,5 @@ func setStatus(ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus)
 	if apiequality.Semantic.DeepEqual(status, before) {
 		return false, nil
 	}
-	raw, err := json.Marshal(status)
-	if err != nil {
-		return false, err
-	}
-	ex.Status.ProviderStatus = &runtime.RawExtension{Raw: raw}
-	return true, nil
+	return true, fluxv1alpha1.SetStatus(ex, status)
 }

@@ -6,13 +6,11 @@ package report
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
@@ -61,11 +59,9 @@ func (r *Reporter) noteReported(ctx context.Context, ex *extensionsv1alpha1.Exte
 	for i := range status.Notices {
 		status.Notices[i].Reported = true
 	}
-	raw, err := json.Marshal(status)
-	if err != nil {
+	if err := fluxv1alpha1.SetStatus(ex, status); err != nil {
 		return err
 	}
-	ex.Status.ProviderStatus = &runtime.RawExtension{Raw: raw}
 	if err := r.seed.Status().Patch(ctx, ex, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("failed to note at Extension %s of the seed what has been reported: %w", client.ObjectKeyFromObject(ex), err)
 	}

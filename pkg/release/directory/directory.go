@@ -98,7 +98,7 @@ func (s *Source) readFile(name string) ([]byte, fs.FileInfo, error) {
 	}
 	content, err := io.ReadAll(io.LimitReader(file, s.limits.MaxUnpackedBytes+1))
 	if err == nil && int64(len(content)) > s.limits.MaxUnpackedBytes {
-		err = download.ErrTooBig(s.limits.MaxUnpackedBytes)
+		err = download.TooBig(s.limits.MaxUnpackedBytes)
 	}
 	return content, info, err
 }

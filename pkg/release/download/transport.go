@@ -115,7 +115,7 @@ func classify(err error) error {
 	var noTLS tls.RecordHeaderError
 	switch {
 	case errors.As(err, &tooBig):
-		return ErrTooBig(tooBig.Limit)
+		return TooBig(tooBig.Limit)
 	case errors.As(err, &certificate):
 		return fmt.Errorf("%w; the operator can add its CA to the CA file for the Flux releases", certificate)
 	case errors.As(err, &noTLS):
@@ -124,8 +124,8 @@ func classify(err error) error {
 	return failure.Mark(failure.ErrTransient, err)
 }
 
-// ErrTooBig refuses what has more bytes than its limit.
-func ErrTooBig(limit int64) error {
+// TooBig refuses what has more bytes than its limit.
+func TooBig(limit int64) error {
 	return failure.New(failure.ErrRefused, fmt.Sprintf("it is bigger than %d bytes", limit), &http.MaxBytesError{Limit: limit})
 }
 

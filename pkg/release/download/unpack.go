@@ -27,7 +27,7 @@ func Unpack(tarball []byte, nameOf func(*tar.Header) (string, error), limits Lim
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooBig):
-		return nil, ErrTooBig(limits.MaxUnpackedBytes)
+		return nil, TooBig(limits.MaxUnpackedBytes)
 	case err != nil:
 		return nil, failure.Mark(failure.ErrRefused, err)
 	}
@@ -66,7 +66,7 @@ func unpack(tarball []byte, nameOf func(*tar.Header) (string, error), limits Lim
 		}
 		// A sparse file can be bigger than what is read for it, so the bound of the reader is not enough.
 		if header.Size > left {
-			return nil, ErrTooBig(limits.MaxUnpackedBytes)
+			return nil, TooBig(limits.MaxUnpackedBytes)
 		}
 		left -= header.Size
 		if files[name], err = io.ReadAll(archive); err != nil {

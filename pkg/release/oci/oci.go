@@ -118,7 +118,7 @@ func (s *Source) layerOf(descriptor *remote.Descriptor) (v1.Hash, error) {
 		return v1.Hash{}, fmt.Errorf("is not what flux push artifact makes: it does not have one layer %s", contentMediaType)
 	}
 	if manifest.Layers[0].Size > s.limits.MaxDownloadBytes {
-		return v1.Hash{}, fmt.Errorf("has a layer that can't be used: %w", download.ErrTooBig(s.limits.MaxDownloadBytes))
+		return v1.Hash{}, fmt.Errorf("has a layer that can't be used: %w", download.TooBig(s.limits.MaxDownloadBytes))
 	}
 	return manifest.Layers[0].Digest, nil
 }
@@ -216,7 +216,7 @@ func explain(ctx context.Context, where string, err error) error {
 	)
 	switch {
 	case errors.As(err, &tooBig):
-		return download.Locate(ctx, where, download.ErrTooBig(tooBig.Limit))
+		return download.Locate(ctx, where, download.TooBig(tooBig.Limit))
 	case ctx.Err() != nil:
 		// A registry can end its answer in order while the timeout ends the connection.
 		return download.Locate(ctx, where, ctx.Err())

@@ -180,7 +180,7 @@ func (s *Source) read(ctx context.Context, target *url.URL, limit int64) ([]byte
 	case status.Code != http.StatusOK:
 		return nil, fmt.Errorf("%s %w", where, status)
 	case response.ContentLength > limit:
-		return nil, fmt.Errorf("%s: %w", where, download.ErrTooBig(limit))
+		return nil, fmt.Errorf("%s: %w", where, download.TooBig(limit))
 	}
 	content, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	if err == nil {
@@ -188,7 +188,7 @@ func (s *Source) read(ctx context.Context, target *url.URL, limit int64) ([]byte
 		err = ctx.Err()
 	}
 	if err == nil && int64(len(content)) > limit {
-		err = download.ErrTooBig(limit)
+		err = download.TooBig(limit)
 	}
 	if err != nil {
 		return nil, download.Locate(ctx, where, err)

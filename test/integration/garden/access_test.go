@@ -227,10 +227,10 @@ func TestAMissingRightIsNamed(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	err = connection.Get(t.Context(), client.ObjectKey{Namespace: ownProject, Name: "flux-config"}, &corev1.ConfigMap{})
 	g.Expect(err).To(MatchError(`configmaps "flux-config" is forbidden: User "system:serviceaccount:seed-one:other" cannot get resource "configmaps" in API group "" ` +
-		`in the namespace "garden-own"; apply the extension's example/garden/rights.yaml to the garden, which allows it for all projects, or ` +
-		`example/garden/per-project/rights.yaml, which allows it for one`))
+		`in the namespace "garden-own"; apply garden/rights.yaml of the extension's release to the garden, which allows it for all projects, or ` +
+		`garden/per-project/rights.yaml, which allows it for one`))
 	for _, file := range []string{garden.RightsManifest, garden.ProjectRightsManifest} {
-		g.Expect("../../../" + file).To(BeAnExistingFile())
+		g.Expect("../../../example/" + file).To(BeAnExistingFile())
 	}
 }
 

@@ -7,6 +7,9 @@ package v1alpha1
 import (
 	"encoding/json"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 )
 
@@ -17,6 +20,17 @@ func StatusOf(ex *extensionsv1alpha1.Extension) FluxStatus {
 		return FluxStatus{}
 	}
 	return status
+}
+
+// SetStatus makes an Extension say a status.
+func SetStatus(ex *extensionsv1alpha1.Extension, status FluxStatus) error {
+	status.TypeMeta = metav1.TypeMeta{APIVersion: GroupVersion.String(), Kind: "FluxStatus"}
+	raw, err := json.Marshal(status)
+	if err != nil {
+		return err
+	}
+	ex.Status.ProviderStatus = &runtime.RawExtension{Raw: raw}
+	return nil
 }
 
 // UnreportedNotices returns the notices that people don't know yet.
