@@ -22,6 +22,12 @@ mkdir -p "$directory/bin"
 cp go.mod go.sum "$directory"
 go mod edit -require="github.com/gardener/gardener@$version" -require="github.com/gardener/gardener/pkg/apis@$version" "$directory/go.mod"
 
+# Other modules of Gardener's own change with it without notice: they have the version that it wants, also if that is older.
+wanted="$(go list -mod=mod -m -f '{{ .GoMod }}' "github.com/gardener/gardener@$version")"
+while read -r module itsVersion; do
+  go mod edit -require="$module@$itsVersion" "$directory/go.mod"
+done < <(awk '$1 ~ "^github.com/gardener/" && $1 !~ "^github.com/gardener/gardener" && $2 ~ "^v" { print $1, $2 }' "$wanted")
+
 # Completes go.mod and go.sum. Versions that both need stay what this repository has, if they are not older than what Gardener wants.
 if ! GOFLAGS="-mod=mod -modfile=$directory/go.mod" go list -deps ./test/landscape/... ./test/e2e tool >/dev/null; then
   echo "Gardener $version can't be had, or does not have all that the landscape is made of (see above)" >&2
