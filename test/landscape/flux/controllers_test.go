@@ -193,7 +193,8 @@ func kill(pid int) error {
 // showLogs shows the ends of all logs if the test fails.
 func showLogs(t *testing.T, dir string) {
 	t.Helper()
-	ctrllog.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(t.Output(), nil)))
+	// Not the output of the test: a goroutine of its controllers may log after it.
+	ctrllog.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, nil)))
 	t.Cleanup(func() {
 		logs, _ := filepath.Glob(filepath.Join(dir, "logs", "*-controller.log"))
 		for _, log := range logs {

@@ -152,8 +152,12 @@ func TestFluxStaysWhereItIsPruned(t *testing.T) {
 
 	_, configuration = wanted(t, repository, "./fleet")
 	put(t, c, configuration)
-	g.Eventually(func() bool { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeTrue())
 	root := kustomization()
+	g.Eventually(func(g Gomega) { // it deletes what its inventory has, which it writes when it has applied all
+		g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(root), root)).To(Succeed())
+		g.Expect(root.Status.ObservedGeneration).To(Equal(root.Generation))
+		g.Expect(root.Status.Inventory.Entries).To(ContainElement(HaveField("ID", "default_kept__ConfigMap")))
+	}, timeout).Should(Succeed())
 	g.Expect(c.Patch(t.Context(), root, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"deletionPolicy":"Delete"}}`)))).To(Succeed())
 	g.Expect(c.Delete(t.Context(), root)).To(Succeed())
 	g.Eventually(func() bool { return apierrors.IsNotFound(c.Get(t.Context(), client.ObjectKeyFromObject(root), root)) }, timeout).Should(BeTrue())
