@@ -110,11 +110,11 @@ func TestInvalidVersions(t *testing.T) {
 
 func TestInvalidBaseURLs(t *testing.T) {
 	for baseURL, sentence := range map[string]string{
-		"ftp://example.com/releases":        `must look like https://host/path, but is "ftp://example.com/releases"`,
-		"example.com/releases":              "must look like https://host/path",
-		"https:///releases":                 "must look like https://host/path",
+		"ftp://example.com/releases":         `must look like https://host/path, but is "ftp://example.com/releases"`,
+		"example.com/releases":               "must look like https://host/path",
+		"https:///releases":                  "must look like https://host/path",
 		"https://u:hunter2@example.com/?a=b": `must look like https://host/path, but is "https://u:xxxxx@example.com/?a=b"`,
-		"https://example.com/#releases":     "must look like https://host/path",
+		"https://example.com/#releases":      "must look like https://host/path",
 		"https://u:hunter2@example.com:x/a":  "can't be parsed: write it as https://host/path",
 	} {
 		t.Run(baseURL, func(t *testing.T) {

@@ -24,8 +24,8 @@ import (
 //	| reconcile  | v0.21 (kustomize-controller v0.17.0)| yes         | yes        |
 //	| prune      | v0.8 (kustomize-controller v0.8.0)  |             | yes        |
 var protection = map[string]string{
-	kustomizev1.GroupVersion.Group + "/ssa":          "Ignore",
-	kustomizev1.GroupVersion.Group + "/reconcile":    "disabled",
+	kustomizev1.GroupVersion.Group + "/ssa":       "Ignore",
+	kustomizev1.GroupVersion.Group + "/reconcile": "disabled",
 	pruneAnnotation: "disabled",
 }
 
