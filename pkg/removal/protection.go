@@ -7,13 +7,11 @@ package removal
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
@@ -30,9 +28,6 @@ func (r Removal) Unprotect(ctx context.Context, applied []corev1.ObjectReference
 		change: render.Unprotect, progress: "the objects of Flux are being left to the shoot's users: %w", failed: "failed to leave %s of the shoot to its users: %w",
 	})
 }
-
-// lastPreventedDefinition gets its annotation last, so that it tells that all others have it (takeover.DeployerOf).
-var lastPreventedDefinition = flux.GitRepository.Definition()
 
 // PreventPruning makes Flux leave itself in the shoot when the Kustomization that deploys it no longer has it, or goes: its controllers would
 // be gone in the middle of that, and its CustomResourceDefinitions would take all objects of Flux along. What Flux is, is what has the labels of an
@@ -56,14 +51,9 @@ func (r Removal) PreventPruning(ctx context.Context) error {
 			return err
 		}
 	}
-	keep := annotation{
+	return annotate(ctx, r.Shoot, objects, annotation{
 		change: render.PreventPruning, progress: "what Flux consists of is being kept from its own pruning: %w", failed: "failed to keep Flux from pruning %s of the shoot: %w",
-	}
-	isLast := func(object metav1.PartialObjectMetadata) bool { return object.Name == lastPreventedDefinition }
-	if err := annotate(ctx, r.Shoot, slices.DeleteFunc(slices.Clone(objects), isLast), keep); err != nil {
-		return err
-	}
-	return annotate(ctx, r.Shoot, slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return !isLast(object) }), keep)
+	})
 }
 
 // annotation is what is written onto many objects.
