@@ -63,7 +63,7 @@ type AddArgs struct {
 }
 
 // AddToManager adds the controller that reconciles Extensions of type shoot-flux by the actuator.
-func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs) error {
+func AddToManager(ctx context.Context, mgr manager.Manager, actuator *Actuator, args AddArgs) error {
 	pauses := &pauses{}
 	if args.Garden != nil {
 		pauses.stop = &garden.EmergencyStop{Access: args.Garden, Log: mgr.GetLogger().WithName("emergency-stop")}
@@ -92,7 +92,7 @@ func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.A
 
 // newController does what extension.Add of Gardener's library does, but for the pauses: the library's reconciler writes a status before
 // anybody could tell it not to.
-func newController(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs, pauses *pauses) (controller.Controller, error) {
+func newController(ctx context.Context, mgr manager.Manager, actuator *Actuator, args AddArgs, pauses *pauses) (controller.Controller, error) {
 	options := args.ControllerOptions
 	if options.RateLimiter == nil {
 		options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay)
@@ -112,7 +112,7 @@ func newController(ctx context.Context, mgr manager.Manager, actuator extension.
 	extensions := &extensionClient{Client: mgr.GetClient()}
 	return operated.Build(&pausable{
 		Reconciler: &libraryReconciler{
-			Reconciler: extension.NewReconciler(withExtensionClient{mgr, extensions}, extension.AddArgs{Actuator: boundedActuator{actuator}, FinalizerSuffix: Type}),
+			Reconciler: extension.NewReconciler(withExtensionClient{mgr, extensions}, extension.AddArgs{Actuator: actuator, FinalizerSuffix: Type}),
 			extensions: extensions,
 		},
 		seed:   mgr.GetClient(),

@@ -5,44 +5,16 @@
 package lifecycle
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
-
-// wanted is what the project's admin wants for a shoot, and in its place what the shoot's owner wants.
-type wanted struct {
-	*project.Configuration
-	// projectDigest is of what the project's admin wants alone. A change of it reaches the shoots by configurationWatch.
-	projectDigest string
-}
-
-// readWanted returns what is wanted for a shoot.
-func readWanted(ctx context.Context, garden client.Reader, shoot *gardencorev1beta1.Shoot, ex *extensionsv1alpha1.Extension) (_ *wanted, err error) {
-	defer metrics.ObservePhase(metrics.PhaseProject, time.Now(), &err)
-	configuration, err := readConfiguration(ctx, garden, shoot.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	digest := configuration.Digest()
-	if err := override(configuration, ex.Spec.ProviderConfig); err != nil {
-		return nil, fmt.Errorf("field providerConfig of extension %s in Shoot %s is not valid: %w", Type, client.ObjectKeyFromObject(shoot), err)
-	}
-	return &wanted{Configuration: configuration, projectDigest: digest}, nil
-}
 
 // maxProviderConfigLength in bytes is far more than a FluxConfig needs.
 const maxProviderConfigLength = 4096
