@@ -54,9 +54,9 @@ type AddArgs struct {
 	// Garden is the way into the garden in which the Seed tells of an emergency stop. Without it, only what gardenlet last told
 	// the seed counts.
 	Garden *garden.Access
-	// Configurations is the way into the garden in which the ConfigMaps flux-config and the Secrets flux-source are watched, so
+	// ReconcileOnConfigurationChange makes the controller watch the ConfigMaps flux-config and the Secrets flux-source in the actuator's garden, so
 	// that a change reaches the shoots of the project at once. Without it, a change reaches a shoot when gardenlet next reconciles it.
-	Configurations *garden.Access
+	ReconcileOnConfigurationChange bool
 	// Sources are the actuator's. When a Git server has told its host keys, the shoots that wait for them are reconciled at once.
 	// Without it, they wait for their next try.
 	Sources *source.Keeper
@@ -77,8 +77,8 @@ func AddToManager(ctx context.Context, mgr manager.Manager, actuator *Actuator, 
 		return err
 	}
 	watches := extensionscontroller.NewWatchBuilder(watchDeletions(mgr), retrier.watch)
-	if args.Configurations != nil {
-		watches.Register(watchConfigurations(mgr, args.Configurations, missed), watchSources(mgr, args.Configurations))
+	if args.ReconcileOnConfigurationChange {
+		watches.Register(watchConfigurations(mgr, actuator.Garden, missed), watchSources(mgr, actuator.Garden))
 	}
 	if args.Sources != nil {
 		watches.Register(watchAnswers(mgr, args.Sources))

@@ -226,7 +226,7 @@ func (r *reconciliation) deleteFollowers(ctx context.Context) error {
 	if err := r.ensureIgnored(ctx, r.observed.configuration); err != nil {
 		return err
 	}
-	left, err := from.Withdraw(ctx, managedresource.Configuration)
+	left, err := from.DeleteFollowers(ctx, managedresource.Configuration)
 	if err != nil {
 		return explainNoAnswer(err)
 	}

@@ -168,8 +168,8 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 			MaxConcurrentReconciles: 1,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](100*time.Millisecond, 2*time.Second),
 		},
-		ExtensionClasses: []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
-		Configurations:   shared.actuator.Garden,
+		ExtensionClasses:               []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
+		ReconcileOnConfigurationChange: true,
 	})
 }
 

@@ -62,7 +62,7 @@ func (s *shoot) managedResource(name string) (*resourcesv1alpha1.ManagedResource
 }
 
 // hold keeps a ManagedResource as gardener-resource-manager does while it has not yet removed its objects.
-func (s *shoot) hold(name string) (letGo func()) {
+func (s *shoot) hold(name string) (unhold func()) {
 	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: name}}
 	patch := func(change func(client.Object, string) bool) {
 		s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(managedResource), managedResource)).To(Succeed())
@@ -301,7 +301,7 @@ func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
 	s.expectSuccess()
 	configuration, _ := s.managedResource(managedresource.Configuration)
 	installation, _ := s.managedResource(managedresource.Installation)
-	letGo := s.hold(managedresource.Configuration)
+	unhold := s.hold(managedresource.Configuration)
 
 	s.operate("reconcile")
 	s.expectSuccess()
@@ -317,7 +317,7 @@ func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
 	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(installation), installation)).To(Succeed())
 	s.Expect(installation.DeletionTimestamp).To(BeNil(), "the installation goes last")
 
-	letGo()
+	unhold()
 	s.Eventually(s.isGone(configuration), patience).Should(BeTrue())
 	s.Eventually(s.isGone(installation), patience).Should(BeTrue())
 	s.Eventually(s.isGone(s.extension), patience).Should(BeTrue())
@@ -364,7 +364,7 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 			s.expectSuccess()
 			configuration, _ := s.managedResource(managedresource.Configuration)
 			installation, _ := s.managedResource(managedresource.Installation)
-			letGo := s.hold(managedresource.Configuration)
+			unhold := s.hold(managedresource.Configuration)
 			alsoLetGo := s.hold(managedresource.Installation)
 
 			leave(s)
@@ -375,7 +375,7 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 					g.Expect(managedResource.Spec.KeepObjects).To(HaveValue(BeTrue()))
 				}, patience).Should(Succeed())
 			}
-			letGo()
+			unhold()
 			alsoLetGo()
 			s.Eventually(s.isGone(configuration), patience).Should(BeTrue())
 			s.Eventually(s.isGone(installation), patience).Should(BeTrue())
