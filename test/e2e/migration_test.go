@@ -38,13 +38,13 @@ func (s *shootOwner) migrate(to *landscape.Seed) {
 		s.state(s)
 		s.shoot.Spec.SeedName = &to.SeedName
 		return s.landscape.GardenClient.SubResource("binding").Update(s.t.Context(), s.shoot)
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	s.Eventually(func(g Gomega) {
 		state, errs := s.state(g)
 		g.Expect(s.shoot.Status.SeedName).To(HaveValue(Equal(to.SeedName)))
 		g.Expect(s.shoot.Status.LastOperation.Type).To(Equal(gardencorev1beta1.LastOperationTypeRestore), errs)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), errs)
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	s.seed = to
 }
 
@@ -177,7 +177,7 @@ func (s *shootOwner) expectRevision(repository *gitserver.Repository, branch str
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(status.Ready).To(Equal(gardencorev1beta1.ConditionTrue), status.Message)
 		g.Expect(status.Revision).To(HaveSuffix(head))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	return status
 }
 

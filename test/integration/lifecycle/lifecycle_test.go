@@ -148,7 +148,7 @@ func TestSecondReconcileWritesNothing(t *testing.T) {
 		"PATCH " + extension + "/status", // Processing
 		"PATCH " + extension + "/status", // Succeeded
 	})
-	s.Eventually(written, patience).Should(expected)
+	s.Eventually(written, timeout).Should(expected)
 	s.Consistently(written, time.Second).Should(expected)
 	s.expectSuccess()
 	unchanged := &corev1.Secret{}
@@ -219,7 +219,7 @@ func TestAChangeOfTheConfigurationReachesTheShootAtOnce(t *testing.T) {
 	branch := maps.Clone(publicRepository)
 	branch["repositoryBranch"] = "next"
 	s.configure(branch)
-	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, branch))) }, patience).Should(Succeed())
+	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, branch))) }, timeout).Should(Succeed())
 	s.expectSuccess()
 
 	s.configure(map[string]string{"fluxVersion": "newest"})
@@ -256,7 +256,7 @@ func TestAChangeOfTheConfigurationDisturbsNobody(t *testing.T) {
 			s.configure(map[string]string{"fluxVersion": "v2.9.4"})
 			s.Eventually(func(g Gomega) {
 				g.Expect(awake.digest(g)).To(Equal(digestOf(s, map[string]string{"fluxVersion": "v2.9.4"})))
-			}, patience).Should(Succeed())
+			}, timeout).Should(Succeed())
 			s.Consistently(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, publicRepository))) }, time.Second).Should(Succeed())
 		})
 	}
@@ -276,7 +276,7 @@ func TestLatestWithoutTheReleaseServer(t *testing.T) {
 			HaveField("Reason", "FluxVersion"), HaveField("Type", corev1.EventTypeWarning), HaveField("Regarding.Name", "shoot-flux"),
 			HaveField("Note", And(ContainSubstring(shared.releases.URL+"/latest answered 403"), ContainSubstring("v2.9.4"))),
 		)))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 func TestResourceManagerWithoutTheNamespace(t *testing.T) {
@@ -318,9 +318,9 @@ func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
 	s.Expect(installation.DeletionTimestamp).To(BeNil(), "the installation goes last")
 
 	unhold()
-	s.Eventually(s.isGone(configuration), patience).Should(BeTrue())
-	s.Eventually(s.isGone(installation), patience).Should(BeTrue())
-	s.Eventually(s.isGone(s.extension), patience).Should(BeTrue())
+	s.Eventually(s.isGone(configuration), timeout).Should(BeTrue())
+	s.Eventually(s.isGone(installation), timeout).Should(BeTrue())
+	s.Eventually(s.isGone(s.extension), timeout).Should(BeTrue())
 }
 
 // switchOff deletes the Extension as gardenlet does when it is no longer in the Shoot.
@@ -373,12 +373,12 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 					g.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(managedResource), managedResource)).To(Succeed())
 					g.Expect(managedResource.DeletionTimestamp).NotTo(BeNil())
 					g.Expect(managedResource.Spec.KeepObjects).To(HaveValue(BeTrue()))
-				}, patience).Should(Succeed())
+				}, timeout).Should(Succeed())
 			}
 			unhold()
 			alsoLetGo()
-			s.Eventually(s.isGone(configuration), patience).Should(BeTrue())
-			s.Eventually(s.isGone(installation), patience).Should(BeTrue())
+			s.Eventually(s.isGone(configuration), timeout).Should(BeTrue())
+			s.Eventually(s.isGone(installation), timeout).Should(BeTrue())
 
 			secret := &corev1.Secret{}
 			s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed(), "the key stays")
