@@ -28,7 +28,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/fluxcontrollers"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 )
 
@@ -92,7 +92,7 @@ func everything(t testing.TB, g Gomega, config *rest.Config) []unstructured.Unst
 // fluxProcesses are the ids of the processes of Flux's controllers.
 func (s *shootOwner) fluxProcesses() map[string]int {
 	ids := map[string]int{}
-	for _, name := range []string{flux.SourceController, flux.KustomizeController} {
+	for _, name := range []string{fluxcontrollers.SourceController, fluxcontrollers.KustomizeController} {
 		process, runs := s.landscape.FluxController(s.technicalID, name)
 		s.Expect(runs).To(BeTrue(), name)
 		ids[name] = process.PID()

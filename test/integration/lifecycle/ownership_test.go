@@ -129,7 +129,7 @@ func TestInstallationOnce(t *testing.T) {
 }
 
 // TestUsersFluxDoesNotPruneItself has a Flux of the shoot's users that is deployed from the repository that it follows, as after `flux bootstrap`.
-// What Flux does then is in test/landscape/flux.
+// What Flux does then is in test/landscape/fluxcontrollers.
 func TestUsersFluxDoesNotPruneItself(t *testing.T) {
 	t.Parallel()
 	for _, policy := range []string{"keep-workloads", "delete-workloads"} {
