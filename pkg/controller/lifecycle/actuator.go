@@ -2,6 +2,8 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
+// Package lifecycle reconciles Extensions of type shoot-flux: from what the project admin configured in the garden to the
+// ManagedResources that bring Flux into the shoot.
 package lifecycle
 
 import (
