@@ -98,14 +98,6 @@ func (o *observed) definitions() []string {
 	return names
 }
 
-// managedResource returns the ManagedResource of the given name, or nil.
-func (o *observed) managedResource(name string) *resourcesv1alpha1.ManagedResource {
-	if name == managedresource.Configuration {
-		return o.configuration
-	}
-	return o.installation
-}
-
 // isInSeed tells whether there is something of the extension in the seed.
 func (o *observed) isInSeed() bool {
 	return o.installation != nil || o.configuration != nil

@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
@@ -57,7 +59,7 @@ func withProtection(data managedresource.Data, change func(client.Object) bool) 
 }
 
 func (r *reconciliation) unprotectConfiguration(ctx context.Context) error {
-	return r.unprotect(ctx, managedresource.Configuration)
+	return r.unprotect(ctx, managedresource.Configuration, r.observed.configuration)
 }
 
 // unprotectInstallation leaves alone what is its users' already.
@@ -65,14 +67,13 @@ func (r *reconciliation) unprotectInstallation(ctx context.Context) error {
 	if r.observed.state.OwnedByUsers {
 		return nil
 	}
-	return r.unprotect(ctx, managedresource.Installation)
+	return r.unprotect(ctx, managedresource.Installation, r.observed.installation)
 }
 
 // unprotect lets the shoot's users have what came from a ManagedResource, which the seed may not have: from then on, their repository may
 // change it. It is done in the shoot, because the gardener-resource-manager of a shoot in which the extension is switched off does not manage
 // Flux's namespace any more.
-func (r *reconciliation) unprotect(ctx context.Context, name string) error {
-	managedResource := r.observed.managedResource(name)
+func (r *reconciliation) unprotect(ctx context.Context, name string, managedResource *resourcesv1alpha1.ManagedResource) error {
 	if managedResource != nil && managedResource.DeletionTimestamp != nil { // this has been done, and its Secret may be gone
 		return nil
 	}
