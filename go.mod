@@ -2,9 +2,10 @@ module github.com/23technologies/gardener-extension-shoot-flux
 
 go 1.26.5
 
+// What the program imports: cmd/ and pkg/, without their tests.
+
 require (
 	github.com/Masterminds/semver/v3 v3.5.0
-	github.com/VictoriaMetrics/metricsql v0.87.3
 	github.com/andybalholm/brotli v1.2.2
 	github.com/distribution/reference v0.6.0
 	github.com/fluxcd/flux2/v2 v2.9.4
@@ -15,38 +16,43 @@ require (
 	github.com/gardener/gardener v1.150.0
 	github.com/gardener/gardener/pkg/apis v1.150.0
 	github.com/go-logr/logr v1.4.4
-	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.0
-	github.com/google/licensecheck v0.3.1
-	github.com/onsi/gomega v1.42.1
-	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.93.1
 	github.com/prometheus/client_golang v1.24.1
-	github.com/prometheus/client_model v0.6.2
-	github.com/prometheus/common v0.70.1
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
-	go.etcd.io/etcd/client/v3 v3.6.8
 	golang.org/x/crypto v0.55.0
-	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
-	golang.org/x/mod v0.39.0
 	golang.org/x/sync v0.22.0
-	helm.sh/helm/v4 v4.2.4
 	k8s.io/api v0.36.4
 	k8s.io/apiextensions-apiserver v0.36.4
 	k8s.io/apimachinery v0.36.4
-	k8s.io/apiserver v0.36.4
 	k8s.io/client-go v0.36.4
 	k8s.io/component-base v0.36.4
 	k8s.io/klog/v2 v2.140.0
+	k8s.io/utils v0.0.0-20260707023825-cf1189d6abe3
+	sigs.k8s.io/controller-runtime v0.24.1
+	sigs.k8s.io/structured-merge-diff/v6 v6.4.2
+	sigs.k8s.io/yaml v1.6.0
+)
+
+// What only tests, the local landscape and hack/ import. That Gardener brings some of it into the program all the same is not our doing.
+require (
+	github.com/VictoriaMetrics/metricsql v0.87.3
+	github.com/google/go-cmp v0.7.0
+	github.com/google/licensecheck v0.3.1
+	github.com/onsi/gomega v1.42.1
+	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.93.1
+	github.com/prometheus/client_model v0.6.2
+	github.com/prometheus/common v0.70.1
+	go.etcd.io/etcd/client/v3 v3.6.8
+	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
+	golang.org/x/mod v0.39.0
+	helm.sh/helm/v4 v4.2.4
+	k8s.io/apiserver v0.36.4
 	k8s.io/kube-aggregator v0.36.4
 	k8s.io/kube-openapi v0.0.0-20260603220949-865597e52e25
 	k8s.io/pod-security-admission v0.36.4
-	k8s.io/utils v0.0.0-20260707023825-cf1189d6abe3
-	sigs.k8s.io/controller-runtime v0.24.1
 	sigs.k8s.io/kustomize/api v0.21.1
 	sigs.k8s.io/kustomize/kyaml v0.21.1
-	sigs.k8s.io/structured-merge-diff/v6 v6.4.2
-	sigs.k8s.io/yaml v1.6.0
 )
 
 require (
@@ -270,6 +276,7 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 )
 
+// Programs of the local landscape. They are here so that they have the version of Gardener that the extension is compiled with.
 tool (
 	github.com/gardener/gardener/cmd/gardener-admission-controller
 	github.com/gardener/gardener/cmd/gardener-apiserver

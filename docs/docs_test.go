@@ -337,6 +337,18 @@ func TestLayers(t *testing.T) {
 // importsOf are the directories of this module that a package imports, without its tests.
 func importsOf(t *testing.T, dir string) []string {
 	t.Helper()
+	var imported []string
+	for _, importPath := range importPathsOf(t, dir) {
+		if own, isOwn := strings.CutPrefix(importPath, module); isOwn {
+			imported = append(imported, own)
+		}
+	}
+	return imported
+}
+
+// importPathsOf are the import paths in the files of a package, without its tests.
+func importPathsOf(t *testing.T, dir string) []string {
+	t.Helper()
 	g := NewWithT(t)
 	entries, err := fs.ReadDir(root, dir)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -353,9 +365,7 @@ func importsOf(t *testing.T, dir string) []string {
 		for _, spec := range file.Imports {
 			importPath, err := strconv.Unquote(spec.Path.Value)
 			g.Expect(err).NotTo(HaveOccurred())
-			if own, isOwn := strings.CutPrefix(importPath, module); isOwn {
-				imported = append(imported, own)
-			}
+			imported = append(imported, importPath)
 		}
 	}
 	return imported
