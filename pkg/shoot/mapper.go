@@ -16,7 +16,8 @@ import (
 )
 
 // newMapper knows what a shoot serves. The shoot is asked once for all of it, in two requests, when the first kind is looked up; a kind that it
-// does not serve is looked up as cheaply. A client lives for one reconciliation, in which nothing of that changes.
+// does not serve is looked up as cheaply. A client lives for one operation: what changes in between, as when a removal deletes kinds, is an error at
+// most, and the next try has a client that knows it.
 func newMapper(config *rest.Config, httpClient *http.Client) (meta.RESTMapper, error) {
 	asked, err := discovery.NewDiscoveryClientForConfigAndClient(config, httpClient)
 	if err != nil {

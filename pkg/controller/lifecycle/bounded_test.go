@@ -27,7 +27,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 )
 
-// failing is an actuator that fails with an error in all that it does.
+// long is an error of any length and of several lines, as a webhook can make it.
 func long(times int) error {
 	return fmt.Errorf("failed to delete Deployment:\n%s\nthe policy forbids it", strings.Repeat("because ", times))
 }
@@ -57,6 +57,7 @@ func TestErrorsThatRequeueStayThat(t *testing.T) {
 	g.Expect(len(err.Error())).To(BeNumerically("<", readiness.MaxMessage+100))
 }
 
+// The sentence of a problem is told to people and logged, and is as short in both places.
 func TestProblemsAreBounded(t *testing.T) {
 	for name, err := range map[string]error{"a mistake": long(1000), "under way": requeueSoon(time.Now(), long(1000))} {
 		t.Run(name, func(t *testing.T) {

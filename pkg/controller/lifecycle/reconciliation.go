@@ -128,7 +128,7 @@ func (r *reconciliation) connectToGarden(ctx context.Context) (err error) {
 func (r *reconciliation) connectToShoot(ctx context.Context) (_ client.Client, err error) {
 	switch {
 	case r.knownShootClient != nil:
-	case r.Shoots != nil && r.extension.DeletionTimestamp == nil && r.shoot.DeletionTimestamp == nil:
+	case r.Shoots != nil && r.extension.DeletionTimestamp == nil && r.shoot != nil && r.shoot.DeletionTimestamp == nil:
 		r.knownShootClient, err = r.Shoots.New(ctx, r.extension.Namespace)
 	default:
 		r.knownShootClient, err = shoot.NewClient(ctx, r.Seed, r.extension.Namespace)

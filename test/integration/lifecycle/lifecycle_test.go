@@ -365,7 +365,7 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 			configuration, _ := s.managedResource(managedresource.Configuration)
 			installation, _ := s.managedResource(managedresource.Installation)
 			unhold := s.hold(managedresource.Configuration)
-			alsoLetGo := s.hold(managedresource.Installation)
+			unholdInstallation := s.hold(managedresource.Installation)
 
 			leave(s)
 			for _, managedResource := range []*resourcesv1alpha1.ManagedResource{configuration, installation} {
@@ -376,7 +376,7 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 				}, timeout).Should(Succeed())
 			}
 			unhold()
-			alsoLetGo()
+			unholdInstallation()
 			s.Eventually(s.isGone(configuration), timeout).Should(BeTrue())
 			s.Eventually(s.isGone(installation), timeout).Should(BeTrue())
 
