@@ -30,21 +30,6 @@ func TestHostPort(t *testing.T) {
 	}
 }
 
-// TestTyped is what a source of configuration other than the ConfigMap does.
-func TestTyped(t *testing.T) {
-	g := NewWithT(t)
-	config := &fluxv1alpha1.FluxConfig{Flux: fluxv1alpha1.FluxInstallation{Version: "2.9.4"}, Repository: &fluxv1alpha1.Repository{URL: "git@example.org:owner/repo", Type: fluxv1alpha1.RepositoryPrivate, Path: "a/"}}
-	SetDefaults(config)
-	g.Expect(Validate(config)).To(BeEmpty())
-	want := defaulted(&fluxv1alpha1.Repository{URL: "ssh://git@example.org/owner/repo", Branch: "main", Path: "./a", Type: fluxv1alpha1.RepositoryPrivate})
-	want.Flux.Version = "v2.9.4"
-	g.Expect(config).To(Equal(want))
-
-	config.Repository.Type = fluxv1alpha1.RepositoryPublic
-	config.Flux.Version = "newest"
-	g.Expect(Validate(config)).To(HaveLen(2))
-}
-
 func TestDigest(t *testing.T) {
 	g := NewWithT(t)
 	digest := func(data map[string]string) string {
@@ -59,7 +44,7 @@ func TestDigest(t *testing.T) {
 	g.Expect(digest(map[string]string{"repositoryUrl": url, "fluxVersion": "2.9.4"})).NotTo(Equal(one))
 	g.Expect(digest(nil)).NotTo(Equal(one))
 	for _, key := range Keys() {
-		if key.Default != "" && !key.Repository {
+		if key.Default != "" && !key.IsOfRepository() {
 			g.Expect(digest(map[string]string{key.Name: key.Default})).To(Equal(digest(nil)), key.Name)
 		}
 	}
@@ -72,6 +57,9 @@ func TestDigestOfEachField(t *testing.T) {
 	digests := map[string]string{Digest(defaulted(&fluxv1alpha1.Repository{})): "the defaults", Digest(defaulted(nil)): "no repository"}
 	g.Expect(digests).To(HaveLen(2))
 	for _, key := range Keys() {
+		if key.Field == "" {
+			continue
+		}
 		config := defaulted(&fluxv1alpha1.Repository{})
 		key.Set(config, otherThanDefault(key))
 		g.Expect(digests).NotTo(HaveKey(Digest(config)), key.Name)
@@ -121,23 +109,4 @@ func TestDigestOfAnotherKey(t *testing.T) {
 	g.Expect(another).NotTo(Equal(digestOfNothing))
 	g.Expect(DigestOf(map[string]string{"another": "b"}, false)).NotTo(Equal(another))
 	g.Expect(DigestOf(map[string]string{"yetAnother": "a"}, false)).NotTo(Equal(another))
-}
-
-func TestOverride(t *testing.T) {
-	g := NewWithT(t)
-	config, err := parse(map[string]string{"fluxVersion": "v2.9.4", "removalPolicy": "keep-flux"})
-	g.Expect(err).NotTo(HaveOccurred())
-	project := config.DeepCopy()
-
-	Override(config, &fluxv1alpha1.FluxConfig{})
-	g.Expect(config).To(Equal(project))
-
-	Override(config, &fluxv1alpha1.FluxConfig{RemovalPolicy: fluxv1alpha1.RemovalDeleteWorkloads, Installation: fluxv1alpha1.InstallationOnce})
-	g.Expect(Validate(config)).To(BeEmpty())
-	g.Expect(config.RemovalPolicy).To(Equal(fluxv1alpha1.RemovalDeleteWorkloads))
-	g.Expect(config.Installation).To(Equal(fluxv1alpha1.InstallationOnce))
-	g.Expect(config.Flux.Version).To(Equal("v2.9.4"))
-
-	Override(config, &fluxv1alpha1.FluxConfig{Installation: "twice"})
-	g.Expect(Validate(config).ToAggregate()).To(MatchError(`installation: Unsupported value: "twice": supported values: "managed", "once"`))
 }

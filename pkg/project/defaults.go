@@ -16,11 +16,14 @@ import (
 // SetDefaults fills in what is not written and brings what is written into its normal form. A value that has
 // none, because it is invalid, stays as it is.
 func SetDefaults(c *fluxv1alpha1.FluxConfig) {
+	if c.SyncMode == fluxv1alpha1.SyncManifestsOnly {
+		c.Installation = cmp.Or(c.Installation, fluxv1alpha1.InstallationOnce)
+	}
 	for _, key := range keys {
 		if !key.applies(c) {
 			continue
 		}
-		if key.field.get(c) == "" {
+		if key.Default != "" && key.field.get(c) == "" && (key.without == nil || !key.without(c)) {
 			key.field.set(c, key.Default)
 		}
 		if key.normalise != nil {
@@ -31,20 +34,5 @@ func SetDefaults(c *fluxv1alpha1.FluxConfig) {
 	if len(c.Flux.Components) == 0 {
 		c.Flux.Components = flux.DefaultComponents()
 	}
-	c.SyncMode = cmp.Or(c.SyncMode, fluxv1alpha1.SyncManaged)
-	if c.Suspend == nil {
-		c.Suspend = ptr.To(false)
-	}
-}
-
-// Override replaces what the project's admin wants by what the owner of one shoot has written. The result must be validated.
-func Override(c, shoot *fluxv1alpha1.FluxConfig) {
-	for _, key := range keys {
-		if key.shoot == nil || !key.applies(c) {
-			continue
-		}
-		if value := key.shoot(shoot); value != "" {
-			key.field.set(c, value)
-		}
-	}
+	c.Suspend = ptr.To(ptr.Deref(c.Suspend, false))
 }

@@ -21,7 +21,7 @@ type digestInput struct {
 	Repository     *digestRepository
 	Installation   string `json:",omitempty"`
 	RemovalPolicy  string `json:",omitempty"`
-	// Later has the values of all other keys by their names, without those that are the default.
+	// Later has the values of all other keys by their names and of fields by their paths, without those that are the default.
 	Later map[string]string `json:",omitempty"`
 }
 
@@ -39,7 +39,7 @@ func Digest(c *fluxv1alpha1.FluxConfig) string {
 	return digest(notDefault(c), c.Repository != nil)
 }
 
-// notDefault has the values, by key, that are not the default.
+// notDefault has the values that are not the default, by key or, of fields without key, by path.
 func notDefault(c *fluxv1alpha1.FluxConfig) map[string]string {
 	values := map[string]string{}
 	for _, key := range keys {
@@ -49,6 +49,33 @@ func notDefault(c *fluxv1alpha1.FluxConfig) map[string]string {
 		if value := key.field.get(c); value != key.Default {
 			values[key.Name] = value
 		}
+	}
+	for path, value := range leavesOf(c) {
+		if keyOf(path) == nil && value != defaultsWithoutKey[path] {
+			values[path] = value
+		}
+	}
+	return values
+}
+
+// defaultsWithoutKey are those of fields that have no key, as JSON.
+var defaultsWithoutKey = func() map[string]string {
+	c := &fluxv1alpha1.FluxConfig{}
+	SetDefaults(c)
+	return leavesOf(c)
+}()
+
+// leavesOf are the values of a FluxConfig, as JSON.
+func leavesOf(c *fluxv1alpha1.FluxConfig) map[string]string {
+	document := map[string]any{}
+	if data, err := json.Marshal(c); err != nil || json.Unmarshal(data, &document) != nil {
+		return nil
+	}
+	values := map[string]string{}
+	for path, value := range flatten(document) {
+		// Maps are written with their keys in order.
+		data, _ := json.Marshal(value)
+		values[path] = string(data)
 	}
 	return values
 }

@@ -18,7 +18,7 @@ func (k Key) Set(c *fluxv1alpha1.FluxConfig, value string) { k.field.set(c, valu
 func Write(c *fluxv1alpha1.FluxConfig) map[string]string {
 	data := map[string]string{}
 	for _, key := range keys {
-		if key.applies(c) {
+		if key.applies(c) && key.field.get(c) != "" {
 			data[key.Name] = key.field.get(c)
 		}
 	}

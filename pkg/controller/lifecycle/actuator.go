@@ -190,7 +190,7 @@ func (a *Actuator) configure(ctx context.Context, namespace string, configuratio
 	if err != nil {
 		return err
 	}
-	labels := map[string]string{managedresource.ConfigurationDigestLabel: configuration.projectDigest, managedresource.SourceVersionLabel: ""}
+	labels := map[string]string{managedresource.ConfigurationDigestLabel: configuration.digest, managedresource.SourceVersionLabel: ""}
 	if credentials != nil {
 		labels[managedresource.SourceVersionLabel] = credentials.Version
 	}

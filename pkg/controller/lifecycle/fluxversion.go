@@ -76,7 +76,7 @@ func keepsFlux(ex *extensionsv1alpha1.Extension, configuration *wanted, has *pre
 		return resolvedFor == ex.Annotations[v1beta1constants.GardenerTimestamp]
 	}
 	// It did not float before.
-	return has.configurationDigest != "" && has.configurationDigest != configuration.projectDigest
+	return has.configurationDigest != "" && has.configurationDigest != configuration.digest
 }
 
 // isRestoring tells whether the shoot has just come from another seed.

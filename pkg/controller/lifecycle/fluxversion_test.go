@@ -49,7 +49,7 @@ func TestKeepsFlux(t *testing.T) {
 			if c.told != "" {
 				ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(c.told)}
 			}
-			keeps := keepsFlux(ex, &wanted{projectDigest: c.gets}, &present{configurationDigest: c.had})
+			keeps := keepsFlux(ex, &wanted{digest: c.gets}, &present{configurationDigest: c.had})
 			NewWithT(t).Expect(keeps).To(Equal(c.keeps))
 		})
 	}
