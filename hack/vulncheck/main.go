@@ -30,8 +30,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// patience is how long the database is waited for.
-const patience = 30 * time.Second
+// timeout is how long the database is waited for.
+const timeout = 30 * time.Second
 
 // request is what the command line asks for.
 type request struct {
@@ -155,7 +155,7 @@ func reach(ctx context.Context, database string) error {
 		_, err := os.Stat(filepath.Join(directory, "index", "db.json"))
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	asking, err := http.NewRequestWithContext(ctx, http.MethodGet, database+"/index/db.json", nil)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 // Ignore makes gardener-resource-manager leave the objects of the ManagedResource alone: it neither updates, repairs nor
-// creates them, until Regard. When the ManagedResource is deleted, its objects go nonetheless. What is under way is not
+// creates them, until Unignore. When the ManagedResource is deleted, its objects go nonetheless. What is under way is not
 // interrupted: ask CheckIgnored. If it is ignored already, nothing is written.
 func Ignore(ctx context.Context, seed client.Writer, managedResource *resourcesv1alpha1.ManagedResource) error {
 	return patch(ctx, seed, managedResource, func() {
@@ -26,8 +26,8 @@ func Ignore(ctx context.Context, seed client.Writer, managedResource *resourcesv
 	})
 }
 
-// Regard takes Ignore back. If the ManagedResource is not ignored, nothing is written.
-func Regard(ctx context.Context, seed client.Writer, managedResource *resourcesv1alpha1.ManagedResource) error {
+// Unignore takes Ignore back. If the ManagedResource is not ignored, nothing is written.
+func Unignore(ctx context.Context, seed client.Writer, managedResource *resourcesv1alpha1.ManagedResource) error {
 	return patch(ctx, seed, managedResource, func() { delete(managedResource.Annotations, resourcesv1alpha1.Ignore) })
 }
 

@@ -127,8 +127,8 @@ func Delete(ctx context.Context, seed client.Client, namespace, name string) err
 	return nil
 }
 
-// Release deletes the ManagedResource of the given name but leaves its objects in the shoot.
-func Release(ctx context.Context, seed client.Client, namespace, name string) error {
+// Orphan deletes the ManagedResource of the given name but leaves its objects in the shoot.
+func Orphan(ctx context.Context, seed client.Client, namespace, name string) error {
 	if err := managedresources.SetKeepObjects(ctx, seed, namespace, name, true); err != nil {
 		return fmt.Errorf("failed to keep the objects of ManagedResource %s/%s: %w", namespace, name, err)
 	}

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// patience is how long what is under way may take, on top of the timeout that Flux was given for it, before it is a fault.
-	patience = 5 * time.Minute
+	// progressTimeout is how long what is under way may take, on top of the timeout that Flux was given for it, before it is a fault.
+	progressTimeout = 5 * time.Minute
 	// maxTimeout bounds what a timeout counts for.
 	maxTimeout = time.Hour
 )
@@ -31,7 +31,7 @@ func (o Observation) underWay(reason, sentence string, since time.Time, timeout 
 }
 
 func (o Observation) overdue(since time.Time, timeout time.Duration) bool {
-	return !since.IsZero() && o.Now.After(since.Add(patience+min(max(timeout, 0), maxTimeout)))
+	return !since.IsZero() && o.Now.After(since.Add(progressTimeout+min(max(timeout, 0), maxTimeout)))
 }
 
 func noProgress(sentence string) Readiness {
@@ -49,7 +49,7 @@ func (r Readiness) Lasting(before *gardencorev1beta1.Condition, now time.Time) R
 	if r.Reason != NotObserved || before == nil {
 		return r
 	}
-	if before.Reason == NoProgress || before.Reason == NotObserved && now.After(before.LastUpdateTime.Add(patience)) {
+	if before.Reason == NoProgress || before.Reason == NotObserved && now.After(before.LastUpdateTime.Add(progressTimeout)) {
 		lasting := noProgress(r.Message)
 		lasting.Revision = r.Revision
 		return lasting

@@ -81,7 +81,7 @@ func TestProtectedIsBounded(t *testing.T) {
 	g.Expect(found).To(HaveLen(500))
 }
 
-func TestWithdraw(t *testing.T) {
+func TestDeleteFollowers(t *testing.T) {
 	g := NewWithT(t)
 	root := from(configuration, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", toolkit)
 	secret := from(configuration, "v1", "Secret", "flux-source")
@@ -108,14 +108,14 @@ func TestWithdraw(t *testing.T) {
 		},
 	})
 	g.Expect(fluxOf(shoot).Follows(t.Context(), configuration)).To(BeTrue())
-	left, err := fluxOf(shoot).Withdraw(t.Context(), configuration)
+	left, err := fluxOf(shoot).DeleteFollowers(t.Context(), configuration)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left.String()).To(Equal("Kustomization flux-system/flux-system, Secret flux-system/flux-source"))
 	g.Expect(requests[0]).To(Equal(`patch flux-system {"spec":{"suspend":true}}`), "suspended, it deletes nothing else")
 	g.Expect(requests[1:]).To(ConsistOf("delete flux-system", "delete flux-source"))
 
 	requests = nil
-	left, err = fluxOf(shoot).Withdraw(t.Context(), configuration)
+	left, err = fluxOf(shoot).DeleteFollowers(t.Context(), configuration)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left.String()).To(Equal("Kustomization flux-system/flux-system"), "Flux has some time for its part")
 	g.Expect(requests).To(BeEmpty())
@@ -123,21 +123,21 @@ func TestWithdraw(t *testing.T) {
 	g.Expect(apps.Finalizers).To(ConsistOf(toolkit))
 }
 
-// TestWithdrawWithoutControllers waits for nobody who may not be there.
-func TestWithdrawWithoutControllers(t *testing.T) {
+// TestDeleteFollowersWithoutControllers waits for nobody who may not be there.
+func TestDeleteFollowersWithoutControllers(t *testing.T) {
 	g := NewWithT(t)
 	root := from(configuration, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", toolkit)
 	root.DeletionTimestamp = new(metav1.NewTime(time.Now().Add(-2 * time.Minute)))
 	shoot := newShoot(g, root)
 	for range 2 {
-		_, err := fluxOf(shoot).Withdraw(t.Context(), configuration)
+		_, err := fluxOf(shoot).DeleteFollowers(t.Context(), configuration)
 		g.Expect(err).NotTo(HaveOccurred())
 	}
 	g.Expect(fluxOf(shoot).Follows(t.Context(), configuration)).To(BeFalse())
 }
 
-// TestWithdrawLeavesTheirs has a GitRepository and a Kustomization of the same names that the shoot's users made.
-func TestWithdrawLeavesTheirs(t *testing.T) {
+// TestDeleteFollowersLeavesTheirs has a GitRepository and a Kustomization of the same names that the shoot's users made.
+func TestDeleteFollowersLeavesTheirs(t *testing.T) {
 	g := NewWithT(t)
 	theirs := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", toolkit)
 	theirs.Namespace = "flux-system"
@@ -150,7 +150,7 @@ func TestWithdrawLeavesTheirs(t *testing.T) {
 		},
 	})
 	g.Expect(fluxOf(shoot).Follows(t.Context(), configuration)).To(BeFalse())
-	left, err := fluxOf(shoot).Withdraw(t.Context(), configuration)
+	left, err := fluxOf(shoot).DeleteFollowers(t.Context(), configuration)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(left).To(BeEmpty())
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source/sshtest"
 )
 
-// patience is for what happens in the background.
-const patience = 30 * time.Second
+// timeout is for what happens in the background.
+const timeout = 30 * time.Second
 
 // servers stands for Git servers that can be away: a dial of one that is away fails. If hanging is not nil, it hangs first until that
 // is closed.
@@ -83,13 +83,13 @@ func TestPausesGrow(t *testing.T) {
 	g.Expect(ask()).To(MatchError(ErrPending))
 	var pauses []time.Duration
 	for asked := int32(1); asked <= 8; asked++ {
-		g.Eventually(func() int64 { return scanner.failedScans.Load() }, patience, time.Millisecond).Should(BeEquivalentTo(asked))
+		g.Eventually(func() int64 { return scanner.failedScans.Load() }, timeout, time.Millisecond).Should(BeEquivalentTo(asked))
 		g.Expect(ask()).To(MatchError("no route to host"))
 		pause := time.Duration(0)
 		for ; network.dials.Load() == asked && pause < time.Hour; pause += 15 * time.Second {
 			now.SetTime(now.Now().Add(15 * time.Second))
 			g.Expect(ask()).To(MatchError("no route to host"), "what is known is said while the server is asked again")
-			g.Eventually(scanner.countRunning, patience, time.Millisecond).Should(BeZero())
+			g.Eventually(scanner.countRunning, timeout, time.Millisecond).Should(BeZero())
 		}
 		pauses = append(pauses, pause)
 	}
@@ -98,7 +98,7 @@ func TestPausesGrow(t *testing.T) {
 
 	network.away.Store(false)
 	now.SetTime(now.Now().Add(maxPause))
-	g.Eventually(ask, patience, time.Millisecond).Should(Succeed())
+	g.Eventually(ask, timeout, time.Millisecond).Should(Succeed())
 	g.Expect((&Keeper{scanner: scanner}).Stats()).To(Equal(Stats{HostKeyScans: 10, FailedHostKeyScans: 9}))
 }
 
@@ -111,14 +111,14 @@ func TestAnswersAreShortLived(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	scanner.clock = now
 	ask := func() error { _, err := scanner.ask(namespace, server.HostPort); return err }
-	g.Eventually(ask, patience, time.Millisecond).Should(Succeed())
+	g.Eventually(ask, timeout, time.Millisecond).Should(Succeed())
 	asked := network.dials.Load()
 	now.SetTime(now.Now().Add(answerLifetime - time.Second))
 	g.Expect(ask()).To(Succeed())
 	g.Expect(network.dials.Load()).To(Equal(asked))
 	now.SetTime(now.Now().Add(time.Second))
 	g.Expect(ask()).To(MatchError(ErrPending))
-	g.Eventually(ask, patience, time.Millisecond).Should(Succeed())
+	g.Eventually(ask, timeout, time.Millisecond).Should(Succeed())
 }
 
 func TestWaitingProjectsAreTold(t *testing.T) {
@@ -134,7 +134,7 @@ func TestWaitingProjectsAreTold(t *testing.T) {
 	ask := func(project string) error { _, err := keeper.scanner.ask(project, server.HostPort); return err }
 
 	g.Expect(ask("garden-one")).To(MatchError(ErrPending))
-	g.Eventually(func() error { return ask("garden-one") }, patience, time.Millisecond).Should(MatchError("no route to host"))
+	g.Eventually(func() error { return ask("garden-one") }, timeout, time.Millisecond).Should(MatchError("no route to host"))
 	g.Expect(ask("garden-two")).To(MatchError("no route to host"))
 	_, err := keeper.PresentedHostKey(t.Context(), server.URL())
 	g.Expect(err).To(MatchError("could not ask the Git server for its SSH host key: no route to host"))
@@ -144,8 +144,8 @@ func TestWaitingProjectsAreTold(t *testing.T) {
 	now.SetTime(now.Now().Add(firstPause))
 	g.Expect(ask("garden-one")).To(MatchError("no route to host"))
 	first, second := "", ""
-	g.Eventually(told, patience).Should(Receive(&first))
-	g.Eventually(told, patience).Should(Receive(&second))
+	g.Eventually(told, timeout).Should(Receive(&first))
+	g.Eventually(told, timeout).Should(Receive(&second))
 	g.Expect([]string{first, second}).To(ConsistOf("garden-one", "garden-two"), "also who asked before the answer was due")
 	g.Expect(ask("garden-one")).To(Succeed())
 	presented, err := keeper.PresentedHostKey(t.Context(), server.URL())
@@ -178,7 +178,7 @@ func TestScansAreBounded(t *testing.T) {
 	g.Expect(scanner.host("popular.example.org:22").waiting).To(HaveLen(maxWaiting))
 
 	close(network.hanging)
-	g.Eventually(func() int64 { return scanner.failedScans.Load() }, patience, time.Millisecond).Should(BeEquivalentTo(maxScans))
+	g.Eventually(func() int64 { return scanner.failedScans.Load() }, timeout, time.Millisecond).Should(BeEquivalentTo(maxScans))
 	g.Expect(scanner.countRunning()).To(BeZero())
 	g.Expect(scanner.runningOf).To(BeEmpty())
 }

@@ -30,7 +30,7 @@ func findEventually(g Gomega, scanner *scanner, repository *fluxv1alpha1.Reposit
 	g.Eventually(func() bool {
 		found, err = findHostKeys(scanner, namespace, repository, stored)
 		return errors.Is(err, ErrPending)
-	}, patience, time.Millisecond).Should(BeFalse())
+	}, timeout, time.Millisecond).Should(BeFalse())
 	return found, err
 }
 

@@ -27,8 +27,8 @@ const (
 
 	kubectl = "bin/kubectl"
 
-	// patience is how long a step of the story may take.
-	patience = 3 * time.Minute
+	// timeout is how long a step of the story may take.
+	timeout  = 3 * time.Minute
 	interval = 500 * time.Millisecond
 )
 
@@ -77,7 +77,7 @@ func (s *story) try(ctx context.Context, c cluster, args ...string) (string, err
 
 // eventually repeats a check until it returns nil, and returns its last error if that takes too long.
 func (s *story) eventually(ctx context.Context, check func(context.Context) error) error {
-	ctx, stop := context.WithTimeout(ctx, patience)
+	ctx, stop := context.WithTimeout(ctx, timeout)
 	defer stop()
 	for {
 		err := check(ctx)
@@ -86,7 +86,7 @@ func (s *story) eventually(ctx context.Context, check func(context.Context) erro
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not within %s: %w", patience, err)
+			return fmt.Errorf("not within %s: %w", timeout, err)
 		case <-time.After(interval):
 		}
 	}

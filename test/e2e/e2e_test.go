@@ -40,7 +40,7 @@ func (s *shootOwner) expectContent() {
 		plan := &unstructured.Unstructured{}
 		plan.SetGroupVersionKind(schema.GroupVersionKind{Group: "platform.example.org", Version: "v1", Kind: "BackupPlan"})
 		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "shop", Name: "nightly"}, plan)).To(Succeed())
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // message is what the shoot's ConfigMap says.
@@ -111,7 +111,7 @@ func (s *shootOwner) expectHealthy() {
 		condition := v1beta1helper.GetCondition(s.shoot.Status.Conditions, gardencorev1beta1.ShootSystemComponentsHealthy)
 		g.Expect(condition).NotTo(BeNil())
 		g.Expect(condition.Status).To(Equal(gardencorev1beta1.ConditionTrue), condition.Message)
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 func TestPublicRepository(t *testing.T) {
@@ -215,7 +215,7 @@ func TestOldLandscape(t *testing.T) {
 	shoot.reconcile()
 
 	p.Expect(l.WriteGardenletKubeconfig(t.Context(), 24*time.Hour)).To(Succeed())
-	p.Eventually(time.Now, patience, interval).Should(BeTemporally(">", expired))
+	p.Eventually(time.Now, timeout, interval).Should(BeTemporally(">", expired))
 	shoot.reconcile()
 	shoot.expectSucceeded()
 	shoot.delete(t.Context())
@@ -247,7 +247,7 @@ func TestExtensionIsDown(t *testing.T) {
 	p.Eventually(func(g Gomega) {
 		shoot.state(g)
 		g.Expect(shoot.shoot.Status.LastOperation.Description).To(ContainSubstring("Waiting until extension resources handled after workers are ready"))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	p.Expect(shared.Seed.ExtensionProcess().Restart(t.Context())).To(Succeed())
 
 	shoot.expectError("does not manage namespace flux-system of the shoot yet: the extension's webhook adds --extra-target-namespace=flux-system when Gardener reconciles the shoot")
@@ -278,8 +278,8 @@ func TestResync(t *testing.T) {
 		shoot.resync(name)
 		p.Eventually(func() error {
 			return shoot.cluster().Get(t.Context(), client.ObjectKeyFromObject(drift), drift)
-		}, patience, interval).Should(Succeed())
-		p.Eventually(func() int { return shoot.updatesOfResourceManager() - updates }, patience, interval).Should(BeNumerically(">=", len(before)))
+		}, timeout, interval).Should(Succeed())
+		p.Eventually(func() int { return shoot.updatesOfResourceManager() - updates }, timeout, interval).Should(BeNumerically(">=", len(before)))
 		t.Logf("%s: %d updates of %d objects", name, shoot.updatesOfResourceManager()-updates, len(before))
 
 		after := shoot.versions(name)

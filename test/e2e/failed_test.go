@@ -27,7 +27,7 @@ func (s *shootOwner) expectFailed() {
 		cluster, err := extensions.GetCluster(s.t.Context(), s.seed.Client, s.technicalID)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(cluster.Shoot.Status.LastOperation.State).To(Equal(gardencorev1beta1.LastOperationStateFailed))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // annotate is what owners of shoots do to make Gardener act.

@@ -28,7 +28,7 @@ func (s *shootOwner) hibernate(enabled bool) {
 		g.Expect(s.shoot.Status.IsHibernated).To(Equal(enabled), errs)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), errs)
 		g.Expect(s.shoot.Status.ObservedGeneration).To(Equal(s.shoot.Generation))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // TestHibernation sends a shoot to sleep, changes what it should become meanwhile, wakes it up, and deletes it in its sleep.
@@ -46,7 +46,7 @@ func TestHibernation(t *testing.T) {
 
 	shoot.hibernate(true)
 	p.Expect(shoot.cluster().List(t.Context(), &corev1.NamespaceList{})).NotTo(Succeed(), "the API server is stopped")
-	p.Eventually(func() string { return shoot.statusConfigMap(p)[shoot.shoot.Name] }, patience, interval).Should(ContainSubstring(readiness.Hibernated))
+	p.Eventually(func() string { return shoot.statusConfigMap(p)[shoot.shoot.Name] }, timeout, interval).Should(ContainSubstring(readiness.Hibernated))
 
 	pushMessage(p, t, repository, "evening", "Good evening")
 	configuration["repositoryBranch"] = "evening"

@@ -139,7 +139,7 @@ func (p *projectAdmin) live(round string, key map[string][]byte) map[string][]by
 	}
 
 	shoots[0].switchOff()
-	shoots[0].Eventually(func() bool { return shoots[0].fluxIsGone() }, patience, interval).Should(BeTrue())
+	shoots[0].Eventually(func() bool { return shoots[0].fluxIsGone() }, timeout, interval).Should(BeTrue())
 	shoots[0].expectOwnObjects(false)
 	p.Expect(shoots[0].has(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop"}})).To(BeTrue(), "what Flux had deployed stays")
 	for _, shoot := range shoots {
@@ -152,7 +152,7 @@ func (p *projectAdmin) live(round string, key map[string][]byte) map[string][]by
 		for _, shoot := range shoots {
 			g.Expect(shoot.statusConfigMap(g)).NotTo(HaveKey(shoot.shoot.Name))
 		}
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	return key
 }
 

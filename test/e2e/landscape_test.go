@@ -47,8 +47,8 @@ import (
 )
 
 const (
-	// patience is long enough for a machine that is busy with other things, and for the longest back-off: a minute.
-	patience = 3 * time.Minute
+	// timeout is long enough for a machine that is busy with other things, and for the longest back-off: a minute.
+	timeout  = 3 * time.Minute
 	interval = 500 * time.Millisecond
 )
 
@@ -103,7 +103,7 @@ func run(m *testing.M) (code int, err error) {
 // expectNoShoots waits until all Shoots are gone whose deletion the tests have ordered.
 func expectNoShoots(garden client.Client) error {
 	var left []string
-	err := wait.PollUntilContextTimeout(context.Background(), interval, patience, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(context.Background(), interval, timeout, true, func(ctx context.Context) (bool, error) {
 		shoots := &gardencorev1beta1.ShootList{}
 		if err := garden.List(ctx, shoots); err != nil {
 			return false, err
@@ -164,7 +164,7 @@ func register(ctx context.Context, l *landscape.Landscape, old bool) error {
 	if err := l.GardenClient.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, values)); err != nil {
 		return err
 	}
-	return wait.PollUntilContextTimeout(ctx, interval, patience, true, func(context.Context) (bool, error) {
+	return wait.PollUntilContextTimeout(ctx, interval, timeout, true, func(context.Context) (bool, error) {
 		return l.Seed.ExtensionProcess() != nil, nil
 	})
 }
@@ -221,7 +221,7 @@ func (p *projectAdmin) sourceSecret() *corev1.Secret {
 	secret := &corev1.Secret{}
 	p.Eventually(func() error {
 		return p.landscape.GardenClient.Get(p.t.Context(), client.ObjectKey{Namespace: p.namespace, Name: "flux-source"}, secret)
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	return secret
 }
 
@@ -281,7 +281,7 @@ func (s *shootOwner) cluster() client.Client {
 			}
 			s.cached, err = client.New(c.AdminConfig, client.Options{Scheme: fluxScheme(s.Gomega)})
 			return err
-		}, patience, interval).Should(Succeed())
+		}, timeout, interval).Should(Succeed())
 	}
 	return s.cached
 }
@@ -307,14 +307,14 @@ func (s *shootOwner) expectSucceeded() {
 	s.Eventually(func(g Gomega) {
 		state, errs := s.state(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), errs)
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 func (s *shootOwner) expectError(sentence string) {
 	s.Eventually(func(g Gomega) {
 		_, errs := s.state(g)
 		g.Expect(errs).To(ContainSubstring(sentence))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // reconcile asks Gardener to reconcile the Shoot now, and waits until it has begun.
@@ -326,7 +326,7 @@ func (s *shootOwner) reconcile() {
 	s.Eventually(func(g Gomega) {
 		s.state(g)
 		g.Expect(s.shoot.Status.LastOperation.LastUpdateTime).NotTo(Equal(before))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // expectSynced waits until the shoot shows the last commit of a branch.
@@ -338,7 +338,7 @@ func (s *shootOwner) expectSynced(repository *gitserver.Repository, branch strin
 		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}, kustomization)).To(Succeed())
 		g.Expect(kustomization.Status.LastAppliedRevision).To(HaveSuffix(head), "%v", kustomization.Status.Conditions)
 		g.Expect(meta.IsStatusConditionTrue(kustomization.Status.Conditions, fluxmeta.ReadyCondition)).To(BeTrue())
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // fetch asks Flux to look at the repository now, as `flux reconcile source git flux-system` does, instead of within a minute.
@@ -358,7 +358,7 @@ func (s *shootOwner) expectSourceError(words string) {
 		g.Expect(ready).NotTo(BeNil())
 		g.Expect(ready.Status).To(Equal(metav1.ConditionFalse))
 		g.Expect(ready.Message).To(ContainSubstring(words))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // delete confirms and orders the deletion of the Shoot, and waits until it is gone. It may be gone already.
@@ -388,7 +388,7 @@ func confirmAndDelete(ctx context.Context, g Gomega, garden client.Client, objec
 func (s *shootOwner) expectGone(ctx context.Context) {
 	s.Eventually(func() error {
 		return s.landscape.GardenClient.Get(ctx, client.ObjectKeyFromObject(s.shoot), s.shoot)
-	}, patience, interval).Should(MatchError(ContainSubstring("not found")), func() string {
+	}, timeout, interval).Should(MatchError(ContainSubstring("not found")), func() string {
 		return fmt.Sprintf("Shoot %s is still there: %+v", s.technicalID, s.shoot.Status.LastErrors)
 	})
 }

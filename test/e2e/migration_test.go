@@ -28,7 +28,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/fluxcontrollers"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 )
 
@@ -38,13 +38,13 @@ func (s *shootOwner) migrate(to *landscape.Seed) {
 		s.state(s)
 		s.shoot.Spec.SeedName = &to.SeedName
 		return s.landscape.GardenClient.SubResource("binding").Update(s.t.Context(), s.shoot)
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	s.Eventually(func(g Gomega) {
 		state, errs := s.state(g)
 		g.Expect(s.shoot.Status.SeedName).To(HaveValue(Equal(to.SeedName)))
 		g.Expect(s.shoot.Status.LastOperation.Type).To(Equal(gardencorev1beta1.LastOperationTypeRestore), errs)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), errs)
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	s.seed = to
 }
 
@@ -92,7 +92,7 @@ func everything(t testing.TB, g Gomega, config *rest.Config) []unstructured.Unst
 // fluxProcesses are the ids of the processes of Flux's controllers.
 func (s *shootOwner) fluxProcesses() map[string]int {
 	ids := map[string]int{}
-	for _, name := range []string{flux.SourceController, flux.KustomizeController} {
+	for _, name := range []string{fluxcontrollers.SourceController, fluxcontrollers.KustomizeController} {
 		process, runs := s.landscape.FluxController(s.technicalID, name)
 		s.Expect(runs).To(BeTrue(), name)
 		ids[name] = process.PID()
@@ -177,7 +177,7 @@ func (s *shootOwner) expectRevision(repository *gitserver.Repository, branch str
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(status.Ready).To(Equal(gardencorev1beta1.ConditionTrue), status.Message)
 		g.Expect(status.Revision).To(HaveSuffix(head))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	return status
 }
 

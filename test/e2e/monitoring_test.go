@@ -50,7 +50,7 @@ func TestMonitoring(t *testing.T) {
 		expectNumbers(g, p, families)
 		expectAnswers(g, families)
 		expectNobodyIsNamed(g, families)
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 
 	// Gardener has installed both.
 	namespace, err := shared.Seed.ExtensionNamespace(t.Context())

@@ -248,7 +248,7 @@ func (i *installation) expectReplicas(version string) {
 		for _, replica := range replicas {
 			expectContained(g, replica, deployment, version)
 		}
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // expectContained looks at a process as the kernel does: its user is the image's, its root has nothing but what the image has, and its program is of
@@ -290,7 +290,7 @@ func (i *installation) installByOperator(p *projectAdmin, repository *gitserver.
 		g.Expect(i.Seed.ExtensionProcesses()).To(BeEmpty())
 		_, err := i.Seed.ExtensionNamespace(i.t.Context())
 		g.Expect(err).To(MatchError(ContainSubstring("has 0 namespaces")))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 
 	i.createRegistrySecrets(o.Client)
 	documents := i.documents(newRelease, "operator-extension.yaml")
@@ -311,14 +311,14 @@ func (i *installation) installByOperator(p *projectAdmin, repository *gitserver.
 		// It counts pods, and here are processes.
 		healthy := v1beta1helper.GetCondition(installed.Status.Conditions, operatorv1alpha1.ControllerInstallationsHealthy)
 		g.Expect(healthy).To(HaveValue(HaveField("Reason", "ControllerNotRolledOut")))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 
 	three.delete(i.t.Context())
 	i.Expect(o.Client.Delete(i.t.Context(), installed)).To(Succeed())
 	i.Eventually(func() error {
 		return i.GardenClient.Get(i.t.Context(), client.ObjectKey{Name: extension.Registration}, &gardencorev1beta1.ControllerRegistration{})
-	}, patience, interval).Should(Satisfy(apierrors.IsNotFound))
-	i.Eventually(func() error { return o.Client.Get(i.t.Context(), client.ObjectKeyFromObject(installed), installed) }, patience, interval).
+	}, timeout, interval).Should(Satisfy(apierrors.IsNotFound))
+	i.Eventually(func() error { return o.Client.Get(i.t.Context(), client.ObjectKeyFromObject(installed), installed) }, timeout, interval).
 		Should(Satisfy(apierrors.IsNotFound))
 }
 

@@ -52,7 +52,7 @@ func (p *projectAdmin) newUsedShoot(configuration map[string]string, repository 
 	p.registerKey(repository)
 	shoot.expectSynced(repository, gitserver.DefaultBranch)
 	shoot.expectContent()
-	shoot.Eventually(func() bool { return shoot.has(teamConfigMap()) }, patience, interval).Should(BeTrue())
+	shoot.Eventually(func() bool { return shoot.has(teamConfigMap()) }, timeout, interval).Should(BeTrue())
 	p.Expect(shoot.cluster().Create(p.t.Context(), &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "helm.toolkit.fluxcd.io/v2",
 		"kind":       "HelmRelease",
@@ -88,7 +88,7 @@ func (s *shootOwner) switchOff() {
 		for _, managedResource := range managedResources.Items {
 			g.Expect(managedResource.Name).NotTo(Or(Equal(managedresource.Installation), Equal(managedresource.Configuration)))
 		}
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	s.expectSucceeded()
 }
 
@@ -133,7 +133,7 @@ func TestExtensionIsSwitchedOffWithWorkloads(t *testing.T) {
 	p.Expect(shoot.has(teamConfigMap())).To(BeFalse())
 	p.Eventually(func() bool {
 		return shoot.has(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop"}})
-	}, patience, interval).Should(BeFalse())
+	}, timeout, interval).Should(BeFalse())
 }
 
 // TestExtensionIsSwitchedOffWithoutFlux lets a shoot's owner decide other than the project's admin.
@@ -181,7 +181,7 @@ func TestInstallationOnce(t *testing.T) {
 	p.Expect(shoot.cluster().Delete(t.Context(), drift)).To(Succeed())
 	p.Eventually(func() error {
 		return shoot.cluster().Get(t.Context(), client.ObjectKeyFromObject(drift), drift)
-	}, patience, interval).Should(Satisfy(apierrors.IsNotFound))
+	}, timeout, interval).Should(Satisfy(apierrors.IsNotFound))
 	newer := maps.Clone(configuration)
 	newer["fluxVersion"] = fluxVersion
 	p.configure(newer)
@@ -195,5 +195,5 @@ func TestInstallationOnce(t *testing.T) {
 	delete(newer, "installation")
 	p.configure(newer)
 	shoot.expectFlux(fluxVersion)
-	p.Eventually(func() bool { return shoot.has(drift) }, patience, interval).Should(BeTrue())
+	p.Eventually(func() bool { return shoot.has(drift) }, timeout, interval).Should(BeTrue())
 }

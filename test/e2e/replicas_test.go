@@ -84,7 +84,7 @@ func (i *installation) leader() *process.Process {
 		leaders := i.leaders()
 		g.Expect(leaders).To(HaveLen(1))
 		leader = leaders[0]
-	}, patience, sampling).Should(Succeed())
+	}, timeout, sampling).Should(Succeed())
 	return leader
 }
 
@@ -147,7 +147,7 @@ func (w *leadership) stop() {
 func (i *installation) endInTheMiddle(namespace string, begin, end func()) {
 	c, err := client.NewWithWatch(i.Seed.AdminConfig, client.Options{Scheme: kubernetes.SeedScheme})
 	i.Expect(err).NotTo(HaveOccurred())
-	ctx, cancel := context.WithTimeout(i.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(i.t.Context(), timeout)
 	defer cancel()
 	list := &extensionsv1alpha1.ExtensionList{}
 	i.Expect(c.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
@@ -212,7 +212,7 @@ func (s *shootOwner) expectKey(public []byte) {
 		secret := &corev1.Secret{}
 		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "flux-system", Name: source.SecretName}, secret)).To(Succeed())
 		g.Expect(string(secret.Data["identity.pub"])).To(Equal(string(public)))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // endLeader ends the leader, as when its node is drained, in the middle of an operation. The next one does not wait for the lease to expire.
@@ -258,7 +258,7 @@ func (i *installation) renewGardenAccess() {
 		for _, replica := range i.Seed.ExtensionProcesses() {
 			g.Expect(i.reachesGarden(replica)).To(BeTrue())
 		}
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // reachabilityAge is how old at most what a replica says of the garden may be: it asks every 30 seconds, for 10 seconds.

@@ -41,7 +41,7 @@ func (s *shootOwner) expectReported(ready gardencorev1beta1.ConditionStatus, eve
 		g.Expect(status.Ready).To(Equal(ready), status.Message)
 		g.Expect(status.Message).To(ContainSubstring(words))
 		g.Expect(s.events(g)).To(ContainElement(And(HavePrefix(event+" "), ContainSubstring(words))))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	return status
 }
 
@@ -105,5 +105,5 @@ func TestReports(t *testing.T) {
 	patch := client.MergeFrom(shoot.shoot.DeepCopy())
 	shoot.shoot.Spec.Extensions = nil
 	p.Expect(shared.GardenClient.Patch(t.Context(), shoot.shoot, patch)).To(Succeed())
-	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).NotTo(HaveKey("one")) }, patience, interval).Should(Succeed())
+	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).NotTo(HaveKey("one")) }, timeout, interval).Should(Succeed())
 }

@@ -174,5 +174,5 @@ func (s *shootOwner) expectReconciled(after time.Time) {
 		g.Expect(last).NotTo(BeNil())
 		g.Expect(last.State).To(Equal(gardencorev1beta1.LastOperationStateSucceeded))
 		g.Expect(last.LastUpdateTime.After(after)).To(BeTrue())
-	}, patience, look).Should(Succeed())
+	}, timeout, look).Should(Succeed())
 }

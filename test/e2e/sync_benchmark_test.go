@@ -118,7 +118,7 @@ func (s *shootOwner) timeToContent(action func()) float64 {
 	action()
 	s.Eventually(func() error {
 		return s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "shop", Name: "shop"}, &corev1.ConfigMap{})
-	}, patience, look).Should(Succeed())
+	}, timeout, look).Should(Succeed())
 	return time.Since(begin).Seconds()
 }
 
@@ -198,11 +198,11 @@ func (s *shootOwner) restartResourceManager() {
 		touch := fmt.Appendf(nil, `{"metadata":{"annotations":{"example.org/touched":%q}}}`, time.Now())
 		g.Expect(seed.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, touch))).To(Succeed())
 		g.Expect(deployment.Spec.Template.Spec.Containers[0].Args).To(ContainElement("--extra-target-namespace=flux-system"))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 	s.Eventually(func(g Gomega) {
 		g.Expect(seed.Get(ctx, client.ObjectKeyFromObject(lease), lease)).To(Succeed())
 		g.Expect(*lease.Spec.HolderIdentity).NotTo(Or(BeEmpty(), Equal(before)))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 // createExtension creates the Extension as gardenlet does.

@@ -50,5 +50,5 @@ func (s *shootOwner) expectPods(namespace string, decision types.GomegaMatcher) 
 		for _, pod := range pods.Items {
 			g.Expect(pod.Status.Conditions).To(ContainElement(And(HaveField("Type", corev1.PodScheduled), decision)), pod.Name)
 		}
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }

@@ -38,7 +38,7 @@ func leftovers(t *testing.T, g Gomega, config *rest.Config) []string {
 }
 
 func expectUninstalled(t *testing.T, g Gomega, seed *landscape.Seed) {
-	g.Eventually(func(g Gomega) { g.Expect(leftovers(t, g, seed.AdminConfig)).To(BeEmpty()) }, patience, interval).Should(Succeed())
+	g.Eventually(func(g Gomega) { g.Expect(leftovers(t, g, seed.AdminConfig)).To(BeEmpty()) }, timeout, interval).Should(Succeed())
 	g.Expect(seed.ExtensionProcess()).To(BeNil())
 }
 
@@ -66,7 +66,7 @@ func TestUninstall(t *testing.T) {
 	p.configure(p.private(p.newRepository(false)))
 	shoot := p.newShoot("one")
 	shoot.expectSucceeded()
-	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).To(HaveKey("one")) }, patience, interval).Should(Succeed())
+	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).To(HaveKey("one")) }, timeout, interval).Should(Succeed())
 
 	registration := &gardencorev1beta1.ControllerRegistration{ObjectMeta: metav1.ObjectMeta{Name: extension.Registration}}
 	onDemand := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"deployment":{"policy":"OnDemand"}}}`))
@@ -80,14 +80,14 @@ func TestUninstall(t *testing.T) {
 	expectUninstalled(t, g, l.Seed)
 	g.Eventually(func() error {
 		return l.GardenClient.Get(t.Context(), client.ObjectKeyFromObject(registration), registration)
-	}, patience, interval).Should(Satisfy(apierrors.IsNotFound))
+	}, timeout, interval).Should(Satisfy(apierrors.IsNotFound))
 	accounts := &corev1.ServiceAccountList{}
 	g.Expect(l.GardenClient.List(t.Context(), accounts, client.HasLabels{"flux.extensions.gardener.cloud/garden-access"})).To(Succeed())
 	g.Expect(accounts.Items).To(ConsistOf(HaveField("Namespace", "seed-"+l.Seed.SeedName)))
 	g.Expect(l.GardenClient.Delete(t.Context(), &accounts.Items[0])).To(Succeed())
 	deleteExamples(t, g, l, "garden/rights.yaml", "garden/policies.yaml")
 	expectNothingInGarden := func() {
-		g.Eventually(func(g Gomega) { g.Expect(leftovers(t, g, l.Garden.AdminConfig)).To(BeEmpty()) }, patience, interval).Should(Succeed())
+		g.Eventually(func(g Gomega) { g.Expect(leftovers(t, g, l.Garden.AdminConfig)).To(BeEmpty()) }, timeout, interval).Should(Succeed())
 	}
 	expectNothingInGarden()
 	ofProject := map[string]client.Object{"flux-config": &corev1.ConfigMap{}, "flux-source": &corev1.Secret{}, "flux-status": &corev1.ConfigMap{}}
@@ -100,7 +100,7 @@ func TestUninstall(t *testing.T) {
 	expectUninstalled(t, g, l.Seed)
 	g.Eventually(func() error {
 		return l.GardenClient.Get(t.Context(), client.ObjectKey{Name: l.Seed.SeedName}, &gardencorev1beta1.Seed{})
-	}, patience, interval).Should(Satisfy(apierrors.IsNotFound))
+	}, timeout, interval).Should(Satisfy(apierrors.IsNotFound))
 	deleteExamples(t, g, l, "controller-registration.yaml", "garden/rights.yaml", "garden/policies.yaml")
 	expectNothingInGarden()
 }
@@ -112,14 +112,14 @@ func TestProjectIsDeleted(t *testing.T) {
 	p.configure(p.private(p.newRepository(false)))
 	shoot := p.newShoot("one")
 	shoot.expectSucceeded()
-	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).To(HaveKey("one")) }, patience, interval).Should(Succeed())
+	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).To(HaveKey("one")) }, timeout, interval).Should(Succeed())
 
 	shoot.delete(t.Context())
 	object := &gardencorev1beta1.Project{ObjectMeta: metav1.ObjectMeta{Name: p.name}}
 	p.Expect(confirmAndDelete(t.Context(), p, shared.GardenClient, object)).To(BeTrue())
 	p.Eventually(func() error {
 		return shared.GardenClient.Get(t.Context(), client.ObjectKeyFromObject(object), object)
-	}, patience, interval).Should(Satisfy(apierrors.IsNotFound))
+	}, timeout, interval).Should(Satisfy(apierrors.IsNotFound))
 	err := shared.GardenClient.Get(t.Context(), client.ObjectKey{Name: p.namespace}, &corev1.Namespace{})
 	p.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
 }

@@ -27,7 +27,7 @@ func (s *shootOwner) expectFlux(version string) {
 		deployment := &appsv1.Deployment{}
 		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "flux-system", Name: "source-controller"}, deployment)).To(Succeed())
 		g.Expect(deployment.Labels).To(HaveKeyWithValue("app.kubernetes.io/version", version))
-	}, patience, interval).Should(Succeed())
+	}, timeout, interval).Should(Succeed())
 }
 
 func (s *shootOwner) ociRepositories(g Gomega) *apiextensionsv1.CustomResourceDefinition {

@@ -26,7 +26,7 @@ var (
 	phasesFlag   = flag.String("phases", "idle,calm,change,bare,restart,failover,dead", "what is measured after the first reconciliation, separated by commas")
 	profilesFlag = flag.String("profiles", "", "a directory for profiles of the extension: of the first half minute of each phase, and of its memory at the end")
 	idleFlag     = flag.Duration("idle", 2*time.Minute, "how long the benchmark measures idle shoots")
-	patienceFlag = flag.Duration("patience", 15*time.Minute, "how long anything may take in the benchmark until it goes on without it")
+	waitFlag     = flag.Duration("wait", 15*time.Minute, "how long anything may take in the benchmark until it goes on without it")
 )
 
 // What the short form allows for 100 shoots in 10 projects. These figures hardly depend on the machine: they are what the code takes, with a little
@@ -73,7 +73,7 @@ func run(tb testing.TB, size size, settings settings) *figures {
 
 // TestFleet is the short form. It fails on what does not depend on how busy the machine is.
 func TestFleet(t *testing.T) {
-	f := run(t, size{shoots: 100, projects: 10}, settings{patience: 5 * time.Minute, idle: 30 * time.Second, phases: shortPhases})
+	f := run(t, size{shoots: 100, projects: 10}, settings{timeout: 5 * time.Minute, idle: 30 * time.Second, phases: shortPhases})
 	g := NewWithT(t)
 	g.Expect(writeTable(os.Stdout, []*figures{f})).To(Succeed())
 
@@ -114,12 +114,15 @@ func BenchmarkFleet(b *testing.B) {
 	if len(all) == 0 {
 		all = sizes(*shootsFlag, *projectsFlag)
 	}
+	if *profilesFlag != "" {
+		NewWithT(b).Expect(os.MkdirAll(*profilesFlag, 0o755)).To(Succeed(), "at once, not after the first phase")
+	}
 	phases := strings.FieldsFunc(*phasesFlag, func(r rune) bool { return r == ',' })
 	var columns []*figures
 	for b.Loop() {
 		columns = nil
 		for _, size := range all {
-			columns = append(columns, run(b, size, settings{patience: *patienceFlag, idle: *idleFlag, phases: phases, profiles: *profilesFlag}))
+			columns = append(columns, run(b, size, settings{timeout: *waitFlag, idle: *idleFlag, phases: phases, profiles: *profilesFlag}))
 		}
 	}
 	NewWithT(b).Expect(writeTable(os.Stdout, columns)).To(Succeed())

@@ -39,8 +39,8 @@ const (
 
 // settings say how much is measured.
 type settings struct {
-	// patience is how long anything may take. What takes longer is reported as such, and the measurement goes on.
-	patience time.Duration
+	// timeout is how long anything may take. What takes longer is reported as such, and the measurement goes on.
+	timeout time.Duration
 	// idle is how long it is measured what happens while nothing changes.
 	idle time.Duration
 	// phases are the names of the parts that are measured, in any order, besides the first reconciliation, which all others need.
@@ -238,8 +238,8 @@ func (m *measurement) create(ctx context.Context) (err error) {
 			if err := m.operate(ctx, m.shoots); err != nil {
 				return err
 			}
-			f.succeeded = m.observer.wait(ctx, began, m.patience, m.shoots, hasSucceeded)
-			f.ready = m.observer.wait(ctx, began, m.patience, m.shoots, isReady)
+			f.succeeded = m.observer.wait(ctx, began, m.timeout, m.shoots, hasSucceeded)
+			f.ready = m.observer.wait(ctx, began, m.timeout, m.shoots, isReady)
 			return nil
 		})
 	})
@@ -306,7 +306,7 @@ func (m *measurement) change(ctx context.Context) (err error) {
 	}
 	m.observer.wait(ctx, time.Now(), firstPatience, m.first, hasOther(map[string]string{m.first[0].control: m.bare.before.configuration.secret.Name}))
 	// What follows is not to see what is left to say of this.
-	m.observer.wait(ctx, time.Now(), m.patience, m.shoots, isReady)
+	m.observer.wait(ctx, time.Now(), m.timeout, m.shoots, isReady)
 	if err := pause(ctx, afterChange); err != nil {
 		return err
 	}
@@ -320,8 +320,8 @@ func (m *measurement) reach(ctx context.Context, branch string, shoots []shoot) 
 	if err := m.configure(ctx, append(m.first, m.shoots...), branch); err != nil {
 		return outcome{}, err
 	}
-	reached := m.observer.wait(ctx, began, m.patience, shoots, hasOther(before))
-	m.observer.wait(ctx, time.Now(), m.patience, shoots, hasSucceeded)
+	reached := m.observer.wait(ctx, began, m.timeout, shoots, hasOther(before))
+	m.observer.wait(ctx, time.Now(), m.timeout, shoots, hasSucceeded)
 	return reached, nil
 }
 
@@ -366,7 +366,7 @@ func (m *measurement) restart(ctx context.Context) (err error) {
 	if err := m.start(ctx, "extension-b"); err != nil {
 		return err
 	}
-	f.caughtUp = m.observer.wait(ctx, began, m.patience, m.shoots, func(control string, _ *observedShoot) (bool, time.Time) {
+	f.caughtUp = m.observer.wait(ctx, began, m.timeout, m.shoots, func(control string, _ *observedShoot) (bool, time.Time) {
 		return m.proxy.count(control) > before[control], time.Now()
 	})
 	if err := pause(ctx, afterRestart); err != nil {
@@ -397,7 +397,7 @@ func (m *measurement) failOver(ctx context.Context) (err error) {
 	}
 	before, taken := m.observer.configurations(), make(chan outcome, 1)
 	go func() {
-		m.observer.waitForSome(ctx, m.patience, m.shoots, hasOther(before))
+		m.observer.waitForSome(ctx, m.timeout, m.shoots, hasOther(before))
 		m.extension.Kill()
 		taken <- m.waitForLeader(ctx, time.Now(), leader)
 	}()
@@ -409,7 +409,7 @@ func (m *measurement) failOver(ctx context.Context) (err error) {
 }
 
 func (m *measurement) waitForLeader(ctx context.Context, began time.Time, before string) outcome {
-	ctx, cancel := context.WithTimeout(ctx, m.patience)
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	for {
 		if now, err := m.leader(ctx); err == nil && now != "" && now != before {

@@ -202,9 +202,9 @@ type outcome struct {
 	missing int
 }
 
-// wait waits until something has happened to all shoots, but not longer than the patience. It takes the time from began to the last of them.
-func (o *observer) wait(ctx context.Context, began time.Time, patience time.Duration, shoots []shoot, happened when) outcome {
-	ctx, cancel := context.WithDeadline(ctx, began.Add(patience))
+// wait waits until something has happened to all shoots, but not longer than the timeout. It takes the time from began to the last of them.
+func (o *observer) wait(ctx context.Context, began time.Time, timeout time.Duration, shoots []shoot, happened when) outcome {
+	ctx, cancel := context.WithDeadline(ctx, began.Add(timeout))
 	defer cancel()
 	tick := time.NewTicker(observationInterval)
 	defer tick.Stop()
@@ -221,9 +221,9 @@ func (o *observer) wait(ctx context.Context, began time.Time, patience time.Dura
 	}
 }
 
-// waitForSome waits until something has happened to half of some shoots, but not longer than the patience.
-func (o *observer) waitForSome(ctx context.Context, patience time.Duration, shoots []shoot, happened when) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// waitForSome waits until something has happened to half of some shoots, but not longer than the timeout.
+func (o *observer) waitForSome(ctx context.Context, timeout time.Duration, shoots []shoot, happened when) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for pause(ctx, observationInterval) == nil {
 		if missing, _ := o.look(shoots, happened); missing <= len(shoots)/2 {

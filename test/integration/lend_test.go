@@ -27,7 +27,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
-const patience = time.Minute
+const timeout = time.Minute
 
 var servers *integration.Servers
 
@@ -68,7 +68,7 @@ func TestLend(t *testing.T) {
 	g.Expect(c.Create(t.Context(), configMap)).To(Succeed())
 	definition, thing := newKind()
 	g.Expect(c.Create(t.Context(), definition)).To(Succeed())
-	g.Eventually(func() error { return c.Create(t.Context(), thing) }, patience).Should(Succeed())
+	g.Eventually(func() error { return c.Create(t.Context(), thing) }, timeout).Should(Succeed())
 
 	g.Expect(giveBack(t.Context())).To(Succeed())
 	again, giveBackAgain, err := servers.Lend(t.Context())
@@ -88,7 +88,7 @@ func TestLend(t *testing.T) {
 	// A kind of the same name has no objects of before.
 	definition, thing = newKind()
 	g.Expect(c.Create(t.Context(), definition)).To(Succeed())
-	g.Eventually(func() error { return c.Create(t.Context(), thing) }, patience).Should(Succeed())
+	g.Eventually(func() error { return c.Create(t.Context(), thing) }, timeout).Should(Succeed())
 
 	other, giveBackOther, err := servers.Lend(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())

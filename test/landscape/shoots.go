@@ -14,7 +14,7 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/fluxcontrollers"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gardenlet"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
@@ -31,9 +31,9 @@ type shoots struct {
 type shoot struct {
 	mutex   sync.Mutex
 	cluster *cluster.Cluster
-	flux    *flux.Controllers
+	flux    *fluxcontrollers.Controllers
 	// fluxPorts stay the same when the shoot has slept.
-	fluxPorts flux.Ports
+	fluxPorts fluxcontrollers.Ports
 	// asleep tells that the control plane is hibernated: its programs are stopped.
 	asleep bool
 	// refused is what the infrastructure says if it makes and destroys no nodes.
@@ -51,7 +51,7 @@ func (s *shoots) named(name string) *shoot {
 		s.byName = map[string]*shoot{}
 	}
 	if s.byName[name] == nil {
-		s.byName[name] = &shoot{fluxPorts: flux.Ports{}}
+		s.byName[name] = &shoot{fluxPorts: fluxcontrollers.Ports{}}
 	}
 	return s.byName[name]
 }
@@ -134,7 +134,7 @@ func (s *shoots) deployWorkers(ctx context.Context, object *gardencorev1beta1.Sh
 		}
 	}
 	if shoot.flux == nil {
-		shoot.flux, err = flux.Start(context.WithoutCancel(ctx), flux.Options{
+		shoot.flux, err = fluxcontrollers.Start(context.WithoutCancel(ctx), fluxcontrollers.Options{
 			Name:  object.Status.TechnicalID,
 			Shoot: shoot.cluster.AdminConfig,
 			Bin:   s.landscape.options.Bin,

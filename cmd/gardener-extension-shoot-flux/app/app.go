@@ -176,17 +176,14 @@ func addControllers(ctx context.Context, mgr manager.Manager, options *options, 
 	if err := report.AddToManager(ctx, mgr, report.AddArgs{Garden: actuator.Garden, Type: lifecycle.Type, ExtensionClasses: classes}); err != nil {
 		return fmt.Errorf("failed to add the controller of ConfigMap flux-status: %w", err)
 	}
-	args := lifecycle.AddArgs{
-		ControllerOptions:         options.lifecycle.Completed().Options(),
-		IgnoreOperationAnnotation: options.reconciler.Completed().IgnoreOperationAnnotation,
-		ExtensionClasses:          classes,
-		Garden:                    actuator.Garden,
-		Sources:                   actuator.Sources,
-	}
-	if options.reconcileOnConfigurationChange {
-		args.Configurations = actuator.Garden
-	}
-	if err := lifecycle.AddToManager(ctx, mgr, actuator, args); err != nil {
+	if err := lifecycle.AddToManager(ctx, mgr, actuator, lifecycle.AddArgs{
+		ControllerOptions:              options.lifecycle.Completed().Options(),
+		IgnoreOperationAnnotation:      options.reconciler.Completed().IgnoreOperationAnnotation,
+		ExtensionClasses:               classes,
+		Garden:                         actuator.Garden,
+		ReconcileOnConfigurationChange: options.reconcileOnConfigurationChange,
+		Sources:                        actuator.Sources,
+	}); err != nil {
 		return fmt.Errorf("failed to add the lifecycle controller: %w", err)
 	}
 	if err := healthcheck.AddToManager(mgr, healthcheck.AddArgs{

@@ -78,7 +78,7 @@ func (r *reconciler) installationIsUnhealthy(ctx context.Context, namespace stri
 
 // readControllers looks at the Deployments of Flux's controllers, and, if they do not run, at their pods.
 func (r *reconciler) readControllers(ctx context.Context, namespace string) ([]readiness.Controller, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	shoot, err := r.shoots.Get(ctx, namespace)
 	if err != nil {

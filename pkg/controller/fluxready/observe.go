@@ -73,7 +73,7 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 
 // readObjects reads what Flux says.
 func (r *reconciler) readObjects(ctx context.Context, ex *extensionsv1alpha1.Extension, project string, kind flux.SourceKind) (readiness.Observation, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	observation := readiness.Observation{Now: time.Now(), Project: project, Told: fluxv1alpha1.StatusOf(ex), SourceKind: kind}
 	shoot, err := r.shoots.Get(ctx, ex.Namespace)

@@ -40,8 +40,8 @@ const (
 	soonPart = 3
 	// conflictDelay is the time until the next try to write a status that somebody else has just written.
 	conflictDelay = time.Second
-	// patience bounds one look, so that shoots that do not answer hold up the workers for a short time only.
-	patience = 10 * time.Second
+	// lookTimeout bounds one look, so that shoots that do not answer hold up the workers for a short time only.
+	lookTimeout = 10 * time.Second
 	// jitter spreads the looks into many shoots after a start.
 	jitter = 0.2
 	// maxUnanswered is how often in a row a shoot may give no answer before its condition changes.

@@ -54,16 +54,16 @@ type AddArgs struct {
 	// Garden is the way into the garden in which the Seed tells of an emergency stop. Without it, only what gardenlet last told
 	// the seed counts.
 	Garden *garden.Access
-	// Configurations is the way into the garden in which the ConfigMaps flux-config and the Secrets flux-source are watched, so
+	// ReconcileOnConfigurationChange makes the controller watch the ConfigMaps flux-config and the Secrets flux-source in the actuator's garden, so
 	// that a change reaches the shoots of the project at once. Without it, a change reaches a shoot when gardenlet next reconciles it.
-	Configurations *garden.Access
+	ReconcileOnConfigurationChange bool
 	// Sources are the actuator's. When a Git server has told its host keys, the shoots that wait for them are reconciled at once.
 	// Without it, they wait for their next try.
 	Sources *source.Keeper
 }
 
 // AddToManager adds the controller that reconciles Extensions of type shoot-flux by the actuator.
-func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs) error {
+func AddToManager(ctx context.Context, mgr manager.Manager, actuator *Actuator, args AddArgs) error {
 	pauses := &pauses{}
 	if args.Garden != nil {
 		pauses.stop = &garden.EmergencyStop{Access: args.Garden, Log: mgr.GetLogger().WithName("emergency-stop")}
@@ -77,8 +77,8 @@ func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.A
 		return err
 	}
 	watches := extensionscontroller.NewWatchBuilder(watchDeletions(mgr), retrier.watch)
-	if args.Configurations != nil {
-		watches.Register(watchConfigurations(mgr, args.Configurations, missed), watchSources(mgr, args.Configurations))
+	if args.ReconcileOnConfigurationChange {
+		watches.Register(watchConfigurations(mgr, actuator.Garden, missed), watchSources(mgr, actuator.Garden))
 	}
 	if args.Sources != nil {
 		watches.Register(watchAnswers(mgr, args.Sources))
@@ -92,7 +92,7 @@ func AddToManager(ctx context.Context, mgr manager.Manager, actuator extension.A
 
 // newController does what extension.Add of Gardener's library does, but for the pauses: the library's reconciler writes a status before
 // anybody could tell it not to.
-func newController(ctx context.Context, mgr manager.Manager, actuator extension.Actuator, args AddArgs, pauses *pauses) (controller.Controller, error) {
+func newController(ctx context.Context, mgr manager.Manager, actuator *Actuator, args AddArgs, pauses *pauses) (controller.Controller, error) {
 	options := args.ControllerOptions
 	if options.RateLimiter == nil {
 		options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetryDelay, maxRetryDelay)
@@ -112,7 +112,7 @@ func newController(ctx context.Context, mgr manager.Manager, actuator extension.
 	extensions := &extensionClient{Client: mgr.GetClient()}
 	return operated.Build(&pausable{
 		Reconciler: &libraryReconciler{
-			Reconciler: extension.NewReconciler(withExtensionClient{mgr, extensions}, extension.AddArgs{Actuator: boundedActuator{actuator}, FinalizerSuffix: Type}),
+			Reconciler: extension.NewReconciler(withExtensionClient{mgr, extensions}, extension.AddArgs{Actuator: actuator, FinalizerSuffix: Type}),
 			extensions: extensions,
 		},
 		seed:   mgr.GetClient(),

@@ -15,9 +15,9 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
-// readConfiguration returns what has been written for the shoots of a project. What is wrong with it is said when it is asked for a shoot. None of
+// readConfigMap returns what has been written for the shoots of a project. What is wrong with it is said when it is asked for a shoot. None of
 // these errors is marked as a configuration problem: Gardener would give up on the Shoot, and not notice that the ConfigMap has been repaired.
-func readConfiguration(ctx context.Context, garden client.Reader, namespace string) (*project.Configuration, error) {
+func readConfigMap(ctx context.Context, garden client.Reader, namespace string) (*project.Configuration, error) {
 	key := client.ObjectKey{Namespace: namespace, Name: project.ConfigMapName}
 	configMap := &corev1.ConfigMap{}
 	if err := garden.Get(ctx, key, configMap); apierrors.IsNotFound(err) {

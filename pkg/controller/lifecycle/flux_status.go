@@ -22,34 +22,34 @@ import (
 
 // How much status.providerStatus repeats of what a project's admin wrote. The longest RSA key that OpenSSH makes has 2.7 kB.
 const (
-	maxToldURL      = 2048
-	maxToldKey      = 4096
-	maxToldHostKey  = 200
-	maxToldHostKeys = 16
+	maxStatusURL      = 2048
+	maxStatusKey      = 4096
+	maxStatusHostKey  = 200
+	maxStatusHostKeys = 16
 )
 
-// describe says which repository the shoot follows, and how Flux gets in. credentials are nil for a public repository.
-func describe(status *fluxv1alpha1.FluxStatus, repository *fluxv1alpha1.Repository, credentials *source.Credentials) {
+// describeRepository says which repository the shoot follows, and how Flux gets in. credentials are nil for a public repository.
+func describeRepository(status *fluxv1alpha1.FluxStatus, repository *fluxv1alpha1.Repository, credentials *source.Credentials) {
 	status.RepositoryURL, status.PublicKey, status.HostKeys = "", "", nil
 	if repository != nil {
-		status.RepositoryURL = readiness.Shorten(repository.URL, maxToldURL)
+		status.RepositoryURL = readiness.Shorten(repository.URL, maxStatusURL)
 	}
 	if credentials == nil {
 		return
 	}
-	status.PublicKey = readiness.Shorten(credentials.PublicKey(), maxToldKey)
+	status.PublicKey = readiness.Shorten(credentials.PublicKey(), maxStatusKey)
 	for i, key := range credentials.HostKeys {
-		if i == maxToldHostKeys {
+		if i == maxStatusHostKeys {
 			status.HostKeys = append(status.HostKeys, fmt.Sprintf("and %d more", len(credentials.HostKeys)-i))
 			break
 		}
-		status.HostKeys = append(status.HostKeys, readiness.Shorten(key.Type+" "+key.Fingerprint, maxToldHostKey))
+		status.HostKeys = append(status.HostKeys, readiness.Shorten(key.Type+" "+key.Fingerprint, maxStatusHostKey))
 	}
 }
 
-// updated is what is to be said from now on. The revision is left to who looks into the shoot, a problem stands until all is done, and a
+// nextStatus is what is to be said from now on. The revision is left to who looks into the shoot, a problem stands until all is done, and a
 // notice until people know it.
-func updated(ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) fluxv1alpha1.FluxStatus {
+func nextStatus(ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) fluxv1alpha1.FluxStatus {
 	before := fluxv1alpha1.StatusOf(ex)
 	status.Revision, status.Problem = "", before.Problem
 	status.Notices = withNotices(withoutPast(before.Notices, status.Notices), status.Notices)
@@ -72,14 +72,19 @@ func setProgressing(ex *extensionsv1alpha1.Extension) error {
 	return nil
 }
 
+// writeDesiredStatus says what the shoot is getting.
+func (r *reconciliation) writeDesiredStatus(ctx context.Context) error {
+	return mustFail(r.writeStatus(ctx, nextStatus(r.extension, r.desired.status)))
+}
+
 // writeStatus writes the status if it is not what the Extension says already.
-func (a *Actuator) writeStatus(ctx context.Context, ex *extensionsv1alpha1.Extension, status fluxv1alpha1.FluxStatus) error {
-	patch := client.MergeFrom(ex.DeepCopy())
-	if changed, err := setStatus(ex, status); err != nil || !changed {
+func (r *reconciliation) writeStatus(ctx context.Context, status fluxv1alpha1.FluxStatus) error {
+	patch := client.MergeFrom(r.extension.DeepCopy())
+	if changed, err := setStatus(r.extension, status); err != nil || !changed {
 		return err
 	}
-	if err := a.Seed.Status().Patch(ctx, ex, patch); err != nil {
-		return fmt.Errorf("failed to write the status of Extension %s in the seed: %w", client.ObjectKeyFromObject(ex), err)
+	if err := r.Seed.Status().Patch(ctx, r.extension, patch); err != nil {
+		return fmt.Errorf("failed to write the status of Extension %s in the seed: %w", client.ObjectKeyFromObject(r.extension), err)
 	}
 	return nil
 }

@@ -26,15 +26,15 @@ func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 	g := NewWithT(t)
 	status := fluxv1alpha1.FluxStatus{}
 	repository := &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet", Type: fluxv1alpha1.RepositoryPrivate}
-	describe(&status, repository, &source.Credentials{
+	describeRepository(&status, repository, &source.Credentials{
 		Identity: []byte("private"), IdentityPub: []byte("ssh-ed25519 AAAA\n"),
 		HostKeys: []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
 	})
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: repository.URL, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"}}))
 
-	describe(&status, &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet"}, nil)
+	describeRepository(&status, &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet"}, nil)
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "https://git.example.com/fleet"}))
-	describe(&status, nil, nil)
+	describeRepository(&status, nil, nil)
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{}))
 }
 
@@ -47,7 +47,7 @@ func TestStatusIsBounded(t *testing.T) {
 		credentials.HostKeys = append(credentials.HostKeys, source.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
 	}
 	status := fluxv1alpha1.FluxStatus{}
-	describe(&status, &fluxv1alpha1.Repository{URL: long}, credentials)
+	describeRepository(&status, &fluxv1alpha1.Repository{URL: long}, credentials)
 	raw, err := json.Marshal(status)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(raw)).To(BeNumerically("<", 10_000))
@@ -64,7 +64,7 @@ func TestStatusKeepsTheRevision(t *testing.T) {
 		`{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxStatus","version":"v2.9.4","requested":"","origin":"","digest":"","repositoryURL":"https://a","revision":"main@sha1:1"}`)}
 	seed := fake.NewClientBuilder().WithScheme(scheme).WithObjects(ex).WithStatusSubresource(ex).Build()
 	told := func(status fluxv1alpha1.FluxStatus) fluxv1alpha1.FluxStatus {
-		g.Expect((&Actuator{Seed: seed}).writeStatus(t.Context(), ex, updated(ex, status))).To(Succeed())
+		g.Expect((&reconciliation{Actuator: &Actuator{Seed: seed}, extension: ex}).writeStatus(t.Context(), nextStatus(ex, status))).To(Succeed())
 		g.Expect(seed.Get(t.Context(), client.ObjectKeyFromObject(ex), ex)).To(Succeed())
 		return fluxv1alpha1.StatusOf(ex)
 	}

@@ -13,8 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
-
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
@@ -55,10 +53,10 @@ func noticesOf(project, fluxWarning string, credentials *source.Credentials) []f
 
 // addNotices notes at the Extension what people should know, as soon as it is so: the controller report makes events of it. If it is noted
 // already, nothing is written.
-func (a *Actuator) addNotices(ctx context.Context, ex *extensionsv1alpha1.Extension, notices ...fluxv1alpha1.Notice) error {
-	status := fluxv1alpha1.StatusOf(ex)
+func (r *reconciliation) addNotices(ctx context.Context, notices ...fluxv1alpha1.Notice) error {
+	status := fluxv1alpha1.StatusOf(r.extension)
 	status.Notices = withNotices(status.Notices, notices)
-	return mustFail(a.writeStatus(ctx, ex, status))
+	return mustFail(r.writeStatus(ctx, status))
 }
 
 // withNotices adds notices to those that are there. The same words are one notice.
@@ -85,12 +83,12 @@ func containsNotice(notices []fluxv1alpha1.Notice, notice fluxv1alpha1.Notice) b
 	})
 }
 
-// untilReported lets an Extension that could go wait for a moment until people know its notices. Afterwards nobody could tell them.
-func untilReported(ex *extensionsv1alpha1.Extension) error {
-	status := fluxv1alpha1.StatusOf(ex)
+// checkReported lets an Extension that could go wait for a moment until people know its notices. Afterwards nobody could tell them.
+func (r *reconciliation) checkReported(context.Context) error {
+	status := fluxv1alpha1.StatusOf(r.extension)
 	for _, notice := range status.UnreportedNotices() {
 		if time.Since(notice.Since.Time).Abs() < reportTimeout { // who noted it may have had another clock
-			return soon(notice.Since.Time, fmt.Errorf("people are still to be told: %s", notice.Message))
+			return requeueSoon(notice.Since.Time, fmt.Errorf("people are still to be told: %s", notice.Message))
 		}
 	}
 	return nil

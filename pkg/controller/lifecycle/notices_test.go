@@ -5,27 +5,19 @@
 package lifecycle
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
-	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -77,7 +69,7 @@ func TestWhichNoticesStay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			before := extensionWith(g, test.before...)
-			g.Expect(updated(before, fluxv1alpha1.FluxStatus{Notices: test.holding}).Notices).To(ConsistOf(test.want))
+			g.Expect(nextStatus(before, fluxv1alpha1.FluxStatus{Notices: test.holding}).Notices).To(ConsistOf(test.want))
 		})
 	}
 }
@@ -101,56 +93,16 @@ func extensionWith(g Gomega, notices ...fluxv1alpha1.Notice) *extensionsv1alpha1
 }
 
 // A garden that can't be reached does not keep an Extension for long.
-func TestUntilReported(t *testing.T) {
+func TestCheckReported(t *testing.T) {
 	g := NewWithT(t)
 	at := func(ago time.Duration, reported bool) fluxv1alpha1.Notice {
 		return fluxv1alpha1.Notice{Message: "Flux stays", Since: metav1.NewTime(time.Now().Add(-ago)), Reported: reported}
 	}
-	g.Expect(untilReported(&extensionsv1alpha1.Extension{})).To(Succeed())
-	g.Expect(untilReported(extensionWith(g, at(time.Second, true)))).To(Succeed())
-	g.Expect(untilReported(extensionWith(g, at(time.Second, false)))).To(MatchError(ContainSubstring("people are still to be told: Flux stays")))
-	g.Expect(untilReported(extensionWith(g, at(2*time.Minute, false)))).To(Succeed())
-}
-
-func TestOperationsAreMeasured(t *testing.T) {
-	broken := errors.New("broken")
-	actuator := &Actuator{Seed: fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
-		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
-			return broken
-		},
-		List:   func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return broken },
-		Delete: func(context.Context, client.WithWatch, client.Object, ...client.DeleteOption) error { return broken },
-	}).Build()}
-	for operation, do := range map[metrics.Operation]func(context.Context, logr.Logger, *extensionsv1alpha1.Extension) error{
-		metrics.OperationReconcile: actuator.Reconcile, metrics.OperationDelete: actuator.Delete, metrics.OperationForceDelete: actuator.ForceDelete,
-		metrics.OperationMigrate: actuator.Migrate, metrics.OperationRestore: actuator.Restore,
-	} {
-		t.Run(string(operation), func(t *testing.T) {
-			g := NewWithT(t)
-			before := failed(g)
-			g.Expect(do(t.Context(), logr.Discard(), &extensionsv1alpha1.Extension{})).To(MatchError(broken))
-			after := failed(g)
-			before[string(operation)]++
-			g.Expect(after).To(Equal(before), "once, as this operation and no other")
-		})
+	check := func(ex *extensionsv1alpha1.Extension) error {
+		return (&reconciliation{extension: ex}).checkReported(t.Context())
 	}
-}
-
-// failed are how many operations have failed.
-func failed(g Gomega) map[string]uint64 {
-	families, err := runtimemetrics.Registry.Gather()
-	g.Expect(err).NotTo(HaveOccurred())
-	counts := map[string]uint64{}
-	for _, family := range families {
-		if family.GetName() != metrics.Namespace+"_operation_duration_seconds" {
-			continue
-		}
-		for _, metric := range family.GetMetric() {
-			if metric.GetLabel()[1].GetValue() == "error" {
-				counts[metric.GetLabel()[0].GetValue()] = metric.GetHistogram().GetSampleCount()
-			}
-		}
-	}
-	g.Expect(counts).To(HaveLen(5))
-	return counts
+	g.Expect(check(&extensionsv1alpha1.Extension{})).To(Succeed())
+	g.Expect(check(extensionWith(g, at(time.Second, true)))).To(Succeed())
+	g.Expect(check(extensionWith(g, at(time.Second, false)))).To(MatchError(ContainSubstring("people are still to be told: Flux stays")))
+	g.Expect(check(extensionWith(g, at(2*time.Minute, false)))).To(Succeed())
 }

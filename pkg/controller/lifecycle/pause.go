@@ -102,8 +102,21 @@ func deletionHasBegun(shoot *gardencorev1beta1.Shoot) bool {
 	return shoot.DeletionTimestamp != nil && last != nil && last.Type == gardencorev1beta1.LastOperationTypeDelete
 }
 
-// readCluster returns Shoot and Seed of a Cluster, which may be nil. Its CloudProfile is large, and not needed.
+// readCluster returns Shoot and Seed of a Cluster, which may be nil.
 func readCluster(ctx context.Context, reader client.Reader, name string) (*gardencorev1beta1.Shoot, *gardencorev1beta1.Seed, error) {
+	shoot, cluster, err := readShoot(ctx, reader, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	seed, err := extensions.SeedFromCluster(cluster)
+	if err != nil {
+		return nil, nil, fmt.Errorf("failed to read the Seed in Cluster %s of the seed: %w", name, err)
+	}
+	return shoot, seed, nil
+}
+
+// readShoot returns the Shoot of a Cluster, which may be nil. Its CloudProfile is large, and not needed.
+func readShoot(ctx context.Context, reader client.Reader, name string) (*gardencorev1beta1.Shoot, *extensionsv1alpha1.Cluster, error) {
 	cluster := &extensionsv1alpha1.Cluster{}
 	if err := reader.Get(ctx, client.ObjectKey{Name: name}, cluster); err != nil {
 		return nil, nil, fmt.Errorf("failed to read Cluster %s of the seed: %w", name, err)
@@ -112,9 +125,5 @@ func readCluster(ctx context.Context, reader client.Reader, name string) (*garde
 	if err != nil {
 		return nil, nil, fmt.Errorf("failed to read the Shoot in Cluster %s of the seed: %w", name, err)
 	}
-	seed, err := extensions.SeedFromCluster(cluster)
-	if err != nil {
-		return nil, nil, fmt.Errorf("failed to read the Seed in Cluster %s of the seed: %w", name, err)
-	}
-	return shoot, seed, nil
+	return shoot, cluster, nil
 }

@@ -8,11 +8,9 @@ import (
 	"context"
 	"errors"
 
-	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
-	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
@@ -32,44 +30,44 @@ func mustFail(err error) error {
 	return failure{err}
 }
 
-// settle decides what gardenlet is told of a reconciliation. gardenlet waits for the Extension before it goes on with the Shoot, and
+// reportResult decides what gardenlet is told of a reconciliation. gardenlet waits for the Extension before it goes on with the Shoot, and
 // gives the Shoot up after some tries. So a shoot that has Flux does not stop it because of somebody's mistake: what is wrong is
 // told in the status, and the controller retrier tries again. A shoot that has nothing yet has nothing to go on with.
-func (a *Actuator) settle(ctx context.Context, log logr.Logger, ex *extensionsv1alpha1.Extension, state fluxv1alpha1.FluxState, err error) error {
+func (r *reconciliation) reportResult(ctx context.Context, err error) error {
 	if err == nil {
-		return a.writeProblem(ctx, ex, state, nil)
+		return r.writeProblem(ctx, nil)
 	}
 	if failed := (failure{}); errors.As(err, &failed) {
 		return reconcilerutils.ReconcileErrCauseOrErr(failed.error)
 	}
 	problem := &fluxv1alpha1.Problem{Reason: fluxv1alpha1.NotAsConfigured, Since: metav1.Now().Rfc3339Copy()}
-	if step := (*reconcilerutils.RequeueAfterError)(nil); errors.As(err, &step) {
-		if state.FluxVersion == "" && fluxv1alpha1.StatusOf(ex).Version == "" { // it has nothing yet that a status could speak of
-			return step
+	if again := (*reconcilerutils.RequeueAfterError)(nil); errors.As(err, &again) {
+		if !r.observed.wasInstalled() && fluxv1alpha1.StatusOf(r.extension).Version == "" { // it has nothing yet that a status could speak of
+			return again
 		}
-		problem.Reason, err = fluxv1alpha1.UnderWay, reconcilerutils.ReconcileErrCauseOrErr(step)
-	} else if state.FluxVersion == "" {
+		problem.Reason, err = fluxv1alpha1.UnderWay, reconcilerutils.ReconcileErrCauseOrErr(again)
+	} else if !r.observed.wasInstalled() {
 		return err
 	}
 	problem.Message = boundedText(err)
-	log.Info("The shoot does not have what is configured, and keeps what it had", "reason", problem.Reason, "problem", problem.Message)
-	return a.writeProblem(ctx, ex, state, problem)
+	r.log.Info("The shoot does not have what is configured, and keeps what it had", "reason", problem.Reason, "problem", problem.Message)
+	return r.writeProblem(ctx, problem)
 }
 
 // writeProblem says in the status what keeps the shoot from what is configured, or, with nil, that nothing does.
-func (a *Actuator) writeProblem(ctx context.Context, ex *extensionsv1alpha1.Extension, state fluxv1alpha1.FluxState, problem *fluxv1alpha1.Problem) error {
-	status := fluxv1alpha1.StatusOf(ex)
+func (r *reconciliation) writeProblem(ctx context.Context, problem *fluxv1alpha1.Problem) error {
+	status := fluxv1alpha1.StatusOf(r.extension)
 	if problem != nil {
 		if status.Problem != nil && status.Problem.Reason == problem.Reason {
 			problem.Since = status.Problem.Since
 		}
 		if status.Version == "" { // the shoot has just come from another seed
-			status.Version = state.FluxVersion
+			status.Version = r.observed.state.FluxVersion
 		}
-		if isRestoring(ex) {
-			status.ResolvedFor = ex.Annotations[v1beta1constants.GardenerTimestamp]
+		if isRestoring(r.extension) {
+			status.ResolvedFor = r.extension.Annotations[v1beta1constants.GardenerTimestamp]
 		}
 	}
 	status.Problem = problem
-	return a.writeStatus(ctx, ex, status)
+	return r.writeStatus(ctx, status)
 }

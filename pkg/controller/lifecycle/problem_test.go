@@ -38,7 +38,8 @@ func TestWhatIsUnderWayGoesOn(t *testing.T) {
 			ex := &extensionsv1alpha1.Extension{}
 			ex.Namespace, ex.Name = "shoot--p--one", Type
 			a := &Actuator{Seed: fake.NewClientBuilder().WithScheme(scheme).WithObjects(ex).WithStatusSubresource(ex).Build()}
-			err := a.settle(t.Context(), logr.Discard(), ex, fluxv1alpha1.FluxState{FluxVersion: test.version}, soon(time.Now(), errors.New("734 of 1200")))
+			r := &reconciliation{Actuator: a, log: logr.Discard(), extension: ex, observed: observed{state: fluxv1alpha1.FluxState{FluxVersion: test.version}}}
+			err := r.reportResult(t.Context(), requeueSoon(time.Now(), errors.New("734 of 1200")))
 			if !test.fails {
 				g.Expect(err).NotTo(HaveOccurred())
 				g.Expect(fluxv1alpha1.StatusOf(ex).Problem).To(HaveValue(And(HaveField("Reason", fluxv1alpha1.UnderWay), HaveField("Message", "734 of 1200"))))

@@ -14,17 +14,16 @@ import (
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 // unprotected returns an installation that belongs to the shoot's users: their repository may upgrade it.
-func (i *installation) unprotected() (*installation, error) {
-	return i.with(render.Unprotect)
+func (r *renderedRelease) unprotected() (*renderedRelease, error) {
+	return r.with(render.Unprotect)
 }
 
 // protected returns an installation that an older version of the extension has made as this one would.
-func (i *installation) protected() (*installation, error) {
-	return i.with(func(object client.Object) bool {
+func (r *renderedRelease) protected() (*renderedRelease, error) {
+	return r.with(func(object client.Object) bool {
 		if render.IsProtected(object.GetAnnotations()) {
 			return false
 		}
@@ -34,10 +33,10 @@ func (i *installation) protected() (*installation, error) {
 }
 
 // with returns an installation that is the same but for the protection of its objects.
-func (i *installation) with(change func(client.Object) bool) (*installation, error) {
-	changed := *i
+func (r *renderedRelease) with(change func(client.Object) bool) (*renderedRelease, error) {
+	changed := *r
 	var err error
-	changed.data, err = withProtection(i.data, change)
+	changed.data, err = withProtection(r.data, change)
 	return &changed, err
 }
 
@@ -59,38 +58,42 @@ func withProtection(data managedresource.Data, change func(client.Object) bool) 
 	return managedresource.Serialize(objects)
 }
 
+func (r *reconciliation) unprotectConfiguration(ctx context.Context) error {
+	return r.unprotect(ctx, managedresource.Configuration, r.observed.configuration)
+}
+
+// unprotectInstallation leaves alone what is its users' already.
+func (r *reconciliation) unprotectInstallation(ctx context.Context) error {
+	if r.observed.state.OwnedByUsers {
+		return nil
+	}
+	return r.unprotect(ctx, managedresource.Installation, r.observed.installation)
+}
+
 // unprotect lets the shoot's users have what came from a ManagedResource, which the seed may not have: from then on, their repository may
 // change it. It is done in the shoot, because the gardener-resource-manager of a shoot in which the extension is switched off does not manage
 // Flux's namespace any more.
-func (a *Actuator) unprotect(ctx context.Context, namespace, name string, managedResource *resourcesv1alpha1.ManagedResource) error {
+func (r *reconciliation) unprotect(ctx context.Context, name string, managedResource *resourcesv1alpha1.ManagedResource) error {
 	if managedResource != nil && managedResource.DeletionTimestamp != nil { // this has been done, and its Secret may be gone
 		return nil
 	}
-	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
+	from, err := r.removal(ctx)
 	if err != nil {
 		return err
 	}
-	objects, err := a.toUnprotect(ctx, shootClient, name, managedResource)
+	// If the seed has put nothing of it into the shoot, another one may have, from which the shoot came here, and the shoot is asked.
+	var objects []corev1.ObjectReference
+	if hasApplied(managedResource) {
+		objects, err = r.references().Of(ctx, r.Seed, managedResource)
+	} else {
+		objects, err = from.Protected(ctx, name)
+		err = explainNoAnswer(err)
+	}
 	if err != nil || len(objects) == 0 { // nothing is in the shoot yet, and nobody waits for what may never come
 		return err
 	}
-	if err := a.quiet(ctx, managedResource); err != nil {
+	if err := r.ensureIgnored(ctx, managedResource); err != nil {
 		return err
 	}
-	return ifUnfinished(explain(removalFrom(shootClient).Unprotect(ctx, objects)))
-}
-
-// toUnprotect are the objects of a ManagedResource. If the seed has put none of them into the shoot, another one may have, from which the shoot
-// came here, and the shoot is asked.
-func (a *Actuator) toUnprotect(ctx context.Context, shootClient client.Client, name string, managedResource *resourcesv1alpha1.ManagedResource) ([]corev1.ObjectReference, error) {
-	if hasApplied(managedResource) {
-		return a.references().Of(ctx, a.Seed, managedResource)
-	}
-	found, err := removalFrom(shootClient).Protected(ctx, name)
-	return found, explain(err)
-}
-
-// hasApplied tells whether gardener-resource-manager has put something of a ManagedResource, which may be nil, into the shoot.
-func hasApplied(managedResource *resourcesv1alpha1.ManagedResource) bool {
-	return managedResource != nil && len(managedResource.Status.Resources) > 0
+	return requeueUnfinished(explainNoAnswer(from.Unprotect(ctx, objects)))
 }

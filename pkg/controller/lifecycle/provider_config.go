@@ -5,46 +5,17 @@
 package lifecycle
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
-
-// wanted is what a shoot is to have, of all that has been written for it.
-type wanted struct {
-	*fluxv1alpha1.FluxConfig
-	// digest tells whether the shoot has it.
-	digest string
-}
-
-// readWanted returns what is wanted for a shoot.
-func readWanted(ctx context.Context, garden client.Reader, shoot *gardencorev1beta1.Shoot, ex *extensionsv1alpha1.Extension) (_ *wanted, err error) {
-	defer metrics.ObservePhase(metrics.PhaseProject, time.Now(), &err)
-	configuration, err := readConfiguration(ctx, garden, shoot.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	effective, err := configuration.Effective(projectShoot(shoot, ex))
-	if err != nil {
-		return nil, err
-	}
-	if err := checkSupported(effective.Config); err != nil {
-		return nil, err
-	}
-	return &wanted{FluxConfig: effective.Config, digest: effective.Digest}, nil
-}
 
 // projectShoot is what decides about the configuration of a shoot.
 func projectShoot(shoot *gardencorev1beta1.Shoot, ex *extensionsv1alpha1.Extension) project.Shoot {

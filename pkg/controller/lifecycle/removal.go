@@ -9,13 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
-	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
@@ -27,243 +23,221 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
-// removeFlux removes Flux, and leaves what it deployed. The ManagedResource Installation goes last: while it is there, there may be
-// something to do. By then its objects are gone, except for the namespace if that stays.
-func (a *Actuator) removeFlux(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
-	if has.state.RemovalPhase != fluxv1alpha1.RemovalFluxRemoved {
-		if err := a.removeFluxFromShoot(ctx, ex, has); err != nil {
-			return err
-		}
-		if err := a.advance(ctx, ex, has, fluxv1alpha1.RemovalFluxRemoved); err != nil {
-			return err
-		}
-	}
-	return a.releaseOne(ctx, ex.Namespace, managedresource.Installation)
+// removal is the removal of the extension's Flux from the shoot.
+func (r *reconciliation) removal(ctx context.Context) (removal.Removal, error) {
+	shootClient, err := r.connectToShoot(ctx)
+	return removal.Removal{Shoot: shootClient, Namespace: flux.Namespace}, err
 }
 
-func (a *Actuator) removeFluxFromShoot(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
-	if err := a.checkOnlyFlux(ctx, ex.Namespace); err != nil {
-		return err
+// beginRemoval tells whether the Flux in the shoot is to be removed, and notes that before anything is.
+func (r *reconciliation) beginRemoval(ctx context.Context) (bool, error) {
+	if r.observed.state.RemovalPhase != "" {
+		return true, nil
 	}
-	if err := a.disarm(ctx, ex.Namespace, has.installation); err != nil {
-		return err
+	if ours, err := r.isOurs(ctx); err != nil || !ours {
+		return false, err
 	}
-	if err := a.remove(ctx, ex.Namespace, managedresource.Configuration); err != nil {
-		return err
-	}
-	return a.deleteInstallation(ctx, ex, has.installation)
+	return true, r.advanceTo(fluxv1alpha1.RemovalBegun)(ctx)
 }
 
-// removalFrom is the removal of the extension's Flux from a shoot.
-func removalFrom(shootClient client.Client) removal.Removal {
-	return removal.Removal{Shoot: shootClient, Namespace: flux.Namespace}
+// isOurs tells whether the extension has installed the Flux in the shoot. Where this seed has put nothing into the shoot, it may have come
+// with the shoot from another one. But it may as well be somebody else's: with installation: once, the seed has a ManagedResource without
+// objects for it, and what was to be installed may never have come into the shoot.
+func (r *reconciliation) isOurs(ctx context.Context) (bool, error) {
+	if hasApplied(r.observed.installation) {
+		return true, nil
+	}
+	if err := r.ensureIgnored(ctx, r.observed.installation); err != nil { // else it could come after the look
+		return false, err
+	}
+	from, err := r.removal(ctx)
+	if err != nil {
+		return false, err
+	}
+	ours, err := from.CameFrom(ctx, managedresource.Installation)
+	return ours, explainNoAnswer(err)
+}
+
+// advanceTo is the step that notes how far the removal has come.
+func (r *reconciliation) advanceTo(phase fluxv1alpha1.RemovalPhase) func(context.Context) error {
+	return func(ctx context.Context) (err error) {
+		r.observed.state, err = r.writeState(ctx, func(state *fluxv1alpha1.FluxState) { state.RemovalPhase = phase })
+		return err
+	}
+}
+
+// checkOnlyFlux keeps a removal from what would make another Flux of the shoot delete what it has deployed. Nobody tells when that is
+// stopped, so it is looked again now and then.
+func (r *reconciliation) checkOnlyFlux(ctx context.Context) error {
+	from, err := r.removal(ctx)
+	if err != nil {
+		return err
+	}
+	err = from.CheckOnlyFlux(ctx)
+	if _, other := errors.AsType[*removal.OtherFluxError](err); other {
+		return &reconcilerutils.RequeueAfterError{RequeueAfter: otherFluxCheckInterval, Cause: err}
+	}
+	return explainNoAnswer(err)
+}
+
+// stopFlux stops Flux for good, and makes its objects such that their deletion deletes nothing else and needs no controller.
+func (r *reconciliation) stopFlux(ctx context.Context) error {
+	if err := r.ensureIgnored(ctx, r.observed.installation); err != nil {
+		return err
+	}
+	from, err := r.removal(ctx)
+	if err != nil {
+		return err
+	}
+	applied, err := r.references().Of(ctx, r.Seed, r.observed.installation)
+	if err != nil {
+		return err
+	}
+	left, err := from.StopControllers(ctx, applied)
+	if err != nil {
+		return requeueUnfinished(explainNoAnswer(err))
+	}
+	if len(left) > 0 {
+		return requeueSoon(left.Since(), fmt.Errorf("the controllers of Flux are still being stopped in the shoot: %s", left))
+	}
+	return requeueUnfinished(explainNoAnswer(from.DropFinalizers(ctx, applied)))
+}
+
+// stopFluxOfDeletedShoot stops Flux in a shoot whose deletion has begun, while it still has nodes: Flux would bring back what
+// Gardener deletes, and Gardener would wait for Flux's finalizers.
+func (r *reconciliation) stopFluxOfDeletedShoot(ctx context.Context) error {
+	if !r.observed.isInSeed() {
+		if !r.observed.wasInstalled() {
+			return nil
+		}
+		if !r.observed.state.OwnedByUsers { // what was to be installed may never have come into the shoot
+			if ours, err := r.isOurs(ctx); err != nil || !ours {
+				return err
+			}
+		}
+	}
+	return reconcilerutils.ReconcileErrCauseOrErr(r.stopFlux(ctx))
 }
 
 // deleteInstallation deletes what Flux was installed with from the shoot, and tells people if its namespace stays.
-func (a *Actuator) deleteInstallation(ctx context.Context, ex *extensionsv1alpha1.Extension, installation *resourcesv1alpha1.ManagedResource) error {
-	applied, err := a.references().Of(ctx, a.Seed, installation)
+func (r *reconciliation) deleteInstallation(ctx context.Context) error {
+	installation := r.observed.installation
+	applied, err := r.references().Of(ctx, r.Seed, installation)
 	if err != nil {
 		return err
 	}
-	shootClient, err := shoot.NewClient(ctx, a.Seed, ex.Namespace)
+	from, err := r.removal(ctx)
 	if err != nil {
 		return err
 	}
-	left, err := removalFrom(shootClient).DeleteInstallation(ctx, applied)
+	left, err := from.DeleteInstallation(ctx, applied)
 	if err != nil {
-		return ifUnfinished(explain(err))
+		return requeueUnfinished(explainNoAnswer(err))
 	}
 	kept := ""
 	if len(left) == 0 {
-		contents, err := shoot.NewContents(ctx, a.Seed, ex.Namespace)
+		contents, err := shoot.NewContents(ctx, r.Seed, r.extension.Namespace)
 		if err != nil {
 			return err
 		}
-		if kept, left, err = removalFrom(shootClient).DeleteNamespace(ctx, contents); err != nil {
-			return explain(err)
+		if kept, left, err = from.DeleteNamespace(ctx, contents); err != nil {
+			return explainNoAnswer(err)
 		}
 	}
 	if len(left) > 0 {
-		return soon(left.Since(), fmt.Errorf("what Flux was installed with is still being deleted from the shoot: %s", left))
+		return requeueSoon(left.Since(), fmt.Errorf("what Flux was installed with is still being deleted from the shoot: %s", left))
 	}
 	if kept != "" && (installation == nil || installation.DeletionTimestamp == nil) { // else it has been noted
-		return a.addNotices(ctx, ex, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeNamespaceKept, removalFrom(shootClient).DescribeKept(kept)))
-	}
-	return nil
-}
-
-// prepareForDeletion stops Flux in a shoot whose deletion has begun, while it still has nodes: Flux would bring back what
-// Gardener deletes, and Gardener would wait for Flux's finalizers.
-func (a *Actuator) prepareForDeletion(ctx context.Context, ex *extensionsv1alpha1.Extension) error {
-	has, err := a.findInstalled(ctx, ex)
-	if err != nil || !has.inSeed() && !has.wasInstalled() {
-		return err
-	}
-	if !has.inSeed() && !has.state.OwnedByUsers { // what was to be installed may never have come into the shoot
-		if ours, err := a.isOurs(ctx, ex.Namespace, has); err != nil || !ours {
-			return err
-		}
-	}
-	return reconcilerutils.ReconcileErrCauseOrErr(a.disarm(ctx, ex.Namespace, has.installation))
-}
-
-// disarm stops Flux for good, and makes its objects such that their deletion deletes nothing else and needs no controller.
-func (a *Actuator) disarm(ctx context.Context, namespace string, installation *resourcesv1alpha1.ManagedResource) error {
-	if err := a.quiet(ctx, installation); err != nil {
-		return err
-	}
-	shootClient, err := shoot.NewClient(ctx, a.Seed, namespace)
-	if err != nil {
-		return err
-	}
-	applied, err := a.references().Of(ctx, a.Seed, installation)
-	if err != nil {
-		return err
-	}
-	left, err := removalFrom(shootClient).StopControllers(ctx, applied)
-	if err != nil {
-		return ifUnfinished(explain(err))
-	}
-	if len(left) > 0 {
-		return soon(left.Since(), fmt.Errorf("the controllers of Flux are still being stopped in the shoot: %s", left))
-	}
-	return ifUnfinished(explain(removalFrom(shootClient).DropFinalizers(ctx, applied)))
-}
-
-// deleteWorkloadsFirst lets Flux delete what it deployed, before it goes itself.
-func (a *Actuator) deleteWorkloadsFirst(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
-	shootClient, err := shoot.NewClient(ctx, a.Seed, ex.Namespace)
-	if err != nil {
-		return err
-	}
-	if err := a.deleteWorkloads(ctx, ex.Namespace, has, shootClient); err != nil {
-		return err
-	}
-	return a.advance(ctx, ex, has, fluxv1alpha1.RemovalWorkloadsDeleted)
-}
-
-// withdraw leaves a Flux alone that the extension has not installed, with all that its users have in it. What goes is what makes it follow the
-// project's repository. Nothing is noted of how far that is: each step finds out by itself.
-func (a *Actuator) withdraw(ctx context.Context, ex *extensionsv1alpha1.Extension, has *installed) error {
-	shootClient, err := shoot.NewClient(ctx, a.Seed, ex.Namespace)
-	if err != nil {
-		return err
-	}
-	if has.state.RemovalPolicy == fluxv1alpha1.RemovalDeleteWorkloads {
-		definition, err := migration.InstalledDefinition(ctx, shootClient)
-		if err != nil {
-			return explain(err)
-		}
-		if err := preventPruning(ctx, shootClient, takeover.DeployerOf(definition), nil); err != nil {
-			return err
-		}
-		if err := a.deleteWorkloads(ctx, ex.Namespace, has, shootClient); err != nil {
-			return err
-		}
-	}
-	if err := a.stopFollowing(ctx, has.configuration, shootClient); err != nil {
-		return err
-	}
-	if err := a.releaseOne(ctx, ex.Namespace, managedresource.Configuration); err != nil {
-		return err
-	}
-	if has.state.OwnedByUsers && has.installation != nil && has.installation.DeletionTimestamp == nil { // else it has been noted
-		stays := newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeFluxStays, "Flux stays in the shoot, because the extension has not installed it. "+
-			"It does not follow the project's repository any more")
-		if err := a.addNotices(ctx, ex, stays); err != nil {
-			return err
-		}
-	}
-	return a.releaseOne(ctx, ex.Namespace, managedresource.Installation)
-}
-
-// stopFollowing deletes in the shoot what makes its users' Flux follow the project's repository, and nothing that Flux deployed from there.
-func (a *Actuator) stopFollowing(ctx context.Context, configuration *resourcesv1alpha1.ManagedResource, shootClient client.Client) error {
-	if follows, err := removalFrom(shootClient).Follows(ctx, managedresource.Configuration); err != nil || !follows {
-		return explain(err)
-	}
-	if err := a.quiet(ctx, configuration); err != nil {
-		return err
-	}
-	left, err := removalFrom(shootClient).Withdraw(ctx, managedresource.Configuration)
-	if err != nil {
-		return explain(err)
-	}
-	if len(left) > 0 {
-		return soon(left.Since(), fmt.Errorf("what makes Flux follow the project's repository is still being deleted from the shoot: %s", left))
+		return r.addNotices(ctx, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeNamespaceKept, from.DescribeKept(kept)))
 	}
 	return nil
 }
 
 // deleteWorkloads lets Flux delete what it deployed from the project's repository. It is done as soon as no object of Flux
 // waits for its controller any more: a Kustomization that deletes others goes when they are being deleted.
-func (a *Actuator) deleteWorkloads(ctx context.Context, namespace string, has *installed, shootClient client.Client) error {
-	// Without controllers, nobody could do it. That is so when the repository holds Flux itself, and Flux has begun with that.
-	if works, err := removalFrom(shootClient).HasControllers(ctx); err != nil || !works {
-		return explain(err)
-	}
-	return a.deleteConfiguration(ctx, namespace, has, shootClient)
-}
-
-func (a *Actuator) deleteConfiguration(ctx context.Context, namespace string, has *installed, shootClient client.Client) error {
-	configuration := has.configuration
-	if configuration != nil && configuration.DeletionTimestamp == nil {
-		if err := a.quiet(ctx, configuration); err != nil {
-			return err
-		}
-		if err := removalFrom(shootClient).PruneOnDeletion(ctx); err != nil {
-			return explain(err)
-		}
-	}
-	if err := managedresource.Delete(ctx, a.Seed, namespace, managedresource.Configuration); err != nil {
+func (r *reconciliation) deleteWorkloads(ctx context.Context) error {
+	from, err := r.removal(ctx)
+	if err != nil {
 		return err
 	}
-	if configuration == nil {
-		if err := removalFrom(shootClient).DeleteRoot(ctx, managedresource.Configuration); err != nil {
-			return explain(err)
-		}
+	// Without controllers, nobody could do it. That is so when the repository holds Flux itself, and Flux has begun with that.
+	if works, err := from.HasControllers(ctx); err != nil || !works {
+		return explainNoAnswer(err)
+	}
+	if err := r.deleteRoot(ctx, from); err != nil {
+		return err
 	}
 	// In this order: when the root Kustomization is gone, those that it deployed are being deleted.
-	deleted := a.checkDeleted(ctx, namespace, managedresource.Configuration)
-	applied, err := a.references().Of(ctx, a.Seed, has.installation)
+	deleted := r.checkDeleted(ctx, managedresource.Configuration)
+	applied, err := r.references().Of(ctx, r.Seed, r.observed.installation)
 	if err != nil {
 		return err
 	}
-	left, err := removalFrom(shootClient).Terminating(ctx, applied)
+	left, err := from.Terminating(ctx, applied)
 	if err != nil {
-		return ifUnfinished(explain(err))
+		return requeueUnfinished(explainNoAnswer(err))
 	}
 	if len(left) > 0 {
-		return soon(left.Since(), fmt.Errorf("Flux is still deleting what it deployed (removalPolicy: %s): %s; if it can't, remove the finalizers of these objects in the shoot, "+
+		return requeueSoon(left.Since(), fmt.Errorf("Flux is still deleting what it deployed (removalPolicy: %s): %s; if it can't, remove the finalizers of these objects in the shoot, "+
 			"and what they deployed stays", fluxv1alpha1.RemovalDeleteWorkloads, left))
 	}
 	return deleted
 }
 
-// quiet makes gardener-resource-manager leave the objects of a ManagedResource to us, and returns nil once it does.
-func (a *Actuator) quiet(ctx context.Context, managedResource *resourcesv1alpha1.ManagedResource) error {
-	if managedResource == nil {
-		return nil
-	}
-	if err := managedresource.Ignore(ctx, a.Seed, managedResource); err != nil {
-		return err
-	}
-	return soon(lastWritten(managedResource), managedresource.CheckIgnored(managedResource))
-}
-
-// lastWritten is when somebody last changed an object, other than its status.
-func lastWritten(object client.Object) time.Time {
-	last := object.GetCreationTimestamp().Time
-	for _, entry := range object.GetManagedFields() {
-		if entry.Subresource == "" && entry.Time != nil && entry.Time.After(last) {
-			last = entry.Time.Time
+// deleteRoot deletes the root Kustomization, whose deletion deletes what it deployed: with ManagedResource Configuration, or without.
+func (r *reconciliation) deleteRoot(ctx context.Context, from removal.Removal) error {
+	configuration := r.observed.configuration
+	if configuration != nil && configuration.DeletionTimestamp == nil {
+		if err := r.ensureIgnored(ctx, configuration); err != nil {
+			return err
+		}
+		if err := from.PruneOnDeletion(ctx); err != nil {
+			return explainNoAnswer(err)
 		}
 	}
-	return last
+	if err := managedresource.Delete(ctx, r.Seed, r.extension.Namespace, managedresource.Configuration); err != nil || configuration != nil {
+		return err
+	}
+	return explainNoAnswer(from.DeleteRoot(ctx, managedresource.Configuration))
 }
 
-// explain adds to an error of a request to the shoot what it means if there was no answer.
-func explain(err error) error {
+// preventPruningOfItself sees to it that somebody else's Flux, which deploys itself, outlives the deletion of what it deployed.
+func (r *reconciliation) preventPruningOfItself(ctx context.Context) error {
+	shootClient, err := r.connectToShoot(ctx)
+	if err != nil {
+		return err
+	}
+	definition, err := migration.InstalledDefinition(ctx, shootClient)
+	if err != nil {
+		return explainNoAnswer(err)
+	}
+	return r.preventPruningBy(ctx, takeover.DeployerOf(definition), nil)
+}
+
+// deleteFollowers deletes in the shoot what makes its users' Flux follow the project's repository, and nothing that Flux deployed from there.
+func (r *reconciliation) deleteFollowers(ctx context.Context) error {
+	from, err := r.removal(ctx)
+	if err != nil {
+		return err
+	}
+	if follows, err := from.Follows(ctx, managedresource.Configuration); err != nil || !follows {
+		return explainNoAnswer(err)
+	}
+	if err := r.ensureIgnored(ctx, r.observed.configuration); err != nil {
+		return err
+	}
+	left, err := from.DeleteFollowers(ctx, managedresource.Configuration)
+	if err != nil {
+		return explainNoAnswer(err)
+	}
+	if len(left) > 0 {
+		return requeueSoon(left.Since(), fmt.Errorf("what makes Flux follow the project's repository is still being deleted from the shoot: %s", left))
+	}
+	return nil
+}
+
+// explainNoAnswer adds to an error of a request to the shoot what it means if there was no answer.
+func explainNoAnswer(err error) error {
 	var noAnswer *url.Error
 	if errors.As(err, &noAnswer) {
 		return fmt.Errorf("the API server of the shoot, or a webhook that it asks, does not answer, and Flux can't be removed before it does: %w", err)

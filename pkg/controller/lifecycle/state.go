@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
-	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
@@ -20,33 +19,32 @@ import (
 
 // readState returns what is known of the shoot, wherever it came from. Gardener's library has written a status before it calls the actuator, so
 // that the Extension is as the seed has it, and no older one from a cache. An Extension of which nothing has been noted, because an earlier
-// release of the extension made it, gets its state from what that release noted at ManagedResource Installation, which may be nil.
-func (a *Actuator) readState(ctx context.Context, ex *extensionsv1alpha1.Extension, installation *resourcesv1alpha1.ManagedResource) (fluxv1alpha1.FluxState, error) {
-	state, err := fluxv1alpha1.StateOf(ex)
+// release of the extension made it, gets its state from what that release noted at ManagedResource Installation.
+func (r *reconciliation) readState(ctx context.Context) (fluxv1alpha1.FluxState, error) {
+	state, err := fluxv1alpha1.StateOf(r.extension)
 	if err != nil || state.Kind != "" {
 		return state, err
 	}
+	installation := r.observed.installation
 	if installation == nil || installation.Labels[managedresource.FluxVersionLabel] == "" {
 		return state, err
 	}
-	return a.writeState(ctx, ex, stateOf(installation.Labels, managedresource.IsIgnored(installation) && ex.DeletionTimestamp == nil))
+	return r.writeState(ctx, stateOf(installation.Labels, managedresource.IsIgnored(installation) && r.extension.DeletionTimestamp == nil))
 }
 
-// note notes what ManagedResource Installation is about to have, by its labels. If it is about to be made, the status is written at the same
-// time: else it is as the shoot has it, and is written when all is done.
-func (a *Actuator) note(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string, status fluxv1alpha1.FluxStatus, ownedByUsers bool) error {
-	if has.installation != nil {
-		_, err := a.writeState(ctx, ex, stateOf(labels, ownedByUsers))
-		return mustFail(err)
+// recordInstallation notes what ManagedResource Installation is about to have, by its labels. If it is about to be made, the status is written at
+// the same time: else it is as the shoot has it, and is written when all is done.
+func (r *reconciliation) recordInstallation(ctx context.Context, labels map[string]string, ownedByUsers bool) error {
+	before := r.extension.DeepCopy()
+	if r.observed.installation == nil {
+		if _, err := setStatus(r.extension, nextStatus(r.extension, r.desired.status)); err != nil {
+			return err
+		}
+		if err := setProgressing(r.extension); err != nil {
+			return err
+		}
 	}
-	before := ex.DeepCopy()
-	if _, err := setStatus(ex, updated(ex, status)); err != nil {
-		return err
-	}
-	if err := setProgressing(ex); err != nil {
-		return err
-	}
-	_, err := a.patchState(ctx, before, ex, stateOf(labels, ownedByUsers))
+	_, err := r.patchState(ctx, before, stateOf(labels, ownedByUsers))
 	return mustFail(err)
 }
 
@@ -61,27 +59,27 @@ func stateOf(labels map[string]string, ownedByUsers bool) func(*fluxv1alpha1.Flu
 }
 
 // writeState notes what is about to be done, and returns it. If that is noted already, nothing is written.
-func (a *Actuator) writeState(ctx context.Context, ex *extensionsv1alpha1.Extension, change func(*fluxv1alpha1.FluxState)) (fluxv1alpha1.FluxState, error) {
-	return a.patchState(ctx, ex.DeepCopy(), ex, change)
+func (r *reconciliation) writeState(ctx context.Context, change func(*fluxv1alpha1.FluxState)) (fluxv1alpha1.FluxState, error) {
+	return r.patchState(ctx, r.extension.DeepCopy(), change)
 }
 
 // patchState changes the state, and writes it with what else is no longer as it was before. If nothing has changed, nothing is written.
-func (a *Actuator) patchState(ctx context.Context, before, ex *extensionsv1alpha1.Extension, change func(*fluxv1alpha1.FluxState)) (fluxv1alpha1.FluxState, error) {
-	state, err := fluxv1alpha1.StateOf(ex)
+func (r *reconciliation) patchState(ctx context.Context, before *extensionsv1alpha1.Extension, change func(*fluxv1alpha1.FluxState)) (fluxv1alpha1.FluxState, error) {
+	state, err := fluxv1alpha1.StateOf(r.extension)
 	if err != nil {
 		return state, err
 	}
 	noted := state
 	if change(&state); state != noted {
-		if err := fluxv1alpha1.SetState(ex, state); err != nil {
+		if err := fluxv1alpha1.SetState(r.extension, state); err != nil {
 			return state, err
 		}
 	}
-	if apiequality.Semantic.DeepEqual(before.Status, ex.Status) {
+	if apiequality.Semantic.DeepEqual(before.Status, r.extension.Status) {
 		return state, nil
 	}
-	if err := a.Seed.Status().Patch(ctx, ex, client.MergeFrom(before)); err != nil {
-		return state, fmt.Errorf("failed to write the state of Extension %s in the seed: %w", client.ObjectKeyFromObject(ex), err)
+	if err := r.Seed.Status().Patch(ctx, r.extension, client.MergeFrom(before)); err != nil {
+		return state, fmt.Errorf("failed to write the state of Extension %s in the seed: %w", client.ObjectKeyFromObject(r.extension), err)
 	}
-	return fluxv1alpha1.StateOf(ex)
+	return fluxv1alpha1.StateOf(r.extension)
 }

@@ -72,24 +72,24 @@ func TestAllPoolsAreTainted(t *testing.T) {
 	catalogue := newCatalogue(t)
 	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
-	var installations installations
-	plain, err := installations.of(flux, render.Images{}, nil)
+	var rendered renderedReleases
+	plain, err := rendered.of(flux, render.Images{}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(tolerationsOf(g, plain)).To(HaveEach(BeEmpty()))
 
 	dedicated := []corev1.Toleration{{Key: "dedicated", Operator: corev1.TolerationOpEqual, Value: "apps", Effect: corev1.TaintEffectNoSchedule}}
-	tolerant, err := installations.of(flux, render.Images{}, dedicated)
+	tolerant, err := rendered.of(flux, render.Images{}, dedicated)
 	g.Expect(err).NotTo(HaveOccurred())
 	got := tolerationsOf(g, tolerant)
 	g.Expect(len(got)).To(BeNumerically(">=", 4))
 	g.Expect(got).To(HaveEach(ConsistOf(map[string]any{"key": "dedicated", "operator": "Equal", "value": "apps", "effect": "NoSchedule"})))
-	g.Expect(installations.of(flux, render.Images{}, slices.Clone(dedicated))).To(BeIdenticalTo(tolerant))
-	g.Expect(installations.of(flux, render.Images{}, nil)).To(BeIdenticalTo(plain))
+	g.Expect(rendered.of(flux, render.Images{}, slices.Clone(dedicated))).To(BeIdenticalTo(tolerant))
+	g.Expect(rendered.of(flux, render.Images{}, nil)).To(BeIdenticalTo(plain))
 }
 
 // tolerationsOf returns those of each Deployment.
-func tolerationsOf(g Gomega, installation *installation) map[string][]any {
-	objects, err := installation.data.Objects()
+func tolerationsOf(g Gomega, release *renderedRelease) map[string][]any {
+	objects, err := release.data.Objects()
 	g.Expect(err).NotTo(HaveOccurred())
 	found := map[string][]any{}
 	for _, object := range objects {

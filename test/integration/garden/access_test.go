@@ -216,7 +216,7 @@ func TestTokenIsRenewed(t *testing.T) {
 	g.Expect(err).To(MatchError(HavePrefix("the garden does not accept the credentials of file " + m.kubeconfig() + ", which gardenlet renews before they expire")))
 
 	m.writeToken(t, token(t, ownSeed, "shoot-flux-garden"))
-	g.Eventually(read, patience).Should(Succeed(), "the same client reads the new token")
+	g.Eventually(read, timeout).Should(Succeed(), "the same client reads the new token")
 }
 
 func TestAMissingRightIsNamed(t *testing.T) {
@@ -279,12 +279,12 @@ func TestTheWatchIsOneNamedRequest(t *testing.T) {
 	server := newProxy(t)
 	server.start(t)
 	told := watch(t, garden.KubeconfigFile(mount(t, server.URL, token(t, ownSeed, "shoot-flux-garden")).kubeconfig()))
-	g.Eventually(told.all, patience).Should(ContainElement(one + " v2.0.0"))
+	g.Eventually(told.all, timeout).Should(ContainElement(one + " v2.0.0"))
 
 	g.Expect(admin.Update(t.Context(), configuration(one, map[string]string{"fluxVersion": "v2.1.0"}))).To(Succeed())
 	g.Expect(admin.Create(t.Context(), configuration(two, map[string]string{"fluxVersion": "v2.2.0"}))).To(Succeed())
 	g.Expect(admin.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: two, Name: "other"}})).To(Succeed())
-	g.Eventually(told.all, patience).Should(ContainElements(one+" v2.1.0 before v2.0.0", two+" v2.2.0"))
+	g.Eventually(told.all, timeout).Should(ContainElements(one+" v2.1.0 before v2.0.0", two+" v2.2.0"))
 	g.Expect(told.all()).To(HaveEach(Not(HavePrefix(two+" v2.2.0 before"))), "not told of other ConfigMaps")
 
 	for _, request := range server.requests() {
@@ -316,8 +316,8 @@ func TestTheGardenIsUnreachableAtFirst(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	server.Listener = listener
 	server.start(t)
-	g.Eventually(read, patience).Should(Succeed())
-	g.Eventually(told.all, patience).Should(ContainElement(namespace + " v2.0.0"))
+	g.Eventually(read, timeout).Should(Succeed())
+	g.Eventually(told.all, timeout).Should(ContainElement(namespace + " v2.0.0"))
 }
 
 // The kubeconfig has another server or another certificate authority when it is replaced.
@@ -336,5 +336,5 @@ func TestTheWatchFollowsTheKubeconfig(t *testing.T) {
 	content, err := os.ReadFile(mount(t, server.URL, valid).kubeconfig())
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(os.WriteFile(m.kubeconfig(), content, 0o600)).To(Succeed())
-	g.Eventually(told.all, patience).Should(ContainElement(namespace + " v2.0.0"))
+	g.Eventually(told.all, timeout).Should(ContainElement(namespace + " v2.0.0"))
 }

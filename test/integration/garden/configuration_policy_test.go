@@ -26,7 +26,7 @@ func waitForPolicy(t *testing.T, projectAdmin client.Client) {
 	t.Helper()
 	NewWithT(t).Eventually(func() error {
 		return projectAdmin.Create(t.Context(), configuration(ownProject, map[string]string{"typo": "x"}), client.DryRunAll)
-	}, patience).Should(MatchError(ContainSubstring("typo: unknown key")))
+	}, timeout).Should(MatchError(ContainSubstring("typo: unknown key")))
 }
 
 // beyondCEL are mistakes that only the extension finds.

@@ -49,8 +49,8 @@ const (
 	accessLabel = "flux.extensions.gardener.cloud/garden-access"
 	clusterRole = "gardener-extension-shoot-flux-garden"
 
-	// patience bounds what is waited for.
-	patience = time.Minute
+	// timeout bounds what is waited for.
+	timeout = time.Minute
 )
 
 var (

@@ -231,7 +231,7 @@ func waitForPolicies(t *testing.T, seed, projectAdmin client.Client) {
 	NewWithT(t).Eventually(func(g Gomega) {
 		g.Expect(answer(applySecret("kube-system", "flux-source", corev1.SecretTypeOpaque)(t.Context(), seed))).To(Equal(refused))
 		g.Expect(answer(post(serviceAccount(ownProject, "extension-shoot--a--b", true))(t.Context(), projectAdmin))).To(Equal(refused))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 // Policies are the second line: they hold even if somebody gives the extension more rights than it needs.
@@ -246,7 +246,7 @@ func TestPoliciesHoldWithAllRights(t *testing.T) {
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "seed-mighty", Name: "shoot-flux-garden"}},
 	})).To(Succeed())
 	mighty := as(t, "seed-mighty", "shoot-flux-garden")
-	g.Eventually(func() error { return mighty.List(t.Context(), &corev1.SecretList{}) }, patience).Should(Succeed())
+	g.Eventually(func() error { return mighty.List(t.Context(), &corev1.SecretList{}) }, timeout).Should(Succeed())
 
 	for name, test := range map[string]struct {
 		request request

@@ -35,7 +35,7 @@ func TestProjectGarden(t *testing.T) {
 	g.Eventually(func() (err error) { // roles and policies act a moment after they were written
 		made, err = source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@github.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 		return err
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	completed, err := source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(completed.Identity).To(Equal(made.Identity))
@@ -51,5 +51,5 @@ func TestProjectGarden(t *testing.T) {
 func TestConfigurationOfProjectGarden(t *testing.T) {
 	NewWithT(t).Eventually(func() error {
 		return admin.Create(t.Context(), configuration("garden", map[string]string{"typo": "x"}), client.DryRunAll)
-	}, patience).Should(MatchError(ContainSubstring("typo: unknown key")))
+	}, timeout).Should(MatchError(ContainSubstring("typo: unknown key")))
 }

@@ -53,14 +53,14 @@ func TestTheWatchOfSecrets(t *testing.T) {
 	})
 
 	first := toldSecret{}
-	g.Eventually(told, patience).Should(Receive(&first))
+	g.Eventually(told, timeout).Should(Receive(&first))
 	g.Expect(first.old).To(BeNil())
 	g.Expect(first.secret.ObjectMeta).To(Equal(metav1.ObjectMeta{Namespace: namespace, Name: "flux-source", UID: one.UID, ResourceVersion: one.ResourceVersion}))
 
 	g.Expect(admin.Create(t.Context(), secret(namespace, "other", corev1.SecretTypeOpaque))).To(Succeed())
 	g.Expect(admin.Patch(t.Context(), one, client.RawPatch("application/merge-patch+json", []byte(`{"data":{"known_hosts":"eA=="}}`)))).To(Succeed())
 	second := toldSecret{}
-	g.Eventually(told, patience).Should(Receive(&second))
+	g.Eventually(told, timeout).Should(Receive(&second))
 	g.Expect(second.old).To(Equal(first.secret))
 	g.Expect(second.secret.ResourceVersion).To(Equal(one.ResourceVersion))
 	g.Expect(told).To(BeEmpty(), "not told of other Secrets")

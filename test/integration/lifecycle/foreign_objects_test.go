@@ -79,7 +79,7 @@ func (l *living) borrow() client.Object {
 	database.SetNamespace("default")
 	database.SetName("customers")
 	database.SetFinalizers([]string{"finalizers.fluxcd.io"})
-	l.Eventually(func() error { return l.client.Create(l.ctx, database) }, patience).Should(Succeed())
+	l.Eventually(func() error { return l.client.Create(l.ctx, database) }, timeout).Should(Succeed())
 	return database
 }
 
@@ -106,5 +106,5 @@ func (s *shoot) expectEvent(reason string, note any) {
 		events := &eventsv1.EventList{}
 		g.Expect(shared.seedClient.List(s.ctx, events, client.InNamespace(s.control))).To(Succeed())
 		g.Expect(events.Items).To(ContainElement(And(HaveField("Reason", reason), HaveField("Note", note))))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }

@@ -121,7 +121,7 @@ func (l *living) newInterrupted(t *testing.T, i *interruptions) *lifecycle.Actua
 
 // reconcile reconciles until that succeeds, as the controller does.
 func (l *living) reconcile(actuator *lifecycle.Actuator) {
-	l.Eventually(func() error { return l.reconcileOnce(actuator) }, patience).Should(Succeed())
+	l.Eventually(func() error { return l.reconcileOnce(actuator) }, timeout).Should(Succeed())
 }
 
 func (l *living) reconcileOnce(actuator *lifecycle.Actuator) error {

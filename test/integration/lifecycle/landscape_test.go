@@ -168,8 +168,8 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 			MaxConcurrentReconciles: 1,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](100*time.Millisecond, 2*time.Second),
 		},
-		ExtensionClasses: []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
-		Configurations:   shared.actuator.Garden,
+		ExtensionClasses:               []extensionsv1alpha1.ExtensionClass{extensionsv1alpha1.ExtensionClassShoot},
+		ReconcileOnConfigurationChange: true,
 	})
 }
 
@@ -301,7 +301,7 @@ func (s *shoot) expectSuccess() {
 	s.Eventually(func(g Gomega) {
 		state, description := s.lastOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 func (s *shoot) expectFailure(sentence string) {
@@ -309,11 +309,11 @@ func (s *shoot) expectFailure(sentence string) {
 		state, description := s.lastOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateError))
 		g.Expect(description).To(ContainSubstring(sentence))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
-// patience is long enough for a machine that is busy with other tests.
-const patience = 2 * time.Minute
+// timeout is long enough for a machine that is busy with other tests.
+const timeout = 2 * time.Minute
 
 // requestLog keeps the requests to the seed that write.
 type requestLog struct {

@@ -62,7 +62,7 @@ func (s *shoot) managedResource(name string) (*resourcesv1alpha1.ManagedResource
 }
 
 // hold keeps a ManagedResource as gardener-resource-manager does while it has not yet removed its objects.
-func (s *shoot) hold(name string) (letGo func()) {
+func (s *shoot) hold(name string) (unhold func()) {
 	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: s.control, Name: name}}
 	patch := func(change func(client.Object, string) bool) {
 		s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(managedResource), managedResource)).To(Succeed())
@@ -148,7 +148,7 @@ func TestSecondReconcileWritesNothing(t *testing.T) {
 		"PATCH " + extension + "/status", // Processing
 		"PATCH " + extension + "/status", // Succeeded
 	})
-	s.Eventually(written, patience).Should(expected)
+	s.Eventually(written, timeout).Should(expected)
 	s.Consistently(written, time.Second).Should(expected)
 	s.expectSuccess()
 	unchanged := &corev1.Secret{}
@@ -219,7 +219,7 @@ func TestAChangeOfTheConfigurationReachesTheShootAtOnce(t *testing.T) {
 	branch := maps.Clone(publicRepository)
 	branch["repositoryBranch"] = "next"
 	s.configure(branch)
-	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, branch))) }, patience).Should(Succeed())
+	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, branch))) }, timeout).Should(Succeed())
 	s.expectSuccess()
 
 	s.configure(map[string]string{"fluxVersion": "newest"})
@@ -256,7 +256,7 @@ func TestAChangeOfTheConfigurationDisturbsNobody(t *testing.T) {
 			s.configure(map[string]string{"fluxVersion": "v2.9.4"})
 			s.Eventually(func(g Gomega) {
 				g.Expect(awake.digest(g)).To(Equal(digestOf(s, map[string]string{"fluxVersion": "v2.9.4"})))
-			}, patience).Should(Succeed())
+			}, timeout).Should(Succeed())
 			s.Consistently(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, publicRepository))) }, time.Second).Should(Succeed())
 		})
 	}
@@ -276,7 +276,7 @@ func TestLatestWithoutTheReleaseServer(t *testing.T) {
 			HaveField("Reason", "FluxVersion"), HaveField("Type", corev1.EventTypeWarning), HaveField("Regarding.Name", "shoot-flux"),
 			HaveField("Note", And(ContainSubstring(shared.releases.URL+"/latest answered 403"), ContainSubstring("v2.9.4"))),
 		)))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 func TestResourceManagerWithoutTheNamespace(t *testing.T) {
@@ -301,7 +301,7 @@ func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
 	s.expectSuccess()
 	configuration, _ := s.managedResource(managedresource.Configuration)
 	installation, _ := s.managedResource(managedresource.Installation)
-	letGo := s.hold(managedresource.Configuration)
+	unhold := s.hold(managedresource.Configuration)
 
 	s.operate("reconcile")
 	s.expectSuccess()
@@ -317,10 +317,10 @@ func TestDeleteRemovesTheConfigurationFirstAndBlocksNobody(t *testing.T) {
 	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(installation), installation)).To(Succeed())
 	s.Expect(installation.DeletionTimestamp).To(BeNil(), "the installation goes last")
 
-	letGo()
-	s.Eventually(s.isGone(configuration), patience).Should(BeTrue())
-	s.Eventually(s.isGone(installation), patience).Should(BeTrue())
-	s.Eventually(s.isGone(s.extension), patience).Should(BeTrue())
+	unhold()
+	s.Eventually(s.isGone(configuration), timeout).Should(BeTrue())
+	s.Eventually(s.isGone(installation), timeout).Should(BeTrue())
+	s.Eventually(s.isGone(s.extension), timeout).Should(BeTrue())
 }
 
 // switchOff deletes the Extension as gardenlet does when it is no longer in the Shoot.
@@ -364,7 +364,7 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 			s.expectSuccess()
 			configuration, _ := s.managedResource(managedresource.Configuration)
 			installation, _ := s.managedResource(managedresource.Installation)
-			letGo := s.hold(managedresource.Configuration)
+			unhold := s.hold(managedresource.Configuration)
 			alsoLetGo := s.hold(managedresource.Installation)
 
 			leave(s)
@@ -373,12 +373,12 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 					g.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(managedResource), managedResource)).To(Succeed())
 					g.Expect(managedResource.DeletionTimestamp).NotTo(BeNil())
 					g.Expect(managedResource.Spec.KeepObjects).To(HaveValue(BeTrue()))
-				}, patience).Should(Succeed())
+				}, timeout).Should(Succeed())
 			}
-			letGo()
+			unhold()
 			alsoLetGo()
-			s.Eventually(s.isGone(configuration), patience).Should(BeTrue())
-			s.Eventually(s.isGone(installation), patience).Should(BeTrue())
+			s.Eventually(s.isGone(configuration), timeout).Should(BeTrue())
+			s.Eventually(s.isGone(installation), timeout).Should(BeTrue())
 
 			secret := &corev1.Secret{}
 			s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed(), "the key stays")

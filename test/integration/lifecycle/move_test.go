@@ -36,7 +36,7 @@ func (s *shoot) state() fluxv1alpha1.FluxState {
 // nothing but the state of the old one (RestoreExtensionObjectState in pkg/extensions/customresources.go of Gardener).
 func (s *shoot) replaceExtension(state *runtime.RawExtension) {
 	s.Expect(client.IgnoreNotFound(shared.seedClient.Delete(s.ctx, s.extension))).To(Succeed())
-	s.Eventually(s.isGone(s.extension), patience).Should(BeTrue())
+	s.Eventually(s.isGone(s.extension), timeout).Should(BeTrue())
 	old := s.extension
 	s.extension = &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: old.Namespace, Name: old.Name}, Spec: old.Spec}
 	s.extension.Annotations = map[string]string{"gardener.cloud/operation": "wait-for-state"}
@@ -60,7 +60,7 @@ func (s *shoot) move() {
 func (l *living) moveInterrupted() {
 	l.state()
 	carried := l.extension.Status.State
-	l.Eventually(func() error { return shared.actuator.Migrate(l.ctx, log.Log, l.extension) }, patience).Should(Succeed())
+	l.Eventually(func() error { return shared.actuator.Migrate(l.ctx, log.Log, l.extension) }, timeout).Should(Succeed())
 	l.replaceExtension(carried)
 }
 
@@ -119,7 +119,7 @@ func (l *living) surviveInterruptions(t *testing.T, i *interruptions, actuator *
 		}
 		g.Expect(died).To(BeFalse(), "%v", err)
 		g.Expect(err).NotTo(HaveOccurred())
-	}, 2*patience).Should(Succeed())
+	}, 2*timeout).Should(Succeed())
 	t.Logf("interrupted %d times", i.next-1)
 	l.Expect(i.next).To(BeNumerically(">", 3), "it writes more often than that")
 }
@@ -144,7 +144,7 @@ func TestMoveBetweenTheStepsOfAnUpgrade(t *testing.T) {
 			l.Expect(err).NotTo(HaveOccurred())
 			labels := map[string]string{managedresource.FluxVersionLabel: newest, managedresource.MigratingLabel: "false"}
 			l.Expect(managedresource.Apply(l.ctx, shared.seedClient, l.control, managedresource.Installation, labels, data, nil)).To(Succeed())
-			l.Eventually(func() error { return managedresource.CheckApplied(l.installation()) }, patience).Should(MatchError(ContainSubstring("missing from spec.versions")))
+			l.Eventually(func() error { return managedresource.CheckApplied(l.installation()) }, timeout).Should(MatchError(ContainSubstring("missing from spec.versions")))
 			l.extension.Status.State = nil
 			l.Expect(shared.seedClient.Status().Update(l.ctx, l.extension)).To(Succeed())
 		},
@@ -158,7 +158,7 @@ func TestMoveBetweenTheStepsOfAnUpgrade(t *testing.T) {
 			l.use()
 			l.configure(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
 			l.Expect(l.reconcileOnce(actuator)).To(MatchError(ContainSubstring("in two steps")))
-			l.Eventually(l.versionOfFlux, patience).Should(Equal(newest))
+			l.Eventually(l.versionOfFlux, timeout).Should(Equal(newest))
 			l.Expect(l.state().Migrating).To(BeTrue())
 
 			l.moveInterrupted()
@@ -330,7 +330,7 @@ func TestStateOfAnEarlierRelease(t *testing.T) {
 	forget()
 	s.sleep()
 	s.operate("reconcile")
-	s.Eventually(s.state, patience).Should(Equal(known), "also while the shoot sleeps")
+	s.Eventually(s.state, timeout).Should(Equal(known), "also while the shoot sleeps")
 	s.expectSuccess()
 	s.wakeUp()
 

@@ -43,7 +43,7 @@ func (l *living) expectConfigured(data map[string]string) {
 		g.Expect(l.digest(g)).To(Equal(digestOf(l.shoot, data)))
 		configuration, _ := l.managedResource(managedresource.Configuration)
 		g.Expect(managedresource.CheckApplied(configuration)).To(Succeed())
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 // upgradeByUsers applies a release as the users' repository would, without the extension.
@@ -115,7 +115,7 @@ func TestInstallationOnce(t *testing.T) {
 	l.Eventually(func(g Gomega) {
 		l.expectSuccess()
 		g.Expect(l.status(g)).To(And(HaveField("Version", "v2.6.4"), HaveField("Origin", "shoot"), HaveField("Requested", newest)))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	l.expectLeftAlone("v2.6.4")
 	l.expectUserObjects()
 
@@ -129,7 +129,7 @@ func TestInstallationOnce(t *testing.T) {
 }
 
 // TestUsersFluxDoesNotPruneItself has a Flux of the shoot's users that is deployed from the repository that it follows, as after `flux bootstrap`.
-// What Flux does then is in test/landscape/flux.
+// What Flux does then is in test/landscape/fluxcontrollers.
 func TestUsersFluxDoesNotPruneItself(t *testing.T) {
 	t.Parallel()
 	for _, policy := range []string{"keep-workloads", "delete-workloads"} {
@@ -202,7 +202,7 @@ func TestInstallationOnceAfterMigration(t *testing.T) {
 	l.operate("migrate")
 	l.expectSuccess()
 	l.Expect(client.IgnoreNotFound(shared.seedClient.Delete(l.ctx, l.extension))).To(Succeed())
-	l.Eventually(l.isGone(l.extension), patience).Should(BeTrue())
+	l.Eventually(l.isGone(l.extension), timeout).Should(BeTrue())
 	l.expectNothingInSeed()
 	l.Expect(l.client.Delete(l.ctx, l.deployment("notification-controller"))).To(Succeed())
 
@@ -231,7 +231,7 @@ func TestInstallationOnceWithoutKinds(t *testing.T) {
 	l.Expect(l.client.Delete(l.ctx, definition)).To(Succeed())
 	l.Eventually(func() bool {
 		return apierrors.IsNotFound(l.client.Get(l.ctx, client.ObjectKeyFromObject(definition), definition))
-	}, patience).Should(BeTrue())
+	}, timeout).Should(BeTrue())
 	l.operate("reconcile")
 	l.expectProblem(fluxv1alpha1.NotAsConfigured, "the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without "+
 		"CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io: install it again, or set installation to managed")

@@ -44,14 +44,14 @@ func TestAChangeWhileTheShootWakesUp(t *testing.T) {
 	s.object.Status.IsHibernated = true
 	s.syncCluster()
 	s.operate("reconcile")
-	s.Eventually(s.writes, patience).Should(BeEmpty())
+	s.Eventually(s.writes, timeout).Should(BeEmpty())
 
 	changed := with(publicRepository, "repositoryBranch", "next")
 	s.configure(changed)
 	s.Expect(s.writes()).To(BeEmpty())
 	s.object.Status.IsHibernated = false
 	s.syncCluster()
-	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, changed))) }, patience).Should(Succeed())
+	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, changed))) }, timeout).Should(Succeed())
 	s.expectSuccess()
 
 	// Nothing is done twice: a shoot that gardenlet has brought up to date meanwhile is left alone.
@@ -60,8 +60,8 @@ func TestAChangeWhileTheShootWakesUp(t *testing.T) {
 	s.configure(publicRepository)
 	s.Expect(s.writes()).To(BeEmpty())
 	s.operate("reconcile")
-	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, publicRepository))) }, patience).Should(Succeed())
-	s.Eventually(s.writes, patience).Should(BeEmpty())
+	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, publicRepository))) }, timeout).Should(Succeed())
+	s.Eventually(s.writes, timeout).Should(BeEmpty())
 	s.object.Status.IsHibernated = false
 	s.syncCluster()
 	s.Expect(s.writes()).To(BeEmpty())
@@ -72,20 +72,20 @@ func TestAShootIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		pause, goOn func(*shoot)
-		// patience is how long it takes to go on.
-		patience time.Duration
+		// timeout is how long it takes to go on.
+		timeout time.Duration
 	}{
 		"the shoot is ignored": {
 			func(s *shoot) { s.annotateShoot(map[string]string{"shoot.gardener.cloud/ignore": "true"}) },
 			func(s *shoot) { s.annotateShoot(nil) },
-			patience,
+			timeout,
 		},
 		"the seed is stopped": {
 			func(s *shoot) {
 				s.annotateSeed(map[string]string{"shoot.gardener.cloud/emergency-stop-reconciliations": "true"})
 			},
 			func(s *shoot) { s.annotateSeed(nil) },
-			2 * patience,
+			2 * timeout,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestAShootIsLeftAlone(t *testing.T) {
 			s.Eventually(func(g Gomega) {
 				s.lastOperation(g)
 				g.Expect(s.status(g).Problem).To(BeNil())
-			}, tc.patience).Should(Succeed())
+			}, tc.timeout).Should(Succeed())
 			s.Expect(s.digest(s)).To(Equal(digestOf(s, with(publicRepository, "repositoryBranch", "next"))))
 		})
 	}
@@ -117,7 +117,7 @@ func TestAShootThatFailsIsLeftAlone(t *testing.T) {
 	s.operate("reconcile")
 	s.expectFailure("flux-config does not exist in the garden")
 	s.annotateShoot(map[string]string{"shoot.gardener.cloud/ignore": "true"})
-	s.Eventually(s.writes, patience).Should(BeEmpty())
+	s.Eventually(s.writes, timeout).Should(BeEmpty())
 	s.configure(publicRepository)
 	s.Expect(s.writes()).To(BeEmpty())
 

@@ -26,7 +26,7 @@ func (s *shoot) expectProblem(reason, sentence string) {
 		g.Expect(problem).NotTo(BeNil())
 		g.Expect(problem.Reason).To(Equal(reason))
 		g.Expect(problem.Message).To(ContainSubstring(sentence))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 // expectNoProblem waits until the shoot has what is configured.
@@ -35,7 +35,7 @@ func (s *shoot) expectNoProblem() {
 		state, description := s.lastOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
 		g.Expect(s.status(g).Problem).To(BeNil())
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 // TestAMistakeStopsNobody lets gardenlet reconcile a shoot that has Flux, for a new worker for example, while somebody's mistake keeps it
@@ -57,7 +57,7 @@ func TestAMistakeStopsNobody(t *testing.T) {
 	s.Eventually(func(g Gomega) {
 		s.lastOperation(g)
 		g.Expect(s.extension.Status.LastOperation.LastUpdateTime.After(tries.Time)).To(BeTrue())
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	s.expectProblem(fluxv1alpha1.NotAsConfigured, "does not exist in the garden")
 	s.Expect(s.status(s).Problem.Since).To(Equal(since))
 
@@ -92,5 +92,5 @@ func TestAProblemHealsByItself(t *testing.T) {
 	s.expectNoProblem()
 
 	// When all is well, nothing is done any more.
-	s.Eventually(s.writes, patience).Should(BeEmpty())
+	s.Eventually(s.writes, timeout).Should(BeEmpty())
 }

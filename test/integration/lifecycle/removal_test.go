@@ -134,7 +134,7 @@ func (l *living) work(t *testing.T, data map[string]string) (byRoot, byTeam, byA
 		pods := &corev1.PodList{}
 		g.Expect(l.client.List(l.ctx, pods, client.InNamespace("flux-system"), client.MatchingLabels{"app": "kustomize-controller"})).To(Succeed())
 		g.Expect(pods.Items).NotTo(BeEmpty())
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 
 	l.use()
 	team := l.unstructured(userObject{"kustomizations.kustomize.toolkit.fluxcd.io", "Kustomization", "team", nil})
@@ -155,7 +155,7 @@ func (l *living) work(t *testing.T, data map[string]string) (byRoot, byTeam, byA
 		for _, kustomization := range kustomizations.Items {
 			g.Expect(kustomization.GetFinalizers()).To(ConsistOf(fluxFinalizer))
 		}
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	return l.deploy("flux-system"), l.deploy("team"), l.deploy("apps")
 }
 
@@ -195,7 +195,7 @@ func (s *shoot) expectSwitchedOff() {
 	s.Eventually(func(g Gomega) {
 		err := shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)
 		g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", s.extension.Status.LastError)
-	}, 2*patience).Should(Succeed())
+	}, 2*timeout).Should(Succeed())
 }
 
 func withPolicy(policy string) map[string]string {
@@ -315,7 +315,7 @@ func TestSwitchedOffWithInterruptions(t *testing.T) {
 			faults := &faults{}
 			a := l.interrupted(t, faults)
 
-			l.Eventually(func() error { return a.Delete(l.ctx, log.Log, l.extension) }, 4*patience, 10*time.Millisecond).Should(Succeed())
+			l.Eventually(func() error { return a.Delete(l.ctx, log.Log, l.extension) }, 4*timeout, 10*time.Millisecond).Should(Succeed())
 			t.Logf("%d writes have been interrupted", len(faults.seen))
 			l.Expect(len(faults.seen)).To(BeNumerically(">", 30), "4 Deployments, 8 objects with finalizers, 16 objects of the installation, and the ManagedResources are written")
 			l.expectNoFlux()
@@ -396,7 +396,7 @@ func TestShootIsBeingDeleted(t *testing.T) {
 		for _, kustomization := range kustomizations.Items {
 			g.Expect(kustomization.GetFinalizers()).To(BeEmpty())
 		}
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	for _, configMap := range []*corev1.ConfigMap{byRoot, byTeam, byApps} {
 		l.Expect(l.exists(configMap)).To(BeTrue(), "Gardener deletes it")
 	}

@@ -95,7 +95,7 @@ func TestAChangeOfTheSecretReachesTheShootAtOnce(t *testing.T) {
 	s.Eventually(func(g Gomega) {
 		g.Expect(shared.gardenClient.Get(s.ctx, key, secret)).To(Succeed())
 		g.Expect(secret.Data).To(HaveKeyWithValue("known_hosts", knownHosts))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 
 	// A new pair.
 	delete(secret.Data, "identity")
@@ -105,7 +105,7 @@ func TestAChangeOfTheSecretReachesTheShootAtOnce(t *testing.T) {
 		g.Expect(shared.gardenClient.Get(s.ctx, key, secret)).To(Succeed())
 		g.Expect(secret.Data).To(HaveKeyWithValue("identity.pub", Not(Equal(old))))
 		g.Expect(s.sourceSecret(g)).To(HaveKeyWithValue("identity.pub", base64.StdEncoding.EncodeToString(secret.Data["identity.pub"])))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	s.expectSuccess()
 
 	s.Eventually(func(g Gomega) {
@@ -115,7 +115,7 @@ func TestAChangeOfTheSecretReachesTheShootAtOnce(t *testing.T) {
 		state, _ := s.lastOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded))
 		g.Expect(s.extension.Status.LastOperation.LastUpdateTime).To(Equal(before))
-	}, patience).Should(Succeed(), "then there is nothing to do any more")
+	}, timeout).Should(Succeed(), "then there is nothing to do any more")
 	public.lastOperation(public)
 	public.Expect(public.extension.Status.LastOperation.LastUpdateTime).To(Equal(untouched), "another project's shoot")
 }

@@ -46,8 +46,8 @@ func (l *living) bootstrap() (gitRepository, root *unstructured.Unstructured) {
 		"interval": "10m0s", "path": "./clusters/theirs", "prune": true, "sourceRef": map[string]any{"kind": "GitRepository", "name": "flux-system"},
 		"decryption": map[string]any{"provider": "sops"},
 	})
-	l.Eventually(func() error { return l.client.Create(l.ctx, gitRepository) }, patience).Should(Succeed())
-	l.Eventually(func() error { return l.client.Create(l.ctx, root) }, patience).Should(Succeed())
+	l.Eventually(func() error { return l.client.Create(l.ctx, gitRepository) }, timeout).Should(Succeed())
+	l.Eventually(func() error { return l.client.Create(l.ctx, root) }, timeout).Should(Succeed())
 	root.Object["status"] = map[string]any{"inventory": map[string]any{"entries": []any{map[string]any{"id": "default_theirs__ConfigMap", "v": "v1"}}}}
 	l.Expect(l.client.Status().Update(l.ctx, root)).To(Succeed())
 	return gitRepository, root
@@ -77,7 +77,7 @@ func (l *living) expectFollowed() {
 		g.Expect(root.Object["status"]).NotTo(HaveKey("inventory"))
 		g.Expect(root.Object["spec"]).To(And(HaveKeyWithValue("path", "./"), Not(HaveKey("decryption"))))
 		l.expectNoChangedFields(g)
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 // expectNoChangedFields checks that what gardener-resource-manager and the API server made of the objects is what the extension knows of them.
@@ -137,7 +137,7 @@ func TestTakeover(t *testing.T) {
 func (l *living) expectTheirsStays(apps *unstructured.Unstructured, deployment *appsv1.Deployment) {
 	l.Eventually(func() error {
 		return l.client.Get(l.ctx, client.ObjectKeyFromObject(fluxObject("GitRepository", "flux-system", nil)), fluxObject("GitRepository", "flux-system", nil))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	l.switchOff()
 	l.expectSwitchedOff()
 	l.expectNothingInSeed()
@@ -176,7 +176,7 @@ func TestTakeoverOfWhatIsAddedLater(t *testing.T) {
 	l.Eventually(func(g Gomega) {
 		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(secret), secret)).To(Succeed())
 		g.Expect(secret.Data).To(HaveKeyWithValue(corev1.DockerConfigJsonKey, pullSecret))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	l.Expect(l.reconcileOnce(actuator)).To(Succeed(), "what is the extension's may change")
 }
 
@@ -249,7 +249,7 @@ func TestTakeoverAfterMigration(t *testing.T) {
 	l.operate("migrate")
 	l.expectSuccess()
 	l.Expect(client.IgnoreNotFound(shared.seedClient.Delete(l.ctx, l.extension))).To(Succeed())
-	l.Eventually(l.isGone(l.extension), patience).Should(BeTrue())
+	l.Eventually(l.isGone(l.extension), timeout).Should(BeTrue())
 	l.expectNothingInSeed()
 
 	changed := map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/others", "repositoryPath": "clusters/two"}
@@ -298,7 +298,7 @@ func TestProtectionFollowsOwnership(t *testing.T) {
 
 	// Another version is not followed any more.
 	l.reconcileWith(with(ownedByUsers, "fluxVersion", newest))
-	l.Eventually(func() bool { return protected(l, l.deployment("source-controller")) }, patience).Should(BeFalse())
+	l.Eventually(func() bool { return protected(l, l.deployment("source-controller")) }, timeout).Should(BeFalse())
 	l.expectNoProblem()
 	l.Expect(l.versionOfFlux()).To(Equal("v2.6.4"))
 	l.Expect(protected(l, l.deployment("source-controller"))).To(BeFalse())
@@ -306,7 +306,7 @@ func TestProtectionFollowsOwnership(t *testing.T) {
 	l.Expect(l.installation().Annotations).To(HaveKeyWithValue(resourcesv1alpha1.Ignore, "true"))
 
 	l.get("v2.6.4", false)
-	l.Eventually(func(g Gomega) { g.Expect(protected(g, l.deployment("source-controller"))).To(BeTrue()) }, patience).Should(Succeed())
+	l.Eventually(func(g Gomega) { g.Expect(protected(g, l.deployment("source-controller"))).To(BeTrue()) }, timeout).Should(Succeed())
 }
 
 // predecessor makes what the archived first version of the extension has left, in the seed and in the shoot.
@@ -320,7 +320,7 @@ func (l *living) predecessor() *unstructured.Unstructured {
 	for name, data := range map[string]managedresource.Data{"extension-shoot-flux-flux-config": data, "extension-shoot-flux-flux-install": {"flux-install-yaml": nil}} {
 		l.Expect(managedresources.CreateForShoot(l.ctx, shared.seedClient, l.control, name, "", true, data)).To(Succeed())
 	}
-	l.Eventually(func() error { return l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root) }, patience).Should(Succeed())
+	l.Eventually(func() error { return l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root) }, timeout).Should(Succeed())
 	install := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: l.control, Name: "extension-shoot-flux-flux-install"}}
 	l.Expect(shared.seedClient.Patch(l.ctx, install, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"resources.gardener.cloud/ignore":"true"}}}`)))).To(Succeed())
 	return root
@@ -332,7 +332,7 @@ func TestTakeoverOfThePredecessor(t *testing.T) {
 	root := l.predecessor()
 	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
 	l.expectFailure("Kustomization flux-system/main-ks of the extension's first version deploys the repository too, with spec.targetNamespace that would go")
-	l.Eventually(l.expectNothingOfPredecessor, patience).Should(Succeed())
+	l.Eventually(l.expectNothingOfPredecessor, timeout).Should(Succeed())
 	l.expectUnchanged(root)
 
 	l.handOver(root)
@@ -374,7 +374,7 @@ func TestDeletionOfThePredecessor(t *testing.T) {
 			root := l.predecessor()
 			leave(l)
 			l.expectSwitchedOff()
-			l.Eventually(l.expectNothingOfPredecessor, patience).Should(Succeed())
+			l.Eventually(l.expectNothingOfPredecessor, timeout).Should(Succeed())
 			l.expectUnchanged(root)
 		})
 	}
@@ -389,7 +389,7 @@ func TestKeepFluxWithInterruptions(t *testing.T) {
 	faults := &faults{}
 	actuator := l.interrupted(t, faults)
 	l.Expect(shared.seedClient.Get(l.ctx, client.ObjectKeyFromObject(l.extension), l.extension)).To(Succeed())
-	l.Eventually(func() error { return actuator.Delete(l.ctx, log.Log, l.extension) }, 2*patience).Should(Succeed())
+	l.Eventually(func() error { return actuator.Delete(l.ctx, log.Log, l.extension) }, 2*timeout).Should(Succeed())
 	l.Expect(len(faults.seen)).To(BeNumerically(">", 30), "each object is left to the users, and two ManagedResources are ignored, kept and deleted")
 	l.expectNothingInSeed()
 	for _, object := range []client.Object{l.deployment("source-controller"), fluxObject("GitRepository", "flux-system", nil), fluxObject("Kustomization", "flux-system", nil)} {

@@ -28,7 +28,7 @@ func TestRepositoryStaysWhenItCanNotBeRead(t *testing.T) {
 	configMap.BinaryData = map[string][]byte{"repositoryUrl": []byte("\xff\xfeh\x00t\x00t\x00p\x00s\x00")}
 	s.Expect(shared.gardenClient.Update(s.ctx, configMap)).To(Succeed())
 	s.operate("reconcile")
-	s.Eventually(func(g Gomega) { _, _ = s.lastOperation(g) }, patience).Should(Succeed())
+	s.Eventually(func(g Gomega) { _, _ = s.lastOperation(g) }, timeout).Should(Succeed())
 	after, _ := s.managedResource(managedresource.Configuration)
 	s.Expect(after.ResourceVersion).To(Equal(before.ResourceVersion))
 }

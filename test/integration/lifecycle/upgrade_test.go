@@ -141,7 +141,7 @@ func (l *living) expectVersion(version string) {
 		state, description := l.lastOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
 		g.Expect(l.status(g)).To(And(HaveField("Version", version), HaveField("Problem", BeNil())))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	l.expectApplied(version)
 }
 
@@ -162,7 +162,7 @@ func (l *living) expectApplied(version string) {
 		}
 		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(definition), definition)).To(Succeed())
 		g.Expect(definition.Labels).To(HaveKeyWithValue("app.kubernetes.io/version", version))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 // status is what the Extension says.
@@ -387,7 +387,7 @@ func TestFluxOfSomebodyElse(t *testing.T) {
 	l.operate("migrate")
 	l.expectSuccess()
 	l.Expect(client.IgnoreNotFound(shared.seedClient.Delete(l.ctx, l.extension))).To(Succeed())
-	l.Eventually(l.isGone(l.extension), patience).Should(BeTrue())
+	l.Eventually(l.isGone(l.extension), timeout).Should(BeTrue())
 
 	l.configure(map[string]string{"fluxVersion": "v2.2.3"})
 	l.operate("reconcile")
@@ -414,7 +414,7 @@ func TestFloatingVersionMovesOnlyWhenGardenerAsks(t *testing.T) {
 			s.lastOperation(g)
 			g.Expect(s.status(g).Requested).To(Equal(edit["fluxVersion"]))
 			g.Expect(s.digest(g)).To(Equal(digestOf(s, edit)))
-		}, patience).Should(Succeed())
+		}, timeout).Should(Succeed())
 		s.expectSuccess()
 		s.Expect(s.status(s).Version).To(Equal("v2.9.2"))
 	}
@@ -423,7 +423,7 @@ func TestFloatingVersionMovesOnlyWhenGardenerAsks(t *testing.T) {
 	s.Eventually(func(g Gomega) {
 		s.lastOperation(g)
 		g.Expect(s.status(g).Version).To(Equal(newest))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 
 	// A range that what is installed does not satisfy is another matter. But it doesn't go back by itself.
 	s.configure(map[string]string{"fluxVersion": "~2.9.0 <2.9.4"})
@@ -462,5 +462,5 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 		g.Expect(restarted.Reconcile(l.ctx, log.Log, l.extension)).To(Succeed())
 		g.Expect(l.status(g).Problem).To(HaveValue(HaveField("Message", And(
 			ContainSubstring("http://127.0.0.1:1/nobody/listens/here"), ContainSubstring("embedded versions")))))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }

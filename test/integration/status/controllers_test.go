@@ -55,7 +55,7 @@ func TestAControllerHasDied(t *testing.T) {
 	s.Expect(s.seed.client.Status().Update(t.Context(), stopped)).To(Succeed())
 	s.looked()
 	s.expectCondition("False", "ControllersUnavailable", "kubectl -n flux-system scale deployment source-controller --replicas=1")
-	s.Eventually(s.events, patience).Should(ContainElement(ContainSubstring("Warning ControllersUnavailable the source-controller of Flux does not run")))
+	s.Eventually(s.events, timeout).Should(ContainElement(ContainSubstring("Warning ControllersUnavailable the source-controller of Flux does not run")))
 
 	s.Expect(s.seed.client.Patch(t.Context(), stopped, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":1}}`)))).To(Succeed())
 	s.looked()

@@ -35,7 +35,7 @@ func (s *shoot) condition(g Gomega) gardencorev1beta1.Condition {
 
 func (s *shoot) expectCondition(ready gardencorev1beta1.ConditionStatus, reason, words string) {
 	s.t.Helper()
-	s.Eventually(s.condition, patience).Should(And(HaveField("Status", ready), HaveField("Reason", reason), HaveField("Message", ContainSubstring(words))))
+	s.Eventually(s.condition, timeout).Should(And(HaveField("Status", ready), HaveField("Reason", reason), HaveField("Message", ContainSubstring(words))))
 }
 
 // looked makes the controller look into the shoot, as it does after an operation of gardenlet.
@@ -112,7 +112,7 @@ func TestFluxReady(t *testing.T) {
 	s.looked()
 	s.expectCondition("False", "AuthenticationFailed", "register this public key there as a read-only deploy key: ssh-ed25519 AAAA")
 	s.expectLine("False", "ssh-ed25519 AAAA")
-	s.Eventually(s.events, patience).Should(ContainElement(ContainSubstring("Warning AuthenticationFailed the Git server does not accept the project's key")))
+	s.Eventually(s.events, timeout).Should(ContainElement(ContainSubstring("Warning AuthenticationFailed the Git server does not accept the project's key")))
 
 	s.flux("GitRepository", map[string]any{}, "False", "GitOperationFailed", "ssh: handshake failed: knownhosts: key mismatch")
 	s.looked()

@@ -50,8 +50,8 @@ import (
 )
 
 const (
-	// patience is long enough for a machine that is busy with other tests.
-	patience = time.Minute
+	// timeout is long enough for a machine that is busy with other tests.
+	timeout = time.Minute
 	// extensionType is the type, and so the name, of the Extensions.
 	extensionType = "shoot-flux"
 )
@@ -307,7 +307,7 @@ func (s *shoot) change(change func(*extensionsv1alpha1.ExtensionStatus)) {
 		patch := client.MergeFromWithOptions(s.extension.DeepCopy(), client.MergeFromWithOptimisticLock{})
 		change(&s.extension.Status)
 		return s.seed.client.Status().Patch(s.t.Context(), s.extension, patch)
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 }
 
 // say does what the lifecycle controller does when it has succeeded.

@@ -26,7 +26,7 @@ func TestAProblemIsReported(t *testing.T) {
 	s.looked()
 	s.expectCondition("False", "NotAsConfigured", "ConfigMap flux-config in the garden is not valid")
 	s.Expect(s.expectLine("False", "ConfigMap flux-config in the garden is not valid").Reason).To(Equal("NotAsConfigured"))
-	s.Eventually(s.events, patience).Should(ContainElement(ContainSubstring("Warning NotAsConfigured ConfigMap flux-config in the garden is not valid")))
+	s.Eventually(s.events, timeout).Should(ContainElement(ContainSubstring("Warning NotAsConfigured ConfigMap flux-config in the garden is not valid")))
 
 	s.say(problem("UnderWay", "the shoot gets Flux in two steps"))
 	s.looked()

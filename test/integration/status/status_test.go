@@ -48,7 +48,7 @@ func (s *shoot) expectLine(ready gardencorev1beta1.ConditionStatus, words string
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(line.Ready).To(Equal(ready), line.Message)
 		g.Expect(line.Message).To(ContainSubstring(words))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	return line
 }
 
@@ -67,7 +67,7 @@ func (s *shoot) events(g Gomega) []string {
 
 func (s *shoot) expectEvents(want ...string) {
 	s.t.Helper()
-	s.Eventually(s.events, patience).Should(ConsistOf(want))
+	s.Eventually(s.events, timeout).Should(ConsistOf(want))
 }
 
 // publicKey is what is to be published of the Secret that giveKey makes.
@@ -150,10 +150,10 @@ func TestNothingIsWrittenWithoutAChange(t *testing.T) {
 	extension.stop()
 	seeds[0].startExtension(t, false)
 	read := slices.Concat(before, []string{"GET /api/v1/namespaces/" + project + "/configmaps/flux-status"})
-	one.Eventually(requests, patience).Should(Equal(read), "after a restart")
+	one.Eventually(requests, timeout).Should(Equal(read), "after a restart")
 	one.conclude("False", "BuildFailed", "broken")
 	one.expectLine("False", "broken")
-	one.Eventually(requests, patience).Should(Equal(slices.Concat(read, []string{
+	one.Eventually(requests, timeout).Should(Equal(slices.Concat(read, []string{
 		"GET /api/v1/namespaces/" + project + "/configmaps/flux-status",
 		"POST /apis/events.k8s.io/v1/namespaces/" + project + "/events",
 		"PATCH /api/v1/namespaces/" + project + "/configmaps/flux-status",
@@ -209,11 +209,11 @@ func TestTheLineGoesWithTheExtension(t *testing.T) {
 	}
 	stays.Expect(seeds[0].client.Delete(t.Context(), off.extension)).To(Succeed())
 	left.leave()
-	stays.Eventually(func(g Gomega) { g.Expect(statusConfigMap(g, project)).To(And(HaveLen(1), HaveKey("stays"))) }, patience).Should(Succeed())
+	stays.Eventually(func(g Gomega) { g.Expect(statusConfigMap(g, project)).To(And(HaveLen(1), HaveKey("stays"))) }, timeout).Should(Succeed())
 
 	// The last one leaves nothing.
 	stays.leave()
-	stays.Eventually(func(g Gomega) { g.Expect(statusConfigMap(g, project)).To(BeEmpty()) }, patience).Should(Succeed())
+	stays.Eventually(func(g Gomega) { g.Expect(statusConfigMap(g, project)).To(BeEmpty()) }, timeout).Should(Succeed())
 }
 
 // TestTheLineGoesAfterARestart lets shoots go while nobody runs: some of a project, and all of another one.
@@ -238,7 +238,7 @@ func TestTheLineGoesAfterARestart(t *testing.T) {
 	stays.Eventually(func(g Gomega) {
 		g.Expect(statusConfigMap(g, some)).To(And(HaveLen(1), HaveKey("stays")))
 		g.Expect(statusConfigMap(g, all)).To(And(HaveLen(1), HaveKey("moving")))
-	}, patience).Should(Succeed())
+	}, timeout).Should(Succeed())
 	moved.Expect(moved.expectLine("True", "").Message).To(Equal("applied by the new seed"))
 }
 
@@ -298,13 +298,13 @@ func TestProjectIsBeingDeleted(t *testing.T) {
 	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: report.ConfigMapName}}
 	s.Eventually(func() error { // until the API server refuses that in the namespace
 		return gardenClient.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, GenerateName: "one-more-"}})
-	}, patience).Should(Satisfy(apierrors.IsForbidden))
+	}, timeout).Should(Satisfy(apierrors.IsForbidden))
 	s.Expect(gardenClient.Delete(t.Context(), configMap)).To(Succeed())
 	before := len(seeds[0].garden.requests(project))
 
 	s.conclude("False", "BuildFailed", "broken")
 	requests := func() int { return len(seeds[0].garden.requests(project)) - before }
-	s.Eventually(requests, patience).Should(Equal(3), "it reads, and tries to make the event and the ConfigMap")
+	s.Eventually(requests, timeout).Should(Equal(3), "it reads, and tries to make the event and the ConfigMap")
 	s.Consistently(requests, 3*time.Second).Should(Equal(3)) // it would try again after one second
 	s.Expect(apierrors.IsNotFound(gardenClient.Get(t.Context(), client.ObjectKeyFromObject(configMap), configMap))).To(BeTrue())
 }
@@ -347,7 +347,7 @@ func TestNoticesAreReported(t *testing.T) {
 	s.say(statusOfPublic + notices("KeyPairMade register ssh-ed25519 AAAA", "HostKeyTrusted ssh-ed25519 SHA256:x"))
 	want := []string{"Normal KeyPairMade register ssh-ed25519 AAAA", "Normal HostKeyTrusted ssh-ed25519 SHA256:x"}
 	s.expectEvents(want...)
-	s.Eventually(s.unreported, patience).Should(BeEmpty())
+	s.Eventually(s.unreported, timeout).Should(BeEmpty())
 	s.Expect(s.seedEvents(s)).To(ConsistOf(want))
 
 	patch := client.MergeFrom(s.extension.DeepCopy())
@@ -356,7 +356,7 @@ func TestNoticesAreReported(t *testing.T) {
 	s.Expect(s.seed.client.Delete(t.Context(), s.extension)).To(Succeed())
 	s.say(statusOfPublic + notices("FluxStays Flux stays in the shoot"))
 	s.expectEvents(append(want, "Normal FluxStays Flux stays in the shoot")...)
-	s.Eventually(s.unreported, patience).Should(BeEmpty())
+	s.Eventually(s.unreported, timeout).Should(BeEmpty())
 	patch = client.MergeFrom(s.extension.DeepCopy())
 	s.extension.Finalizers = nil
 	s.Expect(s.seed.client.Patch(t.Context(), s.extension, patch)).To(Succeed())
@@ -372,7 +372,7 @@ func TestAGardenThatDoesNotAnswer(t *testing.T) {
 	t.Cleanup(func() { seeds[0].garden.down.Store(false) })
 	s.say(statusOfPublic + notices("KeyPairMade register ssh-ed25519 AAAA"))
 	s.conclude("False", "BuildFailed", "broken")
-	s.Eventually(s.seedEvents, patience).Should(ConsistOf("Normal KeyPairMade register ssh-ed25519 AAAA"))
+	s.Eventually(s.seedEvents, timeout).Should(ConsistOf("Normal KeyPairMade register ssh-ed25519 AAAA"))
 	s.Expect(s.unreported(s)).To(HaveLen(1))
 	seeds[0].garden.down.Store(false)
 	s.expectEvents("Normal KeyPairMade register ssh-ed25519 AAAA", "Warning BuildFailed broken")
@@ -397,7 +397,7 @@ func TestARestartLosesAndRepeatsNothing(t *testing.T) {
 	}
 	s.expectEvents(reported...)
 	s.expectLine("False", "broken")
-	s.Eventually(s.unreported, patience).Should(BeEmpty())
+	s.Eventually(s.unreported, timeout).Should(BeEmpty())
 	extension.stop()
 
 	// The garden keeps events for an hour. That they are not there any more is no reason to make them again.
@@ -405,7 +405,7 @@ func TestARestartLosesAndRepeatsNothing(t *testing.T) {
 	before, version := len(seeds[0].garden.requests(project)), s.extension.ResourceVersion
 	seeds[0].startExtension(t, false)
 	requests := func() []string { return seeds[0].garden.requests(project)[before:] }
-	s.Eventually(requests, patience).Should(ConsistOf("GET /api/v1/namespaces/" + project + "/configmaps/flux-status"))
+	s.Eventually(requests, timeout).Should(ConsistOf("GET /api/v1/namespaces/" + project + "/configmaps/flux-status"))
 	s.Consistently(requests, 3*time.Second).Should(HaveLen(1))
 	s.Expect(s.events(s)).To(BeEmpty())
 	s.Expect(s.unreported(s)).To(BeEmpty())
@@ -422,7 +422,7 @@ func TestTheOtherReplicaGoesOn(t *testing.T) {
 	s.say(statusOfPublic + notices("KeyPairMade register ssh-ed25519 AAAA"))
 	s.conclude("True", "Applied", "applied")
 	s.expectLine("True", "applied")
-	s.Eventually(s.unreported, patience).Should(BeEmpty())
+	s.Eventually(s.unreported, timeout).Should(BeEmpty())
 	s.expectEvents("Normal KeyPairMade register ssh-ed25519 AAAA", "Normal FluxReady applied")
 	s.Expect(second.leads).NotTo(BeClosed())
 

@@ -27,7 +27,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
-const patience = time.Minute
+const timeout = time.Minute
 
 // TestControlPlanes runs three clusters on one etcd as the landscape does: without controllers, with some, and with nodes.
 func TestControlPlanes(t *testing.T) {
@@ -86,7 +86,7 @@ func TestControlPlanes(t *testing.T) {
 		g.Expect(admin(t, seed).Delete(ctx, namespace)).To(Succeed())
 		g.Eventually(ctx, func() error {
 			return admin(t, seed).Get(ctx, client.ObjectKeyFromObject(namespace), &corev1.Namespace{})
-		}, patience, "200ms").Should(Satisfy(apierrors.IsNotFound))
+		}, timeout, "200ms").Should(Satisfy(apierrors.IsNotFound))
 	})
 	t.Run("a CRD, a namespace and their objects are applied whatever their order", func(t *testing.T) { testApplyOrder(ctx, t, shoot) })
 	t.Run("an object that is refused is named", func(t *testing.T) {
@@ -224,14 +224,14 @@ spec:
 	g.Eventually(ctx, func(g Gomega) {
 		g.Expect(admin(t, c).Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 		g.Expect(deployment.Status.AvailableReplicas).To(BeEquivalentTo(2))
-	}, patience, "200ms").Should(Succeed())
+	}, timeout, "200ms").Should(Succeed())
 
 	g.Expect(admin(t, c).Delete(ctx, deployment)).To(Succeed())
 	g.Eventually(ctx, func(g Gomega) {
 		pods := &corev1.PodList{}
 		g.Expect(admin(t, c).List(ctx, pods, client.InNamespace("default"))).To(Succeed())
 		g.Expect(pods.Items).To(BeEmpty())
-	}, patience, "200ms").Should(Succeed())
+	}, timeout, "200ms").Should(Succeed())
 }
 
 // testRights checks who the kubeconfig is, that nothing is allowed without a binding, and with one that what is bound.
@@ -260,7 +260,7 @@ metadata: {name: "reader-`+user+`", namespace: default}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
 subjects: [`+subject+`]
 `))).To(Succeed())
-	g.Eventually(ctx, func() error { return somebody.List(ctx, configMaps, client.InNamespace("default")) }, patience, "100ms").Should(Succeed())
+	g.Eventually(ctx, func() error { return somebody.List(ctx, configMaps, client.InNamespace("default")) }, timeout, "100ms").Should(Succeed())
 	g.Expect(somebody.List(ctx, &corev1.SecretList{}, client.InNamespace("default"))).To(Satisfy(apierrors.IsForbidden))
 	g.Expect(somebody.List(ctx, configMaps, client.InNamespace("kube-system"))).To(Satisfy(apierrors.IsForbidden))
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
-const patience = 30 * time.Second
+const testTimeout = 30 * time.Second
 
 // parentEnv makes this test binary play the process that starts a program and is killed then: its value is the landscape's directory.
 const parentEnv = "PROCESS_TEST_PARENT"
@@ -48,7 +48,7 @@ func TestEnd(t *testing.T) {
 	}{
 		"a program that listens to SIGTERM may clean up": {
 			script:    `trap 'echo cleaned up; exit 0' TERM; echo ready; while :; do sleep 0.1; done`,
-			grace:     patience,
+			grace:     testTimeout,
 			end:       (*process.Process).Stop,
 			cleanedUp: true,
 		},
@@ -59,12 +59,12 @@ func TestEnd(t *testing.T) {
 		},
 		"children that outlive the program are killed": {
 			script: `(trap '' TERM; echo ready; exec sleep 1000) & trap 'exit 0' TERM; while :; do sleep 0.1; done`,
-			grace:  patience,
+			grace:  testTimeout,
 			end:    (*process.Process).Stop,
 		},
 		"a killed program can't clean up": {
 			script: `trap 'echo cleaned up; exit 0' TERM; echo ready; while :; do sleep 0.1; done`,
-			grace:  patience,
+			grace:  testTimeout,
 			end:    func(p *process.Process) error { p.Kill(); return p.Err() },
 		},
 	}
@@ -112,7 +112,7 @@ func TestUnexpectedExit(t *testing.T) {
 			g.Expect(err).NotTo(HaveOccurred())
 
 			var exit error
-			g.Eventually(reported, patience).Should(Receive(&exit))
+			g.Eventually(reported, testTimeout).Should(Receive(&exit))
 			g.Expect(exit).To(MatchError(strings.ReplaceAll(test.message, "LOG", p.LogFile())))
 			var typed *process.ExitError
 			g.Expect(errors.As(exit, &typed)).To(BeTrue())
@@ -147,7 +147,7 @@ func TestRestart(t *testing.T) {
 			g.Expect(p.PID()).NotTo(Equal(first))
 			expectGone(g, first)
 			g.Expect(p.Err()).To(Succeed())
-			g.Eventually(func() ([]byte, error) { return os.ReadFile(p.LogFile()) }, patience).Should(BeEquivalentTo(line + line))
+			g.Eventually(func() ([]byte, error) { return os.ReadFile(p.LogFile()) }, testTimeout).Should(BeEquivalentTo(line + line))
 			g.Expect(p.Stop()).To(Succeed())
 		})
 	}
@@ -248,13 +248,13 @@ func TestParentDeath(t *testing.T) {
 	parent.Stderr = os.Stderr
 	g.Expect(parent.Start()).To(Succeed())
 	program := sleeper(dir)
-	g.Eventually(func() error { return program.Ready(t.Context()) }, patience).Should(Succeed())
+	g.Eventually(func() error { return program.Ready(t.Context()) }, testTimeout).Should(Succeed())
 	child := recordedPID(g, program)
 	g.Expect(syscall.Kill(child, 0)).To(Succeed())
 
 	g.Expect(parent.Process.Kill()).To(Succeed())
 	g.Expect(parent.Wait()).NotTo(Succeed())
-	g.Eventually(func() bool { return running(child) }, patience).Should(BeFalse())
+	g.Eventually(func() bool { return running(child) }, testTimeout).Should(BeFalse())
 }
 
 // shell is a program that runs a script of sh.
@@ -280,12 +280,12 @@ func recordedPID(g *WithT, program process.Program) int {
 // crash ends the program from outside.
 func crash(g *WithT, p *process.Process) {
 	g.Expect(syscall.Kill(p.PID(), syscall.SIGKILL)).To(Succeed())
-	g.Eventually(p.Err, patience).Should(MatchError(ContainSubstring("by signal 9")))
+	g.Eventually(p.Err, testTimeout).Should(MatchError(ContainSubstring("by signal 9")))
 }
 
 // expectGone makes sure that nothing of the process group is left but what init has not buried yet.
 func expectGone(g *WithT, group int) {
-	g.Eventually(func() error { return syscall.Kill(-group, 0) }, patience).Should(MatchError(syscall.ESRCH))
+	g.Eventually(func() error { return syscall.Kill(-group, 0) }, testTimeout).Should(MatchError(syscall.ESRCH))
 }
 
 // running tells whether the process exists and is no zombie, which an orphan stays until init buries it.

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package flux_test
+package fluxcontrollers_test
 
 import (
 	"context"
@@ -30,7 +30,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/fluxcontrollers"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
@@ -60,7 +60,7 @@ func TestOwnership(t *testing.T) {
 	showLogs(t, dir)
 	shoot := startShoot(t, cluster.Options{Dir: dir, Bin: bin})
 	c := newClient(t, shoot)
-	controllers, err := flux.Start(context.Background(), flux.Options{Name: shoot.Name, Shoot: shoot.AdminConfig, Bin: bin, Dir: dir, Log: ctrllog.Log})
+	controllers, err := fluxcontrollers.Start(context.Background(), fluxcontrollers.Options{Name: shoot.Name, Shoot: shoot.AdminConfig, Bin: bin, Dir: dir, Log: ctrllog.Log})
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { g.Expect(controllers.Stop()).To(Succeed()) })
 
@@ -108,7 +108,7 @@ func TestOwnership(t *testing.T) {
 	g.Eventually(applied(t, c), timeout).Should(ContainSubstring(head(t, ours)))
 	g.Expect(exists(t, c, configMapOf("pruned"))).To(BeFalse(), "others are pruned")
 	expectOurs(t, c, ours)
-	g.Expect(running(controllers)).To(ConsistOf(flux.SourceController, flux.KustomizeController))
+	g.Expect(running(controllers)).To(ConsistOf(fluxcontrollers.SourceController, fluxcontrollers.KustomizeController))
 
 	// What the check prevents: with another directory, Flux deletes all that the inventory has.
 	_, configuration = wanted(t, ours, "./other")
@@ -127,7 +127,7 @@ func TestFluxStaysWhereItIsPruned(t *testing.T) {
 	showLogs(t, dir)
 	shoot := startShoot(t, cluster.Options{Dir: dir, Bin: bin})
 	c := newClient(t, shoot)
-	controllers, err := flux.Start(context.Background(), flux.Options{Name: shoot.Name, Shoot: shoot.AdminConfig, Bin: bin, Dir: dir, Log: ctrllog.Log})
+	controllers, err := fluxcontrollers.Start(context.Background(), fluxcontrollers.Options{Name: shoot.Name, Shoot: shoot.AdminConfig, Bin: bin, Dir: dir, Log: ctrllog.Log})
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { g.Expect(controllers.Stop()).To(Succeed()) })
 
@@ -163,7 +163,7 @@ func TestFluxStaysWhereItIsPruned(t *testing.T) {
 	g.Eventually(func() bool { return apierrors.IsNotFound(c.Get(t.Context(), client.ObjectKeyFromObject(root), root)) }, timeout).Should(BeTrue())
 	g.Expect(exists(t, c, configMapOf("kept"))).To(BeFalse())
 	expectAllOfFlux(t, c)
-	g.Expect(running(controllers)).To(ConsistOf(flux.SourceController, flux.KustomizeController))
+	g.Expect(running(controllers)).To(ConsistOf(fluxcontrollers.SourceController, fluxcontrollers.KustomizeController))
 }
 
 // expectAllOfFlux checks that nothing of Flux has been deleted.
@@ -244,7 +244,7 @@ func expectOurs(t *testing.T, c client.Client, repository *gitserver.Repository)
 	g.Expect(source.Spec).To(And(HaveField("URL", url), HaveField("SecretRef", BeNil())))
 	g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(root), root)).To(Succeed())
 	g.Expect(root.Spec).To(And(HaveField("Path", "./fleet"), HaveField("DeletionPolicy", kustomizev1.DeletionPolicyOrphan)))
-	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: flux.SourceController}}
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fluxcontrollers.SourceController}}
 	g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 	g.Expect(strings.Join(deployment.Spec.Template.Spec.Containers[0].Args, " ")).To(ContainSubstring("--max-retry-delay=1m"), "the repository's has no such argument")
 	g.Expect(deployment.Labels).NotTo(HaveKey("kustomize.toolkit.fluxcd.io/name"))

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package flux_test
+package fluxcontrollers_test
 
 import (
 	"context"
@@ -33,7 +33,7 @@ import (
 	fluxkinds "github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/fluxcontrollers"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
@@ -92,7 +92,7 @@ func TestReasons(t *testing.T) {
 	showLogs(t, dir)
 	shoot := startShoot(t, cluster.Options{Dir: dir, Bin: bin})
 	c := newClient(t, shoot)
-	controllers, err := flux.Start(context.Background(), flux.Options{Name: shoot.Name, Shoot: shoot.AdminConfig, Bin: bin, Dir: dir, Log: ctrllog.Log})
+	controllers, err := fluxcontrollers.Start(context.Background(), fluxcontrollers.Options{Name: shoot.Name, Shoot: shoot.AdminConfig, Bin: bin, Dir: dir, Log: ctrllog.Log})
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { g.Expect(controllers.Stop()).To(Succeed()) })
 	g.Expect(shoot.ApplyYAML(t.Context(), manifests(t))).To(Succeed())

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package flux_test
+package fluxcontrollers_test
 
 import (
 	"context"
@@ -29,7 +29,7 @@ import (
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/fluxcontrollers"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
@@ -48,7 +48,7 @@ func TestControllers(t *testing.T) {
 
 	shoot := startShoot(t, cluster.Options{Dir: dir, Bin: bin})
 	c := newClient(t, shoot)
-	controllers, err := flux.Start(context.Background(), flux.Options{Name: shoot.Name, Shoot: shoot.AdminConfig, Bin: bin, Dir: dir, Log: ctrllog.Log})
+	controllers, err := fluxcontrollers.Start(context.Background(), fluxcontrollers.Options{Name: shoot.Name, Shoot: shoot.AdminConfig, Bin: bin, Dir: dir, Log: ctrllog.Log})
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { g.Expect(controllers.Stop()).To(Succeed()) })
 	g.Expect(running(controllers)).To(BeEmpty(), "before Flux is installed")
@@ -57,7 +57,7 @@ func TestControllers(t *testing.T) {
 	g.Expect(c.Create(t.Context(), gitRepository(publicRepository(t, dir)))).To(Succeed())
 	g.Expect(c.Create(t.Context(), kustomization())).To(Succeed())
 	g.Eventually(ready(t, c), timeout).Should(HaveField("Status", metav1.ConditionTrue))
-	g.Expect(running(controllers)).To(ConsistOf(flux.SourceController, flux.KustomizeController))
+	g.Expect(running(controllers)).To(ConsistOf(fluxcontrollers.SourceController, fluxcontrollers.KustomizeController))
 	g.Expect(c.Get(t.Context(), client.ObjectKey{Name: "shop"}, &corev1.Namespace{})).To(Succeed())
 
 	// Without the binding that was installed, the controller may do nothing: it acts as its ServiceAccount.
@@ -70,15 +70,15 @@ func TestControllers(t *testing.T) {
 	))
 
 	// A crash is survived, and when the pod goes, the process goes.
-	crashed, _ := controllers.Process(flux.KustomizeController)
+	crashed, _ := controllers.Process(fluxcontrollers.KustomizeController)
 	before := crashed.PID()
 	g.Expect(kill(before)).To(Succeed())
 	g.Eventually(func() bool {
-		now, ok := controllers.Process(flux.KustomizeController)
+		now, ok := controllers.Process(fluxcontrollers.KustomizeController)
 		return ok && now.PID() != before && now.Err() == nil
 	}, timeout).Should(BeTrue())
-	g.Expect(c.Delete(t.Context(), &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: flux.SourceController}})).To(Succeed())
-	g.Eventually(func() []string { return running(controllers) }, timeout).Should(ConsistOf(flux.KustomizeController))
+	g.Expect(c.Delete(t.Context(), &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fluxcontrollers.SourceController}})).To(Succeed())
+	g.Eventually(func() []string { return running(controllers) }, timeout).Should(ConsistOf(fluxcontrollers.KustomizeController))
 }
 
 func startShoot(t *testing.T, options cluster.Options) *cluster.Cluster {
@@ -172,9 +172,9 @@ func ready(t *testing.T, c client.Client) func() metav1.Condition {
 	}
 }
 
-func running(controllers *flux.Controllers) []string {
+func running(controllers *fluxcontrollers.Controllers) []string {
 	var names []string
-	for _, name := range []string{flux.SourceController, flux.KustomizeController} {
+	for _, name := range []string{fluxcontrollers.SourceController, fluxcontrollers.KustomizeController} {
 		if _, ok := controllers.Process(name); ok {
 			names = append(names, name)
 		}

@@ -9,6 +9,8 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
@@ -30,7 +32,7 @@ func TestInstallationsKeepTheirDefinitions(t *testing.T) {
 	catalogue := newCatalogue(t)
 	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
-	rendered, err := (&installations{}).of(flux, render.Images{}, nil)
+	rendered, err := (&renderedReleases{}).of(flux, render.Images{}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(rendered.definitions)).To(BeNumerically(">", 5))
 	for _, definition := range rendered.definitions {
@@ -53,17 +55,17 @@ func TestInstallationsAreRenderedOnce(t *testing.T) {
 	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
 
-	var installations installations
-	first, err := installations.of(flux, render.Images{}, nil)
+	var rendered renderedReleases
+	first, err := rendered.of(flux, render.Images{}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(installations.of(flux, render.Images{}, nil)).To(BeIdenticalTo(first))
-	mirrored, err := installations.of(flux, render.Images{Registry: "registry.example.org/fluxcd"}, nil)
+	g.Expect(rendered.of(flux, render.Images{}, nil)).To(BeIdenticalTo(first))
+	mirrored, err := rendered.of(flux, render.Images{Registry: "registry.example.org/fluxcd"}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(mirrored.data).NotTo(Equal(first.data))
 
 	broken := *flux
 	broken.Digest, broken.Manifests = "sha256:other", []byte("kind: None")
-	_, err = installations.of(&broken, render.Images{}, nil)
+	_, err = rendered.of(&broken, render.Images{}, nil)
 	g.Expect(err).To(MatchError(HavePrefix("the manifests of Flux " + flux.Version + " (embedded) cannot be used: ")))
 }
 
@@ -77,11 +79,11 @@ func BenchmarkShoots(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		flux, err := a.fetch(b.Context(), choice, nil, &present{})
-		if err != nil {
+		r := &reconciliation{Actuator: a, shoot: &gardencorev1beta1.Shoot{}}
+		if err := r.fetchRelease(b.Context(), choice); err != nil {
 			b.Fatal(err)
 		}
-		objects, err := flux.Configuration(repository, nil)
+		objects, err := r.desired.release.Configuration(repository, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -101,16 +103,16 @@ func BenchmarkShoots(b *testing.B) {
 	}
 	kept := a.Releases.Stats().KeptBytes
 	for _, version := range versions {
-		flux, err := a.fetch(b.Context(), &fluxversion.Choice{Version: version}, nil, &present{})
-		if err != nil {
+		r := &reconciliation{Actuator: a, shoot: &gardencorev1beta1.Shoot{}}
+		if err := r.fetchRelease(b.Context(), &fluxversion.Choice{Version: version}); err != nil {
 			b.Fatal(err)
 		}
-		for _, data := range flux.data {
+		for _, data := range r.desired.release.data {
 			kept += int64(len(data))
 		}
 	}
 	b.ReportMetric(float64(a.Releases.Stats().Renders), "renders")
-	b.ReportMetric(float64(a.installations.known.Len()), "installations")
+	b.ReportMetric(float64(a.rendered.known.Len()), "installations")
 	b.ReportMetric(float64(kept), "kept-bytes")
 	next := 0
 	b.ReportMetric(testing.AllocsPerRun(shoots, func() {

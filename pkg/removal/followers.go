@@ -20,8 +20,8 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
-// finalizerPatience is how long Flux has for its part in the deletion of the extension's own objects. It may not run at all.
-const finalizerPatience = time.Minute
+// finalizerTimeout is how long Flux has for its part in the deletion of the extension's own objects. It may not run at all.
+const finalizerTimeout = time.Minute
 
 // Follows tells whether the shoot has something of what makes Flux follow the project's repository, from the ManagedResource of the
 // given name.
@@ -30,16 +30,16 @@ func (r Removal) Follows(ctx context.Context, managedResource string) (bool, err
 	return len(objects) > 0, err
 }
 
-// Withdraw deletes what makes Flux follow the project's repository, and came from the ManagedResource of the given name, from a shoot whose
+// DeleteFollowers deletes what makes Flux follow the project's repository, and came from the ManagedResource of the given name, from a shoot whose
 // users have a Flux of their own, which runs on. What Flux has deployed stays: the deletion of a Kustomization that is suspended deletes nothing else,
 // in every release (package takeover). Nobody else may bring it back meanwhile. It returns what is not gone yet.
-func (r Removal) Withdraw(ctx context.Context, managedResource string) (Left, error) {
+func (r Removal) DeleteFollowers(ctx context.Context, managedResource string) (Left, error) {
 	objects, err := r.following(ctx, managedResource)
 	if err != nil {
 		return nil, err
 	}
 	for i := range objects {
-		if err := letGo(ctx, r.Shoot, &objects[i]); err != nil {
+		if err := prepareDeletion(ctx, r.Shoot, &objects[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -48,15 +48,15 @@ func (r Removal) Withdraw(ctx context.Context, managedResource string) (Left, er
 	return deletion.left, err
 }
 
-// letGo suspends a Kustomization before it is deleted, and takes the finalizers off what has been waiting for Flux for too long.
-func letGo(ctx context.Context, c client.Client, object *metav1.PartialObjectMetadata) error {
+// prepareDeletion suspends a Kustomization before it is deleted, and takes the finalizers off what has been waiting for Flux for too long.
+func prepareDeletion(ctx context.Context, c client.Client, object *metav1.PartialObjectMetadata) error {
 	if object.Kind == kustomizev1.KustomizationKind && object.DeletionTimestamp == nil {
 		suspend := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"suspend":true}}`))
 		if err := c.Patch(ctx, object, suspend); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("failed to suspend %s of the shoot: %w", describe(object), err)
 		}
 	}
-	stuck := object.DeletionTimestamp != nil && time.Since(object.DeletionTimestamp.Time) > finalizerPatience
+	stuck := object.DeletionTimestamp != nil && time.Since(object.DeletionTimestamp.Time) > finalizerTimeout
 	if stuck && slices.ContainsFunc(object.Finalizers, flux.IsFinalizer) {
 		return dropFinalizers(ctx, c, object)
 	}

@@ -16,7 +16,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 )
 
-func TestKeepsFlux(t *testing.T) {
+func TestKeepsVersion(t *testing.T) {
 	const told = `{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxStatus","resolvedFor":"first"}`
 	operation := func(operationType gardencorev1beta1.LastOperationType, state gardencorev1beta1.LastOperationState) *gardencorev1beta1.LastOperation {
 		return &gardencorev1beta1.LastOperation{Type: operationType, State: state}
@@ -49,8 +49,8 @@ func TestKeepsFlux(t *testing.T) {
 			if c.told != "" {
 				ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(c.told)}
 			}
-			keeps := keepsFlux(ex, &wanted{digest: c.gets}, &present{configurationDigest: c.had})
-			NewWithT(t).Expect(keeps).To(Equal(c.keeps))
+			r := &reconciliation{extension: ex, observed: observed{configurationDigest: c.had}, desired: desired{digest: c.gets}}
+			NewWithT(t).Expect(r.keepsVersion()).To(Equal(c.keeps))
 		})
 	}
 }

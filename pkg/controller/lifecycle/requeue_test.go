@@ -37,7 +37,7 @@ func TestUntilNextCheck(t *testing.T) {
 	}
 }
 
-func TestSoonIsLaterForWhatIsStuck(t *testing.T) {
+func TestRequeueIsLaterForWhatIsStuck(t *testing.T) {
 	g := NewWithT(t)
 	after := func(err error) time.Duration {
 		requeue, ok := errors.AsType[*reconcilerutils.RequeueAfterError](err)
@@ -45,11 +45,11 @@ func TestSoonIsLaterForWhatIsStuck(t *testing.T) {
 		return requeue.RequeueAfter
 	}
 	stuck := errors.New("somebody holds it")
-	g.Expect(soon(time.Now(), nil)).To(Succeed())
-	g.Expect(after(soon(time.Now(), stuck))).To(Equal(2 * time.Second))
-	g.Expect(after(soon(time.Now().Add(-time.Hour), stuck))).To(Equal(time.Minute))
-	g.Expect(after(ifUnfinished(fmt.Errorf("much to do: %w", &shoot.Unfinished{Kind: "Kustomization", Visited: 1})))).To(Equal(2 * time.Second))
-	g.Expect(ifUnfinished(stuck)).To(BeIdenticalTo(stuck))
+	g.Expect(requeueSoon(time.Now(), nil)).To(Succeed())
+	g.Expect(after(requeueSoon(time.Now(), stuck))).To(Equal(2 * time.Second))
+	g.Expect(after(requeueSoon(time.Now().Add(-time.Hour), stuck))).To(Equal(time.Minute))
+	g.Expect(after(requeueUnfinished(fmt.Errorf("much to do: %w", &shoot.Unfinished{Kind: "Kustomization", Visited: 1})))).To(Equal(2 * time.Second))
+	g.Expect(requeueUnfinished(stuck)).To(BeIdenticalTo(stuck))
 }
 
 func TestLastWritten(t *testing.T) {

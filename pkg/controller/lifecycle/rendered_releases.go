@@ -22,11 +22,11 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
-// maxInstallations bounds the memory for releases, of which anybody can ask for any. One takes about 40 KiB.
-const maxInstallations = 64
+// maxRendered bounds the memory for releases, of which anybody can ask for any. One takes about 40 KiB.
+const maxRendered = 64
 
-// installation is a release, rendered and serialized.
-type installation struct {
+// renderedRelease is a release of Flux, rendered and serialized.
+type renderedRelease struct {
 	*render.Installation
 	data managedresource.Data
 	// notable are those of the objects that are looked for in the shoot before the others are written.
@@ -35,41 +35,41 @@ type installation struct {
 	definitions []*apiextensionsv1.CustomResourceDefinition
 }
 
-// installations renders each release once, for any number of shoots, and again when the images of the landscape have
+// renderedReleases renders each release once, for any number of shoots, and again when the images of the landscape have
 // changed.
-type installations struct {
+type renderedReleases struct {
 	mutex sync.Mutex
-	// known has an *installation by the digests of release and images, and tolerant one that tolerates taints by its
+	// known has a *renderedRelease by the digests of release and images, and tolerant one that tolerates taints by its
 	// tolerations as well: the owners of shoots choose them, and must not push others out of memory.
 	known, tolerant *lru.Cache
 }
 
 // of returns the installation of a release, whose pods have the tolerations. Rendering takes well below a second, so that
 // others simply wait for it.
-func (i *installations) of(flux *release.Release, images render.Images, tolerations []corev1.Toleration) (*installation, error) {
-	i.mutex.Lock()
-	defer i.mutex.Unlock()
+func (r *renderedReleases) of(fetched *release.Release, images render.Images, tolerations []corev1.Toleration) (*renderedRelease, error) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
 
-	if i.known == nil {
-		i.known, i.tolerant = lru.New(maxInstallations), lru.New(maxInstallations)
+	if r.known == nil {
+		r.known, r.tolerant = lru.New(maxRendered), lru.New(maxRendered)
 	}
-	cache, key := i.known, flux.Digest+images.Digest()
+	cache, key := r.known, fetched.Digest+images.Digest()
 	if len(tolerations) > 0 {
-		cache, key = i.tolerant, fmt.Sprintf("%s%x", key, sha256.Sum256(fmt.Append(nil, tolerations)))
+		cache, key = r.tolerant, fmt.Sprintf("%s%x", key, sha256.Sum256(fmt.Append(nil, tolerations)))
 	}
 	if known, ok := cache.Get(key); ok {
-		return known.(*installation), nil
+		return known.(*renderedRelease), nil
 	}
-	rendered, err := newInstallation(flux, images, tolerations)
+	rendered, err := newRenderedRelease(fetched, images, tolerations)
 	if err != nil {
-		return nil, fmt.Errorf("the manifests of Flux %s (%s) cannot be used: %w", flux.Version, flux.Origin, err)
+		return nil, fmt.Errorf("the manifests of Flux %s (%s) cannot be used: %w", fetched.Version, fetched.Origin, err)
 	}
 	cache.Add(key, rendered)
 	return rendered, nil
 }
 
-func newInstallation(flux *release.Release, images render.Images, tolerations []corev1.Toleration) (*installation, error) {
-	rendered, err := render.NewInstallation(flux.Manifests, images)
+func newRenderedRelease(fetched *release.Release, images render.Images, tolerations []corev1.Toleration) (*renderedRelease, error) {
+	rendered, err := render.NewInstallation(fetched.Manifests, images)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func newInstallation(flux *release.Release, images render.Images, tolerations []
 	notable := slices.DeleteFunc(rendered.Objects, func(object client.Object) bool { return !takeover.IsNotable(object) })
 	// From here on the others are needed as data only, which is a tenth of the size.
 	rendered.Objects = nil
-	return &installation{Installation: rendered, data: data, notable: slices.Clip(notable), definitions: namesOf(definitions)}, nil
+	return &renderedRelease{Installation: rendered, data: data, notable: slices.Clip(notable), definitions: namesOf(definitions)}, nil
 }
 
 // namesOf returns the definitions with nothing but the names of their groups, kinds and versions: what decides whether objects are to be stored

@@ -17,94 +17,93 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
-
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 )
 
-// install gives the shoot a release. If it is another one than the shoot has, the shoot is prepared first. If that takes
+// applyInstallation gives the shoot its release. If it is another one than the shoot has, the shoot is prepared first. If that takes
 // more than one step, the error says what is under way, and makes the controller come back soon.
-func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot, ex *extensionsv1alpha1.Extension, configuration *wanted, has *present, flux *chosen) (err error) {
-	defer metrics.ObservePhase(metrics.PhaseInstall, time.Now(), &err)
-	labels := map[string]string{
-		managedresource.FluxVersionLabel:   flux.version,
-		managedresource.MigratingLabel:     strconv.FormatBool(false),
-		managedresource.ProtectedLabel:     strconv.FormatBool(configuration.Installation != fluxv1alpha1.InstallationOnce),
-		managedresource.RemovalPolicyLabel: string(configuration.RemovalPolicy),
+func (r *reconciliation) applyInstallation(ctx context.Context) error {
+	r.logRelease()
+	if r.desired.ownedByUsers {
+		return r.recordUsersFlux(ctx)
 	}
-	if flux.ofUsers {
-		return a.leaveToUsers(ctx, ex, has, labels, flux.status)
+	if r.observed.isComplete(r.desired.version) {
+		return r.writeInstallation(ctx, r.desired.release.data, false)
 	}
-	if has.isComplete(flux.version) {
-		return a.applyInstallation(ctx, ex, has, labels, flux.status, flux.data)
-	}
-	if err := fluxversion.CheckKubernetes(flux.version, object.Spec.Kubernetes.Version); err != nil {
+	if err := fluxversion.CheckKubernetes(r.desired.version, r.shoot.Spec.Kubernetes.Version); err != nil {
 		return err
 	}
-	bridges, err := a.prepare(ctx, has, flux)
+	bridges, err := r.prepareUpgrade(ctx)
 	if err != nil {
 		return err
 	}
 	if len(bridges) == 0 {
-		return a.applyInstallation(ctx, ex, has, labels, flux.status, flux.data)
+		return r.writeInstallation(ctx, r.desired.release.data, false)
 	}
 
-	data, err := withDefinitions(flux.data, bridges)
+	data, err := withDefinitions(r.desired.release.data, bridges)
 	if err != nil {
 		return err
 	}
-	labels[managedresource.MigratingLabel] = strconv.FormatBool(true)
-	if err := a.applyInstallation(ctx, ex, has, labels, flux.status, data); err != nil {
+	if err := r.writeInstallation(ctx, data, true); err != nil {
 		return err
 	}
-	if err := a.checkResourceManager(ctx, ex.Namespace, object); err != nil {
-		return mustFail(err)
-	}
-	return soon(time.Now(), fmt.Errorf("the shoot gets Flux %s in two steps: first with the API versions of the release before (%s), and, as soon as gardener-resource-manager "+
-		"has applied that and all objects are stored in the new versions, without them", flux.version, strings.Join(names(bridges), ", ")))
-}
-
-// applyInstallation also takes the installation back from the shoot's users, if it was theirs.
-func (a *Actuator) applyInstallation(ctx context.Context, ex *extensionsv1alpha1.Extension, has *present, labels map[string]string,
-	status fluxv1alpha1.FluxStatus, data managedresource.Data) error {
-	if err := a.note(ctx, ex, has, labels, status, false); err != nil {
+	if err := r.checkResourceManager(ctx); err != nil {
 		return err
 	}
-	if err := managedresource.Apply(ctx, a.Seed, ex.Namespace, managedresource.Installation, labels, data, has.installation); err != nil || has.installation == nil {
-		return mustFail(err)
-	}
-	return mustFail(managedresource.Regard(ctx, a.Seed, has.installation))
+	return requeueSoon(time.Now(), fmt.Errorf("the shoot gets Flux %s in two steps: first with the API versions of the release before (%s), and, as soon as gardener-resource-manager "+
+		"has applied that and all objects are stored in the new versions, without them", r.desired.version, strings.Join(names(bridges), ", ")))
 }
 
-// prepare makes the shoot ready for the CustomResourceDefinitions of a release, or returns those that it needs before.
-func (a *Actuator) prepare(ctx context.Context, has *present, flux *chosen) ([]*apiextensionsv1.CustomResourceDefinition, error) {
-	shootClient, err := has.shoot.get(ctx)
+// installationLabels are what ManagedResource Installation says about itself.
+func (r *reconciliation) installationLabels(migrating bool) map[string]string {
+	return map[string]string{
+		managedresource.FluxVersionLabel:   r.desired.version,
+		managedresource.MigratingLabel:     strconv.FormatBool(migrating),
+		managedresource.ProtectedLabel:     strconv.FormatBool(r.desired.Installation != fluxv1alpha1.InstallationOnce),
+		managedresource.RemovalPolicyLabel: string(r.desired.RemovalPolicy),
+	}
+}
+
+// writeInstallation also takes the installation back from the shoot's users, if it was theirs.
+func (r *reconciliation) writeInstallation(ctx context.Context, data managedresource.Data, migrating bool) error {
+	labels, existing := r.installationLabels(migrating), r.observed.installation
+	if err := r.recordInstallation(ctx, labels, false); err != nil {
+		return err
+	}
+	if err := managedresource.Apply(ctx, r.Seed, r.extension.Namespace, managedresource.Installation, labels, data, existing); err != nil || existing == nil {
+		return mustFail(err)
+	}
+	return mustFail(managedresource.Unignore(ctx, r.Seed, existing))
+}
+
+// prepareUpgrade makes the shoot ready for the CustomResourceDefinitions of its release, or returns those that it needs before.
+func (r *reconciliation) prepareUpgrade(ctx context.Context) ([]*apiextensionsv1.CustomResourceDefinition, error) {
+	shootClient, err := r.connectToShoot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = migration.CheckLoss(ctx, shootClient, has.definitions(), flux.definitions)
+	err = migration.CheckLoss(ctx, shootClient, r.observed.definitions(), r.desired.release.definitions)
 	if loss := (*migration.LossError)(nil); errors.As(err, &loss) {
 		err = fmt.Errorf("%w: delete them first, or set key fluxVersion of ConfigMap flux-config to a release that has it", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Flux %s would replace %s: %w", flux.version, has.fluxVersion, err)
+		return nil, fmt.Errorf("Flux %s would replace %s: %w", r.desired.version, r.observed.fluxVersion, err)
 	}
-	bridges, err := migration.Prepare(ctx, shootClient, flux.definitions)
+	bridges, err := migration.Prepare(ctx, shootClient, r.desired.release.definitions)
 	if err != nil || len(bridges) == 0 {
-		return nil, ifUnfinished(err)
+		return nil, requeueUnfinished(err)
 	}
 	// Only now the whole of them is needed.
-	wanted, err := definitionsOf(flux.data)
+	definitions, err := definitionsOf(r.desired.release.data)
 	if err != nil {
 		return nil, err
 	}
-	bridges, err = migration.Prepare(ctx, shootClient, wanted)
-	return bridges, ifUnfinished(err)
+	bridges, err = migration.Prepare(ctx, shootClient, definitions)
+	return bridges, requeueUnfinished(err)
 }
 
 // definitionsOf returns the CustomResourceDefinitions in the data.

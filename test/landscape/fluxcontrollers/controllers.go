@@ -2,11 +2,11 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package flux runs Flux's real controllers for a shoot whose nodes exist in the API only. As soon as a pod of source-controller or
+// Package fluxcontrollers runs Flux's real controllers for a shoot whose nodes exist in the API only. As soon as a pod of source-controller or
 // kustomize-controller runs in the shoot's namespace flux-system, as far as the API can tell, the program runs here as a process: with the
 // pod's arguments, environment and volumes, and as its ServiceAccount, so that what was installed is what is tested. When the pod goes, the
 // process goes.
-package flux
+package fluxcontrollers
 
 import (
 	"context"

@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// desired is what a shoot is to have.
+type desired struct {
+	// FluxConfig is what has been written for the shoot, in all layers.
+	*fluxv1alpha1.FluxConfig
+	// digest is of all that. A change of it reaches the shoot by configurationWatch.
+	digest string
+
+	// release is the Flux that the shoot gets, and version the release that it is.
+	release *renderedRelease
+	version string
+	// ownedByUsers tells that it is in the shoot already, and its users'.
+	ownedByUsers bool
+	// warning is empty or a sentence for people about it.
+	warning string
+
+	// credentials are nil for a public repository.
+	credentials *source.Credentials
+	// objects make Flux follow the repository.
+	objects []client.Object
+
+	// status is what to say about all this.
+	status fluxv1alpha1.FluxStatus
+}
+
+// readConfiguration reads what has been written for the shoot.
+func (r *reconciliation) readConfiguration(ctx context.Context) error {
+	configuration, err := readConfigMap(ctx, r.gardenClient, r.shoot.Namespace)
+	if err != nil {
+		return err
+	}
+	effective, err := configuration.Effective(projectShoot(r.shoot, r.extension))
+	if err != nil {
+		return err
+	}
+	r.desired.FluxConfig, r.desired.digest = effective.Config, effective.Digest
+	return checkSupported(effective.Config)
+}
+
+// ensureCredentials keeps the credentials of the project for its repository in the garden.
+func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
+	if r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository); err != nil {
+		return err
+	}
+	r.desired.status.Notices = noticesOf(r.shoot.Namespace, r.desired.warning, r.desired.credentials)
+	return r.addNotices(ctx, r.desired.status.Notices...) // at once: the key pair is made only once
+}
+
+// renderConfiguration renders what makes Flux follow the project's repository.
+func (r *reconciliation) renderConfiguration(context.Context) (err error) {
+	if r.desired.objects, err = r.desired.release.Configuration(r.desired.Repository, r.desired.credentials); err != nil {
+		return err
+	}
+	describeRepository(&r.desired.status, r.desired.Repository, r.desired.credentials)
+	r.desired.status.Fields, err = render.FieldDigests(r.desired.objects)
+	return err
+}

@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+)
+
+// inOrderOfDeletion are the ManagedResources, the configuration before the installation that brings its kinds.
+var inOrderOfDeletion = []string{managedresource.Configuration, managedresource.Installation}
+
+// orphanAll deletes all ManagedResources at once but leaves their objects in the shoot.
+func (r *reconciliation) orphanAll(ctx context.Context) error {
+	if err := r.orphanPredecessor(ctx); err != nil {
+		return err
+	}
+	for _, name := range inOrderOfDeletion {
+		if err := managedresource.Orphan(ctx, r.Seed, r.extension.Namespace, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAllDeleted says which ManagedResource is not gone yet.
+func (r *reconciliation) checkAllDeleted(ctx context.Context) error {
+	for _, name := range append(slices.Clone(managedresource.OfPredecessor), inOrderOfDeletion...) {
+		if err := r.checkDeleted(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reconciliation) orphanConfiguration(ctx context.Context) error {
+	return r.orphan(ctx, managedresource.Configuration)
+}
+
+func (r *reconciliation) orphanInstallation(ctx context.Context) error {
+	return r.orphan(ctx, managedresource.Installation)
+}
+
+// orphan deletes a ManagedResource but leaves its objects in the shoot, and says so until it is gone.
+func (r *reconciliation) orphan(ctx context.Context, name string) error {
+	if err := managedresource.Orphan(ctx, r.Seed, r.extension.Namespace, name); err != nil {
+		return err
+	}
+	return r.checkDeleted(ctx, name)
+}
+
+// deleteConfiguration deletes ManagedResource Configuration with its objects, and says so until it is gone.
+func (r *reconciliation) deleteConfiguration(ctx context.Context) error {
+	if err := managedresource.Delete(ctx, r.Seed, r.extension.Namespace, managedresource.Configuration); err != nil {
+		return err
+	}
+	return r.checkDeleted(ctx, managedresource.Configuration)
+}
+
+func (r *reconciliation) checkDeleted(ctx context.Context, name string) error {
+	managedResource, err := managedresource.Get(ctx, r.Seed, r.extension.Namespace, name)
+	if err != nil || managedResource == nil {
+		return err
+	}
+	since := time.Now()
+	if managedResource.DeletionTimestamp != nil {
+		since = managedResource.DeletionTimestamp.Time
+	}
+	return requeueSoon(since, managedresource.CheckDeleted(managedResource))
+}
+
+// ensureIgnored makes gardener-resource-manager leave the objects of a ManagedResource, which may be nil, to us, and returns nil once it does.
+func (r *reconciliation) ensureIgnored(ctx context.Context, managedResource *resourcesv1alpha1.ManagedResource) error {
+	if managedResource == nil {
+		return nil
+	}
+	if err := managedresource.Ignore(ctx, r.Seed, managedResource); err != nil {
+		return err
+	}
+	return requeueSoon(lastWritten(managedResource), managedresource.CheckIgnored(managedResource))
+}
