@@ -68,7 +68,7 @@ func replace(document, text string) (string, error) {
 	return before + begin + first + "\n" + text + last + end + after, nil
 }
 
-// readmeTable has a row for each key, and says which of them a shoot can have.
+// readmeTable has a row for each key, and says where the rest is told.
 func readmeTable(keys []project.Key) string {
 	var table strings.Builder
 	table.WriteString("\n| key | meaning | default |\n|---|---|---|\n")
@@ -79,18 +79,21 @@ func readmeTable(keys []project.Key) string {
 		}
 		fmt.Fprintf(&table, "| `%s` | %s |%s |\n", key.Name, key.Meaning, strings.TrimRight(" "+without, " "))
 	}
-	fmt.Fprintf(&table, "\nA shoot can have its own `%s` ([example](example/shoot.yaml)).\n\n", strings.Join(project.ShootKeys(), "` and `"))
+	table.WriteString("\nA shoot can have its own of what is [a field of a FluxConfig](docs/usage/configuration.md), in its `providerConfig` ([example](example/shoot.yaml)).\n\n")
 	return table.String()
 }
 
 // policyLists are variables of the policy, in CEL.
 func policyLists(keys []project.Key) string {
-	var known, repository, supported, lengths []string
+	var known, repository, references, supported, lengths []string
 	for _, key := range keys {
 		known = append(known, quote(key.Name))
 		lengths = append(lengths, fmt.Sprintf("%s: %d", quote(key.Name), cmp.Or(key.MaxLength, project.DefaultMaxLength)))
-		if key.Repository {
+		if key.IsOfRepository() {
 			repository = append(repository, quote(key.Name))
+		}
+		if key.IsReference() {
+			references = append(references, quote(key.Name))
 		}
 		if key.OneOf != nil {
 			var values []string
@@ -105,6 +108,7 @@ func policyLists(keys []project.Key) string {
 		{"maxKeys", fmt.Sprint(project.MaxKeys)},
 		{"known", "[" + strings.Join(known, ", ") + "]"},
 		{"aboutRepository", "[" + strings.Join(repository, ", ") + "]"},
+		{"references", "[" + strings.Join(references, ", ") + "]"},
 		{"maxLengths", "{" + strings.Join(lengths, ", ") + "}"},
 		{"supported", "{" + strings.Join(supported, ", ") + "}"},
 	} {

@@ -47,7 +47,7 @@ func TestAnotherKey(t *testing.T) {
 	g := NewWithT(t)
 	keys := []project.Key{
 		{Name: "one", Meaning: "the first", Default: "a", OneOf: []string{"a", "b"}},
-		{Name: "two", Meaning: "the second", Without: "nothing", MaxLength: 7, Repository: true},
+		{Name: "two", Meaning: "the second", Without: "nothing", MaxLength: 7, Field: "repository.two"},
 		{Name: "three", Meaning: "the third"},
 	}
 	g.Expect(readmeTable(keys)).To(ContainSubstring("| `one` | the first | `a` |\n| `two` | the second | nothing |\n| `three` | the third | |\n"))

@@ -4,18 +4,14 @@
 
 package project
 
-import (
-	"strings"
-
-	"k8s.io/apimachinery/pkg/util/validation/field"
-)
+import "strings"
 
 const branchPrefix = "refs/heads/"
 
 // validateBranch follows git-check-ref-format(1) with --branch.
-func validateBranch(branch string, path *field.Path) field.ErrorList {
-	if detail := branchProblem(branch); detail != "" {
-		return field.ErrorList{field.Invalid(path, echo(branch), detail)}
+func validateBranch(branch string) detail {
+	if problem := branchProblem(branch); problem != "" {
+		return invalid(echo(branch), problem)
 	}
 	return nil
 }
@@ -26,26 +22,33 @@ func branchProblem(branch string) string {
 		return `write the branch without "` + branchPrefix + `"`
 	case branch == "HEAD" || branch == "@":
 		return "Git does not accept this name: write the name of a branch"
-	case strings.HasPrefix(branch, "-"):
-		return `a branch must not start with "-"`
-	case strings.HasSuffix(branch, "."):
-		return `a branch must not end with "."`
-	case strings.Contains(branch, ".."):
-		return `a branch must not contain ".."`
-	case strings.Contains(branch, "@{"):
-		return `a branch must not contain "@{"`
 	}
-	if i := strings.IndexAny(branch, ` ~^:?*[\`); i >= 0 {
-		return `a branch must not contain "` + branch[i:i+1] + `"`
+	return refProblem("branch", branch)
+}
+
+// refProblem is what git-check-ref-format(1) has against a name of this kind.
+func refProblem(kind, name string) string {
+	switch {
+	case strings.HasPrefix(name, "-"):
+		return "a " + kind + ` must not start with "-"`
+	case strings.HasSuffix(name, "."):
+		return "a " + kind + ` must not end with "."`
+	case strings.Contains(name, ".."):
+		return "a " + kind + ` must not contain ".."`
+	case strings.Contains(name, "@{"):
+		return "a " + kind + ` must not contain "@{"`
 	}
-	for component := range strings.SplitSeq(branch, "/") {
+	if i := strings.IndexAny(name, ` ~^:?*[\`); i >= 0 {
+		return "a " + kind + ` must not contain "` + name[i:i+1] + `"`
+	}
+	for component := range strings.SplitSeq(name, "/") {
 		switch {
 		case component == "":
-			return `a branch must not start or end with "/", nor contain "//"`
+			return "a " + kind + ` must not start or end with "/", nor contain "//"`
 		case strings.HasPrefix(component, "."):
-			return `no part of a branch may start with "."`
+			return "no part of a " + kind + ` may start with "."`
 		case strings.HasSuffix(component, ".lock"):
-			return `no part of a branch may end with ".lock"`
+			return "no part of a " + kind + ` may end with ".lock"`
 		}
 	}
 	return ""

@@ -46,6 +46,11 @@ func TestCasesOfThePolicy(t *testing.T) {
 			cases["refuses "+name] = testCase{Data: tc.data, Error: tc.want}
 		}
 	}
+	for name, tc := range refusedLayers() {
+		if words, ok := strings.CutPrefix(tc.want, inConfigMap); ok && tc.defaults == "" && tc.shoot == "" && tc.data["config"] == "" && tc.data["overrides"] == "" {
+			cases["refuses "+name] = testCase{Data: tc.data, Error: words}
+		}
+	}
 	for _, key := range Keys() {
 		for _, value := range key.OneOf {
 			cases["accepts "+value+" of "+key.Name] = testCase{Data: dataOf(key, value)}

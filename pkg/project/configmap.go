@@ -12,104 +12,137 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
 // ConfigMapName is the ConfigMap in a project's namespace of the garden that holds its configuration.
 const ConfigMapName = "flux-config"
 
-// Parse reads ConfigMap flux-config. The Configuration is complete and valid.
+// Configuration is what has been written for the shoots of a project, but by the shoots themselves.
+type Configuration struct {
+	// layers are those of all shoots: of the landscape and of the project.
+	layers []*layer
+	// overrides are for shoots with certain labels.
+	overrides []override
+	// written tells that there is something: defaults of the landscape, or a ConfigMap.
+	written bool
+	// shootsDenied tells that shoots must not say anything for themselves.
+	shootsDenied bool
+	// problems are those of the ConfigMap as a whole.
+	problems field.ErrorList
+}
+
+// Read reads the layers of a project. There may be no defaults of the landscape and no ConfigMap.
+//
+// What is wrong in the ConfigMap is told when it is asked what a shoot is to have. Whatever is in it and is not understood is a problem: what
+// runs must not change because something could not be read.
+func Read(defaults *Defaults, configMap *corev1.ConfigMap) *Configuration {
+	c := &Configuration{}
+	if defaults != nil {
+		c.layers, c.written = append(c.layers, defaults.layer), true
+	}
+	if configMap == nil {
+		return c
+	}
+	c.written = true
+	l := newLayer(OriginProject, inConfigMap, keyConfig, keyConfig+".")
+	c.layers = append(c.layers, l)
+	if count := len(configMap.Data) + len(configMap.BinaryData); count > MaxKeys {
+		c.problems = field.ErrorList{field.Invalid(field.NewPath("data"), field.OmitValueType{},
+			fmt.Sprintf("it has %d keys, of which only these are read: %s; remove the others", count, joinKeys()))}
+		return c
+	}
+	values := l.readValues(configMap)
+	c.shootsDenied = values[keyShootOverrides] == overridesForbidden
+	if text, ok := values[keyConfig]; ok {
+		l.readConfig(text)
+	}
+	l.check()
+	if text, ok := values[keyOverrides]; ok {
+		c.overrides = l.readOverrides(text)
+	}
+	return c
+}
+
+// Parse reads ConfigMap flux-config as far as it is about all shoots of the project. The FluxConfig is complete and valid.
 //
 // The error lists the problems, in the order of the keys, and has at most about 1 kB: what it leaves out, it counts. Each problem
 // names its key, says what is wrong and what to write, and none repeats a password or token.
-//
-// Whatever is in the ConfigMap and is not understood is a problem: what runs must not change because something could not be read.
-func Parse(configMap *corev1.ConfigMap) (*Configuration, error) {
-	if count := len(configMap.Data) + len(configMap.BinaryData); count > MaxKeys {
-		return nil, fmt.Errorf("it has %d keys, of which only these are read: %s; remove the others", count, joinKeys())
+func Parse(configMap *corev1.ConfigMap) (*fluxv1alpha1.FluxConfig, error) {
+	c := Read(nil, configMap)
+	if len(c.problems) > 0 {
+		return nil, c.problemOfSize()
 	}
-	values, errs := readValues(configMap)
-	config, typeErrs := newConfiguration(values)
-	errs = append(errs, typeErrs...)
-
-	config.Default()
-	for _, err := range config.Validate() {
-		// What can't be read was replaced by nothing, and is already reported.
-		if !slices.ContainsFunc(errs, func(e *field.Error) bool { return e.Field == err.Field }) {
-			errs = append(errs, err)
-		}
+	m := merge(c.layers)
+	config := m.complete()
+	for _, override := range c.overrides {
+		m.problems = append(m.problems, override.layer.problems...)
 	}
-	if len(errs) > 0 {
-		slices.SortStableFunc(errs, func(a, b *field.Error) int { return order(a.Field) - order(b.Field) })
-		return nil, summarise(errs)
+	if list := m.list(); len(list) > 0 {
+		return nil, summarise(list)
 	}
 	return config, nil
 }
 
-// order puts unknown keys, which are already sorted, behind the known ones.
-func order(key string) int {
-	if i := indexOf(key); i >= 0 {
-		return i
-	}
-	return len(keys)
+// problemOfSize is about no key, and named after none.
+func (c *Configuration) problemOfSize() error {
+	return fmt.Errorf("%s", c.problems[0].Detail)
 }
 
-// readValues gives the values of known keys that are not empty.
+// readValues reads the values of known keys that are not empty. Those of keys that stand for no field are returned.
 //
 // White space around a value is dropped: a YAML block scalar ends with a line end, and a copied value
 // often with a blank, and neither ever belongs to a URL, a branch, a version or a path.
-func readValues(configMap *corev1.ConfigMap) (map[string]string, field.ErrorList) {
-	values := map[string]string{}
-	var errs field.ErrorList
+func (l *layer) readValues(configMap *corev1.ConfigMap) map[string]string {
+	others := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(configMap.Data)) {
 		i := indexOf(name)
 		if i < 0 {
-			errs = append(errs, unknownKey(name))
+			l.report("", unknownKey(name))
 			continue
 		}
 		value := strings.TrimSpace(configMap.Data[name])
-		if err := keys[i].checkText(value); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if value != "" {
-			values[name] = value
+		switch {
+		case value == "":
+		case keys[i].Field == "":
+			if wrong := keys[i].checkWritten(value); wrong != nil {
+				l.report(name, wrong(field.NewPath(name)))
+				continue
+			}
+			others[name] = value
+		case keys[i].isBool() && slices.Contains(keys[i].OneOf, value):
+			l.write(keys[i].Field, name, value == allow)
+		default:
+			l.write(keys[i].Field, name, value)
 		}
 	}
-	return values, append(errs, refuseBinary(configMap.BinaryData)...)
+	l.refuseBinary(configMap.BinaryData)
+	return others
 }
 
 // refuseBinary refuses all that kubectl takes for binary, which is every file that is not UTF-8 text: with one as UTF-16, the
 // repository would be taken for not written, and would be removed from the shoots.
-func refuseBinary(data map[string][]byte) field.ErrorList {
-	var errs field.ErrorList
+func (l *layer) refuseBinary(data map[string][]byte) {
 	for _, name := range slices.Sorted(maps.Keys(data)) {
-		if indexOf(name) < 0 {
-			errs = append(errs, unknownKey(name))
+		i := indexOf(name)
+		if i < 0 {
+			l.report("", unknownKey(name))
 			continue
 		}
-		errs = append(errs, field.Invalid(field.NewPath(name), field.OmitValueType{},
+		path := keys[i].Field
+		l.names[path] = name
+		l.report(path, field.Invalid(field.NewPath(name), field.OmitValueType{},
 			"it is in binaryData, where kubectl puts a file that is not UTF-8 text: save the file as UTF-8, and make the ConfigMap from it again"))
 	}
-	return errs
 }
 
-// newConfiguration only changes the form. Repository is set as soon as one of its keys is written. What can't be read is left out.
-func newConfiguration(values map[string]string) (*Configuration, field.ErrorList) {
-	config := &Configuration{}
-	var errs field.ErrorList
-	for _, key := range keys {
-		value, written := values[key.Name]
-		if !written {
-			continue
-		}
-		if key.Repository && config.Repository == nil {
-			config.Repository = &Repository{}
-		}
-		if err := key.checkChoice(value); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		key.field.set(config, value)
+// readConfig reads key config.
+func (l *layer) readConfig(text string) {
+	data, err := readYAML(text)
+	if err != nil {
+		l.report(keyConfig, field.Invalid(field.NewPath(keyConfig), field.OmitValueType{}, err.Error()))
+		return
 	}
-	return config, errs
+	l.refuse(l.readDocument(data))
 }

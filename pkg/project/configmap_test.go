@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh/knownhosts"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
@@ -26,7 +27,7 @@ const (
 )
 
 // parse is for tests of what the keys say.
-func parse(data map[string]string) (*Configuration, error) {
+func parse(data map[string]string) (*fluxv1alpha1.FluxConfig, error) {
 	return Parse(&corev1.ConfigMap{Data: data})
 }
 
@@ -43,14 +44,14 @@ const inHome = `for Git, this path begins in the home directory of the server's 
 	`write it as "ssh://git@host/path/to/repository.git" with the path as the server sees it from there; ` +
 	`a server that has only names of repositories, such as Gitolite, takes "ssh://git@host/repository.git"`
 
-const writeURL = `write it as "https://host/owner/repository", "ssh://git@host/owner/repository.git" or "git@host:owner/repository.git"`
+const writeURL = `write it as "https://host/owner/repository", "ssh://git@host/owner/repository.git", "git@host:owner/repository.git" or "oci://host/repository"`
 
-func public(url string) *Repository {
-	return &Repository{URL: url, Branch: "main", Path: "./"}
+func public(url string) *fluxv1alpha1.Repository {
+	return &fluxv1alpha1.Repository{URL: url, Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPublic}
 }
 
-func private(url string) *Repository {
-	return &Repository{URL: url, Branch: "main", Path: "./", Private: true}
+func private(url string) *fluxv1alpha1.Repository {
+	return &fluxv1alpha1.Repository{URL: url, Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate}
 }
 
 var acceptedCases = map[string]struct {
@@ -59,7 +60,7 @@ var acceptedCases = map[string]struct {
 	allowDowngrade bool
 	installation   fluxv1alpha1.InstallationMode
 	removalPolicy  fluxv1alpha1.RemovalPolicy
-	repository     *Repository
+	repository     *fluxv1alpha1.Repository
 }{
 	"nothing":                      {data: nil, version: "latest"},
 	"empty values are not written": {data: map[string]string{"fluxVersion": " ", "repositoryUrl": "\n", "repositoryBranch": ""}, version: "latest"},
@@ -98,7 +99,7 @@ var acceptedCases = map[string]struct {
 			"repositoryType": "private", "repositoryPath": "clusters//production/", "knownHosts": "# ours\n\ngit.example.org " + keyA + " ops@example.org since 2024\r\n",
 		},
 		version: "v2.9.4",
-		repository: &Repository{URL: sshURL, Branch: "release/1.x", Path: "./clusters/production", Private: true,
+		repository: &fluxv1alpha1.Repository{URL: sshURL, Branch: "release/1.x", Path: "./clusters/production", Type: fluxv1alpha1.RepositoryPrivate,
 			KnownHosts: "git.example.org " + keyA + "\n"},
 	},
 	"scp form": {
@@ -154,8 +155,54 @@ var acceptedCases = map[string]struct {
 	"host in capitals in known hosts": {
 		data:    map[string]string{"repositoryUrl": "ssh://git@Git.Example.org/owner/repo.git", "repositoryType": "private", "knownHosts": "GIT.Example.org,Other " + keyA},
 		version: "latest",
-		repository: &Repository{URL: sshURL, Branch: "main", Path: "./", Private: true,
+		repository: &fluxv1alpha1.Repository{URL: sshURL, Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate,
 			KnownHosts: "git.example.org,other " + keyA + "\n"},
+	},
+	"artifacts by tag": {
+		data:       map[string]string{"repositoryUrl": "oci://Registry.example.org:5000/fleet/shoots", "repositoryTag": "v1_x"},
+		version:    "latest",
+		repository: &fluxv1alpha1.Repository{URL: "oci://registry.example.org:5000/fleet/shoots", Tag: "v1_x", Path: "./", Type: fluxv1alpha1.RepositoryPublic},
+	},
+	"artifacts by range, signed without key": {
+		data:    map[string]string{"repositoryUrl": "oci://registry.example.org/fleet", "repositorySemver": ">=1.0.0 <2.0.0", "repositoryType": "private", "verifyIssuer": "^https://x$", "verifySubject": "^y$"},
+		version: "latest",
+		repository: &fluxv1alpha1.Repository{URL: "oci://registry.example.org/fleet", Semver: ">=1.0.0 <2.0.0", Path: "./", Type: fluxv1alpha1.RepositoryPrivate,
+			Verify: &fluxv1alpha1.Verification{Issuer: "^https://x$", Subject: "^y$"}},
+	},
+	"artifacts by digest, signed with a key": {
+		data:    map[string]string{"repositoryUrl": "oci://registry.example.org/fleet", "repositoryDigest": "sha256:" + strings.Repeat("a", 64), "verifyKeys": cosignKey},
+		version: "latest",
+		repository: &fluxv1alpha1.Repository{URL: "oci://registry.example.org/fleet", Digest: "sha256:" + strings.Repeat("a", 64), Path: "./", Type: fluxv1alpha1.RepositoryPublic,
+			Verify: &fluxv1alpha1.Verification{Keys: cosignKey}},
+	},
+	"tag of Git, in a private repository over HTTPS, signed with PGP": {
+		data:       map[string]string{"repositoryUrl": httpsURL, "repositoryTag": "release/v1", "repositoryType": "private", "verifyKeys": pgpKey},
+		version:    "latest",
+		repository: &fluxv1alpha1.Repository{URL: httpsURL, Tag: "release/v1", Path: "./", Type: fluxv1alpha1.RepositoryPrivate, Verify: &fluxv1alpha1.Verification{Keys: pgpKey}},
+	},
+	"newest version of Git": {
+		data:       map[string]string{"repositoryUrl": httpsURL, "repositorySemver": "~1.4"},
+		version:    "latest",
+		repository: &fluxv1alpha1.Repository{URL: httpsURL, Semver: "~1.4", Path: "./", Type: fluxv1alpha1.RepositoryPublic},
+	},
+	"commit": {
+		data:       map[string]string{"repositoryUrl": httpsURL, "repositoryCommit": strings.Repeat("5f0c", 10)},
+		version:    "latest",
+		repository: &fluxv1alpha1.Repository{URL: httpsURL, Commit: strings.Repeat("5f0c", 10), Path: "./", Type: fluxv1alpha1.RepositoryPublic},
+	},
+	"pull request": {
+		data:       map[string]string{"repositoryUrl": httpsURL, "repositoryRefName": "refs/pull/420/head"},
+		version:    "latest",
+		repository: &fluxv1alpha1.Repository{URL: httpsURL, RefName: "refs/pull/420/head", Path: "./", Type: fluxv1alpha1.RepositoryPublic},
+	},
+	"the rest in key config": {
+		data:       map[string]string{"repositoryPath": "x", "config": "repository: {url: " + httpsURL + "}"},
+		version:    "latest",
+		repository: &fluxv1alpha1.Repository{URL: httpsURL, Branch: "main", Path: "./x", Type: fluxv1alpha1.RepositoryPublic},
+	},
+	"overrides": {
+		data:    map[string]string{"overrides": "[{selector: {matchLabels: {stage: dev}}, config: {flux: {version: 2.x}}}]"},
+		version: "latest",
 	},
 	"path of the root": {
 		data:       map[string]string{"repositoryUrl": "https://example.org/repo", "repositoryPath": "."},
@@ -171,7 +218,7 @@ func TestParseAccepts(t *testing.T) {
 			config, err := parse(tc.data)
 			g.Expect(err).NotTo(HaveOccurred())
 			want := defaulted(tc.repository)
-			want.FluxVersion, want.AllowDowngrade = tc.version, tc.allowDowngrade
+			want.Flux.Version, want.Flux.AllowDowngrade = tc.version, ptr.To(tc.allowDowngrade)
 			want.Installation = cmp.Or(tc.installation, want.Installation)
 			want.RemovalPolicy = cmp.Or(tc.removalPolicy, want.RemovalPolicy)
 			g.Expect(config).To(Equal(want))
@@ -238,16 +285,16 @@ var refusedCases = map[string]struct {
 		`repositoryUrl: Required value: the other keys of the repository are written: ` + writeURL + `, or remove the other keys to install only Flux`},
 	"unknown type": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "Private"},
 		`repositoryType: Unsupported value: "Private": supported values: "private", "public"`},
-	"private over https": {map[string]string{"repositoryUrl": httpsURL, "repositoryType": "private"},
-		`repositoryType: Invalid value: "private": a private repository is read with an SSH key, and repositoryUrl starts with https://: write it in its SSH form such as "ssh://git@example.org/…", or write public if it can be read without credentials`},
+	"private over http": {map[string]string{"repositoryUrl": "http://example.org/repo", "repositoryType": "private"},
+		`repositoryType: Invalid value: "private": everybody on the way could read the credentials, because repositoryUrl starts with http://: write it with https:// or ssh://, or write public if it can be read without credentials`},
 	"public over SSH": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "public"},
 		`repositoryType: Invalid value: "public": SSH always needs a key, and repositoryUrl starts with ssh:// or has the form git@host:path: write private, or an https:// URL`},
 	"SSH without type": {map[string]string{"repositoryUrl": "git@github.com:owner/repo"},
 		`repositoryType: Invalid value: "public": SSH always needs a key, and repositoryUrl starts with ssh:// or has the form git@host:path: write private, or an https:// URL`},
 	"password": {map[string]string{"repositoryUrl": "https://user:hunter2@example.org/repo"},
-		`repositoryUrl: Invalid value: it must not hold a user, password or token, because many people can read it: for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`},
+		`repositoryUrl: Invalid value: it must not hold a user, password or token, because many people can read it: write the URL without, set repositoryType to private, and put them into Secret flux-source of the project`},
 	"token": {map[string]string{"repositoryUrl": "https://hunter2@example.org/repo"},
-		`repositoryUrl: Invalid value: it must not hold a user, password or token, because many people can read it: for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`},
+		`repositoryUrl: Invalid value: it must not hold a user, password or token, because many people can read it: write the URL without, set repositoryType to private, and put them into Secret flux-source of the project`},
 	"password in SSH": {map[string]string{"repositoryUrl": "ssh://git:hunter2@example.org/repo", "repositoryType": "private"},
 		`repositoryUrl: Invalid value: it must not hold a password, because many people can read it: write "ssh://git@host/owner/repository.git" and register the project's public key at the Git server`},
 	"password in scp form": {map[string]string{"repositoryUrl": "git:hunter2@example.org:repo", "repositoryType": "private"},
@@ -295,7 +342,7 @@ var refusedCases = map[string]struct {
 	"fragment": {map[string]string{"repositoryUrl": httpsURL + "#"},
 		`repositoryUrl: Invalid value: write it without "?" and "#" and what follows`},
 	"Git's own protocol": {map[string]string{"repositoryUrl": "git://example.org/repo"},
-		`repositoryUrl: Invalid value: "git://example.org/repo": only https://, http:// and ssh:// are supported: ` + writeURL},
+		`repositoryUrl: Invalid value: "git://example.org/repo": only https://, http://, ssh:// and oci:// are supported: ` + writeURL},
 	"local path": {map[string]string{"repositoryUrl": "/srv/git/repo"},
 		`repositoryUrl: Invalid value: "/srv/git/repo": it is not the URL of a Git repository: ` + writeURL},
 	"no scheme": {map[string]string{"repositoryUrl": "example.org/owner/repo"},
@@ -311,7 +358,7 @@ var refusedCases = map[string]struct {
 	"no path": {map[string]string{"repositoryUrl": "https://example.org/"},
 		`repositoryUrl: Invalid value: "https://example.org/": the path of the repository is missing: ` + writeURL},
 	"long URL": {map[string]string{"repositoryUrl": "file://" + strings.Repeat("a", 100)},
-		`repositoryUrl: Invalid value: "file://` + strings.Repeat("a", 57) + `…": only https://, http:// and ssh:// are supported: ` + writeURL},
+		`repositoryUrl: Invalid value: "file://` + strings.Repeat("a", 57) + `…": only https://, http://, ssh:// and oci:// are supported: ` + writeURL},
 	"very long URL": {map[string]string{"repositoryUrl": httpsURL + strings.Repeat("a", 2048)},
 		`repositoryUrl: Too long: may not be more than 2048 bytes`},
 	"control character": {map[string]string{"repositoryUrl": "https://example.org/\x1b[31mrepo"},
@@ -357,14 +404,14 @@ var refusedCases = map[string]struct {
 	"unknown hash": {map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "|2|abc|def " + keyA},
 		`knownHosts: Invalid value: line 1: the host can't be read: write its name, [name]:port, or the hashed form that ssh-keygen -H makes`},
 	"all problems at once, in order": {
-		map[string]string{"knownHosts": "x", "repositoryPath": "..", "repositoryType": "secret", "repositoryBranch": "a..b", "repositoryUrl": "x", "fluxVersion": "newest", "areas": "x"},
+		map[string]string{"knownHosts": "x", "repositoryPath": "..", "repositoryType": "secret", "repositoryBranch": "a..b", "repositoryUrl": "x", "fluxVersion": "newest", "removal-policy": "x"},
 		`[fluxVersion: Invalid value: "newest": write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest", ` +
 			`repositoryUrl: Invalid value: "x": it is not the URL of a Git repository: ` + writeURL + `, ` +
 			`repositoryBranch: Invalid value: "a..b": a branch must not contain "..", ` +
 			`repositoryType: Unsupported value: "secret": supported values: "private", "public", ` +
 			`repositoryPath: Invalid value: "..": the directory must be inside the repository: write it without "..", ` +
 			`knownHosts: Invalid value: line 1: write host, key type and key, for example "git.example.org ssh-ed25519 AAAAC3…", ` +
-			`areas: Forbidden: unknown key, the known ones are ` + knownKeys() + `]`},
+			`removal-policy: Forbidden: unknown key, did you mean removalPolicy?]`},
 }
 
 func TestParseRefuses(t *testing.T) {

@@ -2,12 +2,14 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package project reads what a project's admin wrote: which Flux release the shoots of the project get,
-// and which Git repository they follow.
+// Package project reads what has been written for the shoots of a project: which Flux release they get, and what they follow.
 //
-// The package does no I/O. ConfigMap flux-config is read into the typed Configuration by one table of keys. From the same table come
-// defaults and rules, the digest, the hints for unknown keys, and what is generated: the README's table and lists of the admission
-// policy (hack/configuration-keys).
+// The package does no I/O. It is written in layers, of which the later ones count more: defaults of the landscape, ConfigMap flux-config of the
+// project, its overrides for shoots with certain labels, and the providerConfig of a shoot (Read, Configuration.Effective). Behind that, everything
+// works on one FluxConfig, which is complete and valid.
+//
+// The flat keys of the ConfigMap are shorthand for fields of FluxConfig, by one table of keys. From the same table come defaults and rules, the
+// digest, the hints for what is unknown, and what is generated: the README's table and lists of the admission policy (hack/configuration-keys).
 package project
 
 import (
@@ -17,52 +19,23 @@ import (
 )
 
 const (
-	// VersionLatest is the value of Configuration.FluxVersion that follows Flux's latest release.
+	// VersionLatest is the version that follows Flux's latest release.
 	VersionLatest = version.Latest
-	// DefaultBranch is followed if no branch is written.
+	// DefaultBranch is followed if no reference is written.
 	DefaultBranch = "main"
 	// DefaultPath is the root directory of the repository.
 	DefaultPath = "./"
 )
 
 const (
-	typePrivate = "private"
-	typePublic  = "public"
-
 	allow  = "true"
 	refuse = "false"
+
+	overridesAllowed   = "allow"
+	overridesForbidden = "deny"
 )
 
-// Configuration is what a project's admin wants for the shoots of the project. Each field has a row in keys.
-type Configuration struct {
-	// FluxVersion is a release with leading "v", such as "v2.9.4", a range of releases as github.com/Masterminds/semver
-	// reads it, such as "2.x" or "~2.9.0", or VersionLatest.
-	FluxVersion string
-	// AllowDowngrade lets FluxVersion replace a newer release that a shoot already has.
-	AllowDowngrade bool
-	// Repository is nil if only Flux is to be installed.
-	Repository *Repository
-	// Installation tells whose the Flux installation is after it has been made.
-	Installation fluxv1alpha1.InstallationMode
-	// RemovalPolicy tells what happens in a shoot in which the extension is switched off.
-	RemovalPolicy fluxv1alpha1.RemovalPolicy
-}
-
-// Repository is the Git repository that the shoots follow.
-type Repository struct {
-	// URL has the scheme https, http or ssh, and no password.
-	URL string
-	// Branch is the branch to follow.
-	Branch string
-	// Path is the directory of the root Kustomization, starts with "./" and stays inside the repository.
-	Path string
-	// Private tells that the repository is read with the project's SSH key. Then URL has the scheme ssh.
-	Private bool
-	// KnownHosts are known_hosts lines for the Git server, or "" if the admin wrote none.
-	KnownHosts string
-}
-
-// The keys that sentences and the digest name.
+// The keys that the digest names.
 const (
 	keyVersion        = "fluxVersion"
 	keyAllowDowngrade = "allowDowngrade"
@@ -75,72 +48,174 @@ const (
 	keyRemovalPolicy  = "removalPolicy"
 )
 
+// The keys that stand for no field.
+const (
+	keyShootOverrides = "shootOverrides"
+	keyConfig         = "config"
+	keyOverrides      = "overrides"
+)
+
 // keys are all keys of ConfigMap flux-config. Their order is that of the problems that are reported, and of the README.
 var keys = []Key{
 	{
-		Name: keyVersion, Default: VersionLatest,
+		Name: keyVersion, Field: fieldVersion, Default: VersionLatest,
 		Meaning:   "[Flux release](docs/usage/flux-versions.md): `v2.9.4`, `2.9.4`, a range such as `2.x` or `~2.9.0`, or `latest`",
-		field:     text(func(c *Configuration) *string { return &c.FluxVersion }),
-		normalise: func(c *Configuration) { c.FluxVersion = normaliseVersion(c.FluxVersion) },
+		field:     text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Flux.Version }),
+		normalise: func(c *fluxv1alpha1.FluxConfig) { c.Flux.Version = normaliseVersion(c.Flux.Version) },
 		validate:  validateVersion,
 	},
 	{
-		Name: keyAllowDowngrade, Default: refuse,
+		Name: keyAllowDowngrade, Field: "flux.allowDowngrade", Default: refuse,
 		Meaning: "`true`: `fluxVersion` may be older than what a shoot has",
 		OneOf:   []string{allow, refuse},
-		field:   either(allow, refuse, func(c *Configuration) *bool { return &c.AllowDowngrade }),
+		field:   yesOrNo(func(c *fluxv1alpha1.FluxConfig) **bool { return &c.Flux.AllowDowngrade }),
 	},
 	{
-		Name: keyURL, Repository: true,
-		Meaning:   "`https://…`, `http://…`, `ssh://…`, or `git@host:owner/repository.git`",
-		field:     text(func(c *Configuration) *string { return &c.Repository.URL }),
-		normalise: func(c *Configuration) { c.Repository.URL = normaliseURL(c.Repository.URL) },
-		validate:  validateURL,
+		Name: keyURL, Field: fieldURL,
+		Meaning:          "`https://…`, `http://…`, `ssh://…`, or `git@host:owner/repository.git` for Git; `oci://…` for artifacts",
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.URL }),
+		normalise:        func(c *fluxv1alpha1.FluxConfig) { c.Repository.URL = normaliseURL(c.Repository.URL) },
+		validate:         validateURL,
+		together:         []string{"repository"},
+		validateTogether: requireURL,
 	},
 	{
-		Name: keyBranch, Default: DefaultBranch, Repository: true,
-		Meaning:  "branch to follow",
-		field:    text(func(c *Configuration) *string { return &c.Repository.Branch }),
-		validate: validateBranch,
+		Name: keyBranch, Field: fieldBranch, Default: DefaultBranch,
+		Meaning:          "branch to follow",
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.Branch }),
+		without:          func(c *fluxv1alpha1.FluxConfig) bool { return c.Repository.IsOCI() || hasReference(c.Repository) },
+		validate:         validateBranch,
+		together:         []string{fieldURL},
+		validateTogether: onlyForGit(func(r *fluxv1alpha1.Repository) string { return r.Branch }),
 	},
 	{
-		Name: keyType, Default: typePublic, Repository: true,
-		Meaning:          "`private`: authenticate with the project's SSH key. `public`: no credentials",
-		OneOf:            []string{typePrivate, typePublic},
-		field:            either(typePrivate, typePublic, func(c *Configuration) *bool { return &c.Repository.Private }),
+		Name: "repositoryTag", Field: fieldTag,
+		Meaning:          "tag to follow in place of a branch, of Git or of artifacts",
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.Tag }),
+		validate:         validateTag,
+		together:         []string{fieldURL},
+		validateTogether: requireReference,
+	},
+	{
+		Name: "repositorySemver", Field: fieldSemver, MaxLength: 256,
+		Meaning:  "range of versions, such as `1.x`: the newest tag within it is followed, of Git or of artifacts",
+		field:    text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.Semver }),
+		validate: validateSemver,
+	},
+	{
+		Name: "repositoryCommit", Field: fieldCommit,
+		Meaning:          "SHA of a Git commit",
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.Commit }),
+		validate:         validateCommit,
+		together:         []string{fieldURL},
+		validateTogether: onlyForGit(func(r *fluxv1alpha1.Repository) string { return r.Commit }),
+	},
+	{
+		Name: "repositoryRefName", Field: fieldRefName,
+		Meaning:          "full name of a Git reference, such as `refs/pull/420/head`",
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.RefName }),
+		validate:         validateRefName,
+		together:         []string{fieldURL},
+		validateTogether: onlyForGit(func(r *fluxv1alpha1.Repository) string { return r.RefName }),
+	},
+	{
+		Name: "repositoryDigest", Field: fieldDigest,
+		Meaning:          "digest of an artifact, such as `sha256:5f0c…`",
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.Digest }),
+		validate:         validateDigest,
+		together:         []string{fieldURL},
+		validateTogether: onlyForArtifacts(func(r *fluxv1alpha1.Repository) string { return r.Digest }),
+	},
+	{
+		Name: keyType, Field: fieldType, Default: string(fluxv1alpha1.RepositoryPublic),
+		Meaning:          "`private`: authenticate with [the credentials in Secret `flux-source`](docs/usage/private-repositories.md). `public`: no credentials",
+		OneOf:            []string{string(fluxv1alpha1.RepositoryPrivate), string(fluxv1alpha1.RepositoryPublic)},
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *fluxv1alpha1.RepositoryType { return &c.Repository.Type }),
+		together:         []string{fieldURL},
 		validateTogether: validateAccess,
 	},
 	{
-		Name: keyPath, Default: DefaultPath, Repository: true,
+		Name: keyPath, Field: fieldPath, Default: DefaultPath,
 		Meaning:   "directory of the root Kustomization",
-		field:     text(func(c *Configuration) *string { return &c.Repository.Path }),
-		normalise: func(c *Configuration) { c.Repository.Path = normalisePath(c.Repository.Path) },
+		field:     text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.Path }),
+		normalise: func(c *fluxv1alpha1.FluxConfig) { c.Repository.Path = normalisePath(c.Repository.Path) },
 		validate:  validatePath,
 	},
 	{
-		Name: keyKnownHosts, MaxLength: knownhosts.MaxLength, Repository: true, multiline: true,
+		Name: keyKnownHosts, Field: fieldKnownHosts, MaxLength: knownhosts.MaxLength, multiline: true,
 		Meaning:          "`known_hosts` lines for the Git server",
 		Without:          "the published keys of well-known forges; any other server is asked once, and what it said is kept in Secret `flux-source`",
-		field:            text(func(c *Configuration) *string { return &c.Repository.KnownHosts }),
-		normalise:        func(c *Configuration) { c.Repository.KnownHosts = normaliseKnownHosts(c.Repository) },
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.KnownHosts }),
+		normalise:        func(c *fluxv1alpha1.FluxConfig) { c.Repository.KnownHosts = normaliseKnownHosts(c.Repository) },
+		together:         []string{fieldURL},
 		validateTogether: validateKnownHosts,
 	},
 	{
-		Name: keyInstallation, Default: string(fluxv1alpha1.InstallationManaged),
+		Name: "verifyKeys", Field: fieldVerifyKeys, MaxLength: maxVerifyKeysLength, multiline: true,
+		Meaning:          "public keys, by one of which what is followed must be signed: of cosign in PEM form for artifacts, armoured PGP keys for Git",
+		Without:          "signatures are not looked at",
+		field:            verification(func(v *fluxv1alpha1.Verification) *string { return &v.Keys }),
+		together:         []string{fieldURL},
+		validateTogether: validateVerifyKeys,
+	},
+	{
+		Name: "verifyIssuer", Field: fieldVerifyIssuer, MaxLength: maxIdentityLength,
+		Meaning:          "regular expression for the OIDC issuer of who signs artifacts without key",
+		field:            verification(func(v *fluxv1alpha1.Verification) *string { return &v.Issuer }),
+		together:         []string{fieldURL, fieldVerifySubject, fieldVerifyKeys},
+		validate:         validateExpression,
+		validateTogether: validateIdentity(fieldVerifySubject),
+	},
+	{
+		Name: "verifySubject", Field: fieldVerifySubject, MaxLength: maxIdentityLength,
+		Meaning:          "regular expression for the identity of who signs artifacts without key",
+		field:            verification(func(v *fluxv1alpha1.Verification) *string { return &v.Subject }),
+		together:         []string{fieldURL, fieldVerifyIssuer, fieldVerifyKeys},
+		validate:         validateExpression,
+		validateTogether: validateIdentity(fieldVerifyIssuer),
+	},
+	{
+		Name: keyInstallation, Field: fieldInstallation, Default: string(fluxv1alpha1.InstallationManaged),
 		Meaning: "`managed`: the extension repairs and upgrades Flux. " +
 			"`once`: after it is installed, [it is the shoot's users'](docs/usage/removal-and-ownership.md#whose-flux-is)",
 		OneOf: []string{string(fluxv1alpha1.InstallationManaged), string(fluxv1alpha1.InstallationOnce)},
-		field: text(func(c *Configuration) *fluxv1alpha1.InstallationMode { return &c.Installation }),
-		shoot: func(f *fluxv1alpha1.FluxConfig) string { return string(f.Installation) },
+		field: text(func(c *fluxv1alpha1.FluxConfig) *fluxv1alpha1.InstallationMode { return &c.Installation }),
 	},
 	{
-		Name: keyRemovalPolicy, Default: string(fluxv1alpha1.RemovalKeepWorkloads),
+		Name: "syncMode", Field: fieldSyncMode, Default: string(fluxv1alpha1.SyncManaged),
+		Meaning: "`Managed`: the extension keeps the source and the Kustomization as they should be. `Once`: after they are made, they are the shoot's users'. " +
+			"`ManifestsOnly`: as `Managed`, and Flux itself as with `installation: once`",
+		OneOf:            []string{string(fluxv1alpha1.SyncManaged), string(fluxv1alpha1.SyncManifestsOnly), string(fluxv1alpha1.SyncOnce)},
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *fluxv1alpha1.SyncMode { return &c.SyncMode }),
+		together:         []string{fieldInstallation},
+		validateTogether: validateSyncMode,
+	},
+	{
+		Name: keyRemovalPolicy, Field: fieldRemovalPolicy, Default: string(fluxv1alpha1.RemovalKeepWorkloads),
 		Meaning: "what happens when the extension [is switched off](docs/usage/removal-and-ownership.md#when-the-extension-is-switched-off): " +
 			"`keep-workloads`, `delete-workloads` or `keep-flux`",
 		OneOf: []string{
 			string(fluxv1alpha1.RemovalKeepWorkloads), string(fluxv1alpha1.RemovalDeleteWorkloads), string(fluxv1alpha1.RemovalKeepFlux),
 		},
-		field: text(func(c *Configuration) *fluxv1alpha1.RemovalPolicy { return &c.RemovalPolicy }),
-		shoot: func(f *fluxv1alpha1.FluxConfig) string { return string(f.RemovalPolicy) },
+		field: text(func(c *fluxv1alpha1.FluxConfig) *fluxv1alpha1.RemovalPolicy { return &c.RemovalPolicy }),
+	},
+	{
+		Name: "suspend", Field: "suspend", Default: refuse,
+		Meaning: "`true`: Flux stops following, and what runs stays as it is",
+		OneOf:   []string{allow, refuse},
+		field:   yesOrNo(func(c *fluxv1alpha1.FluxConfig) **bool { return &c.Suspend }),
+	},
+	{
+		Name: keyShootOverrides, Default: overridesAllowed,
+		Meaning: "`deny`: what a shoot's `providerConfig` says is refused",
+		OneOf:   []string{overridesAllowed, overridesForbidden},
+	},
+	{
+		Name: keyConfig, MaxLength: maxConfigLength, multiline: true,
+		Meaning: "a [FluxConfig](docs/usage/configuration.md) for what has no key of its own",
+	},
+	{
+		Name: keyOverrides, MaxLength: maxOverridesLength, multiline: true,
+		Meaning: "a list of `selector` and `config`: [what is different](docs/usage/configuration.md#overrides-by-labels) for shoots with certain labels",
 	},
 }

@@ -9,17 +9,19 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
 // digestInput is what a digest is made of: what the keys had in the form in which they had it when digests were first stored in seeds. That form
-// stays as it is, also if Configuration gets another.
+// stays as it is, also if FluxConfig gets another.
 type digestInput struct {
 	FluxVersion    string
 	AllowDowngrade bool `json:",omitempty"`
 	Repository     *digestRepository
 	Installation   string `json:",omitempty"`
 	RemovalPolicy  string `json:",omitempty"`
-	// Later has the values of all other keys by their names, without those that are the default.
+	// Later has the values of all other keys by their names and of fields by their paths, without those that are the default.
 	Later map[string]string `json:",omitempty"`
 }
 
@@ -33,12 +35,12 @@ type digestRepository struct {
 //
 // A digest that changes makes each shoot of each seed be reconciled when the extension is upgraded. So it does not depend on keys that
 // nobody has written.
-func (c *Configuration) Digest() string {
-	return digest(c.notDefault(), c.Repository != nil)
+func Digest(c *fluxv1alpha1.FluxConfig) string {
+	return digest(notDefault(c), c.Repository != nil)
 }
 
-// notDefault has the values, by key, that are not the default.
-func (c *Configuration) notDefault() map[string]string {
+// notDefault has the values that are not the default, by key or, of fields without key, by path.
+func notDefault(c *fluxv1alpha1.FluxConfig) map[string]string {
 	values := map[string]string{}
 	for _, key := range keys {
 		if !key.applies(c) {
@@ -47,6 +49,33 @@ func (c *Configuration) notDefault() map[string]string {
 		if value := key.field.get(c); value != key.Default {
 			values[key.Name] = value
 		}
+	}
+	for path, value := range leavesOf(c) {
+		if keyOf(path) == nil && value != defaultsWithoutKey[path] {
+			values[path] = value
+		}
+	}
+	return values
+}
+
+// defaultsWithoutKey are those of fields that have no key, as JSON.
+var defaultsWithoutKey = func() map[string]string {
+	c := &fluxv1alpha1.FluxConfig{}
+	SetDefaults(c)
+	return leavesOf(c)
+}()
+
+// leavesOf are the values of a FluxConfig, as JSON.
+func leavesOf(c *fluxv1alpha1.FluxConfig) map[string]string {
+	document := map[string]any{}
+	if data, err := json.Marshal(c); err != nil || json.Unmarshal(data, &document) != nil {
+		return nil
+	}
+	values := map[string]string{}
+	for path, value := range flatten(document) {
+		// Maps are written with their keys in order.
+		data, _ := json.Marshal(value)
+		values[path] = string(data)
 	}
 	return values
 }
@@ -68,7 +97,7 @@ func digest(values map[string]string, hasRepository bool) string {
 			URL:        take(keyURL),
 			Branch:     cmp.Or(take(keyBranch), DefaultBranch),
 			Path:       cmp.Or(take(keyPath), DefaultPath),
-			Private:    take(keyType) == typePrivate,
+			Private:    take(keyType) == string(fluxv1alpha1.RepositoryPrivate),
 			KnownHosts: take(keyKnownHosts),
 		}
 	}

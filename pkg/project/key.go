@@ -6,9 +6,10 @@ package project
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
@@ -20,10 +21,12 @@ const (
 	DefaultMaxLength = 2048
 )
 
-// Key is a key of ConfigMap flux-config: shorthand for a field of Configuration.
+// Key is a key of ConfigMap flux-config.
 type Key struct {
 	// Name is the key.
 	Name string
+	// Field is the path of the field of FluxConfig that the key is shorthand for, or "" if it stands for none.
+	Field string
 	// Meaning is for people, as Markdown of the README.
 	Meaning string
 	// Default is the value that counts if none is written, or "" if there is none.
@@ -34,46 +37,66 @@ type Key struct {
 	OneOf []string
 	// MaxLength of a value in bytes, or 0 for DefaultMaxLength.
 	MaxLength int
-	// Repository tells that the key says something about the repository.
-	Repository bool
 
 	// multiline allows line ends and tabs.
 	multiline bool
-	// field is what the key stands for. That of the repository may only be used if there is one.
+	// field is what the key stands for, if it stands for any. That of the repository may only be used if there is one.
 	field fieldAccess
+	// without tells that the field has no default in this FluxConfig. May be nil.
+	without func(*fluxv1alpha1.FluxConfig) bool
 	// normalise brings the field into its normal form. A value that has none, because it is invalid, stays as it is. May be nil.
-	normalise func(*Configuration)
-	// validate checks a value by itself. It need not look at OneOf. May be nil.
-	validate func(value string, path *field.Path) field.ErrorList
-	// validateTogether checks the field against those of other keys of the repository. May be nil.
-	validateTogether func(*Repository, *field.Path) field.ErrorList
-	// shoot is what the owner of a shoot has written in its place, or nil if that can't be.
-	shoot func(*fluxv1alpha1.FluxConfig) string
+	normalise func(*fluxv1alpha1.FluxConfig)
+	// validate checks a value by itself. It need not look at OneOf, nor at what is not written. May be nil.
+	validate func(value string) detail
+	// validateTogether checks the field against others. May be nil.
+	validateTogether func(*fluxv1alpha1.FluxConfig, naming) detail
+	// together are the paths of those others. Of all of them and the field, the highest layer is the one to repair.
+	together []string
 }
 
-// fieldAccess reads and writes a field of Configuration as it is written in the ConfigMap.
+// fieldAccess reads and writes a field of FluxConfig as it is written in the ConfigMap.
 type fieldAccess struct {
-	get func(*Configuration) string
-	set func(*Configuration, string)
+	get func(*fluxv1alpha1.FluxConfig) string
+	set func(*fluxv1alpha1.FluxConfig, string)
 }
 
-func text[T ~string](field func(*Configuration) *T) fieldAccess {
+func text[T ~string](field func(*fluxv1alpha1.FluxConfig) *T) fieldAccess {
 	return fieldAccess{
-		get: func(c *Configuration) string { return string(*field(c)) },
-		set: func(c *Configuration, value string) { *field(c) = T(value) },
+		get: func(c *fluxv1alpha1.FluxConfig) string { return string(*field(c)) },
+		set: func(c *fluxv1alpha1.FluxConfig, value string) { *field(c) = T(value) },
 	}
 }
 
-// either is for a field that is written as one of two words.
-func either(yes, no string, field func(*Configuration) *bool) fieldAccess {
+// yesOrNo is for a field that is written as true or false.
+func yesOrNo(field func(*fluxv1alpha1.FluxConfig) **bool) fieldAccess {
 	return fieldAccess{
-		get: func(c *Configuration) string {
-			if *field(c) {
-				return yes
+		get: func(c *fluxv1alpha1.FluxConfig) string {
+			if value := *field(c); value != nil {
+				return strconv.FormatBool(*value)
 			}
-			return no
+			return ""
 		},
-		set: func(c *Configuration, value string) { *field(c) = value == yes },
+		set: func(c *fluxv1alpha1.FluxConfig, value string) { *field(c) = ptr.To(value == allow) },
+	}
+}
+
+// verification is for a field of Verification, which is there as soon as one of its fields is.
+func verification(field func(*fluxv1alpha1.Verification) *string) fieldAccess {
+	return fieldAccess{
+		get: func(c *fluxv1alpha1.FluxConfig) string {
+			if c.Repository.Verify == nil {
+				return ""
+			}
+			return *field(c.Repository.Verify)
+		},
+		set: func(c *fluxv1alpha1.FluxConfig, value string) {
+			if c.Repository.Verify == nil && value != "" {
+				c.Repository.Verify = &fluxv1alpha1.Verification{}
+			}
+			if c.Repository.Verify != nil {
+				*field(c.Repository.Verify) = value
+			}
+		},
 	}
 }
 
@@ -82,20 +105,17 @@ func Keys() []Key {
 	return slices.Clone(keys)
 }
 
-// ShootKeys are the keys that a FluxConfig has a field for, of the same name.
-func ShootKeys() []string {
-	var names []string
-	for _, key := range keys {
-		if key.shoot != nil {
-			names = append(names, key.Name)
-		}
-	}
-	return names
-}
-
 // indexOf a key in the table, or -1.
 func indexOf(name string) int {
 	return slices.IndexFunc(keys, func(key Key) bool { return key.Name == name })
+}
+
+// keyOf is the key that stands for a field, or nil.
+func keyOf(path string) *Key {
+	if i := slices.IndexFunc(keys, func(key Key) bool { return key.Field == path }); i >= 0 {
+		return &keys[i]
+	}
+	return nil
 }
 
 func joinKeys() string {
@@ -106,11 +126,23 @@ func joinKeys() string {
 	return strings.Join(names, ", ")
 }
 
-func (k *Key) path() *field.Path {
-	return field.NewPath(k.Name)
+// IsOfRepository tells whether the key says something about the repository.
+func (k *Key) IsOfRepository() bool {
+	return strings.HasPrefix(k.Field, "repository.")
 }
 
-// applies tells whether the configuration has the field that the key stands for.
-func (k *Key) applies(c *Configuration) bool {
-	return !k.Repository || c.Repository != nil
+// IsReference tells whether the key says what of the repository to follow. Of those, one can be written.
+func (k *Key) IsReference() bool { return isReference(k.Field) }
+
+// applies tells whether the FluxConfig has the field that the key stands for. Beside a template, only the path is left of the repository.
+func (k *Key) applies(c *fluxv1alpha1.FluxConfig) bool {
+	switch {
+	case k.Field == "":
+		return false
+	case !k.IsOfRepository():
+		return true
+	case k.Field == fieldPath:
+		return c.Repository != nil && c.Kustomization == nil
+	}
+	return c.Repository != nil && c.Source == nil
 }

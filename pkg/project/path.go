@@ -8,8 +8,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 func normalisePath(directory string) string {
@@ -23,9 +21,9 @@ func normalisePath(directory string) string {
 	return "./" + clean
 }
 
-func validatePath(directory string, fieldPath *field.Path) field.ErrorList {
-	if detail := pathProblem(directory); detail != "" {
-		return field.ErrorList{field.Invalid(fieldPath, echo(directory), detail)}
+func validatePath(directory string) detail {
+	if problem := pathProblem(directory); problem != "" {
+		return invalid(echo(directory), problem)
 	}
 	return nil
 }

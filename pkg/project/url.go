@@ -16,13 +16,18 @@ import (
 	"unicode"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
-const schemeSSH = "ssh"
+const (
+	schemeSSH = "ssh"
+	schemeOCI = "oci"
+)
 
-// defaultPorts are the schemes that Flux reads Git repositories with (the pattern of GitRepository's
-// spec.url), and their ports.
-var defaultPorts = map[string]string{"https": "443", "http": "80", schemeSSH: "22"}
+// defaultPorts are the schemes that Flux reads Git repositories and artifacts with (the patterns of spec.url of GitRepository and OCIRepository),
+// and their ports.
+var defaultPorts = map[string]string{"https": "443", "http": "80", schemeSSH: "22", schemeOCI: "443"}
 
 var (
 	// scpForm is Git's short form of an SSH URL: a colon before the first slash, see git-clone(1).
@@ -35,17 +40,19 @@ var (
 	inHome = regexp.MustCompile(`^([^/]+/*|\.{1,2}/.*)$`)
 	// encoded are characters that separate parts of a URL.
 	encoded = regexp.MustCompile(`(?i)%(23|25|2f|3f)`)
+	// artifactPath is the name of a repository of artifacts (github.com/opencontainers/distribution-spec).
+	artifactPath = regexp.MustCompile(`^(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$`)
 	// hostName also has underscores, which host names of internal networks have.
 	hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
 )
 
-const writeURL = `write it as "https://host/owner/repository", "ssh://git@host/owner/repository.git" or "git@host:owner/repository.git"`
+const writeURL = `write it as "https://host/owner/repository", "ssh://git@host/owner/repository.git", "git@host:owner/repository.git" or "oci://host/repository"`
 
 var (
 	errForm   = errors.New("it is not the URL of a Git repository: " + writeURL)
-	errScheme = errors.New("only https://, http:// and ssh:// are supported: " + writeURL)
+	errScheme = errors.New("only https://, http://, ssh:// and oci:// are supported: " + writeURL)
 	errSecret = errors.New("it must not hold a user, password or token, because many people can read it: " +
-		`for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`)
+		"write the URL without, set repositoryType to private, and put them into Secret flux-source of the project")
 	errPassword = errors.New("it must not hold a password, because many people can read it: " +
 		`write "ssh://git@host/owner/repository.git" and register the project's public key at the Git server`)
 	errUser = errors.New(`the user's name must consist of letters, digits and what e-mail addresses have, such as ".", "_", "-", "+" and "@": in most cases it is git`)
@@ -55,9 +62,10 @@ var (
 	errHome = errors.New("for Git, this path begins in the home directory of the server's user, and for Flux in the root directory: " +
 		`write it as "ssh://git@host/path/to/repository.git" with the path as the server sees it from there; ` +
 		`a server that has only names of repositories, such as Gitolite, takes "ssh://git@host/repository.git"`)
-	errQuote   = errors.New(`write the path without "'", which old releases of Flux pass on in a way that the server takes for the end of the path`)
-	errEncoded = errors.New(`write the path without "%23", "%25", "%2F" and "%3F", which Flux decodes before it asks the server`)
-	errQuery   = errors.New(`write it without "?" and "#" and what follows`)
+	errQuote    = errors.New(`write the path without "'", which old releases of Flux pass on in a way that the server takes for the end of the path`)
+	errArtifact = errors.New(`write host and name of the repository in small letters, such as "oci://registry.example.org/fleet/shoots", without tag and digest: they have keys of their own`)
+	errEncoded  = errors.New(`write the path without "%23", "%25", "%2F" and "%3F", which Flux decodes before it asks the server`)
+	errQuery    = errors.New(`write it without "?" and "#" and what follows`)
 )
 
 func normaliseURL(raw string) string {
@@ -68,13 +76,17 @@ func normaliseURL(raw string) string {
 	return u.String()
 }
 
-func validateURL(raw string, path *field.Path) field.ErrorList {
-	if raw == "" {
-		return field.ErrorList{field.Required(path, fmt.Sprintf(
-			"the other keys of the repository are written: %s, or remove the other keys to install only Flux", writeURL))}
-	}
+func validateURL(raw string) detail {
 	if _, err := parseURL(raw); err != nil {
-		return field.ErrorList{field.Invalid(path, echoURL(raw), err.Error())}
+		return invalid(echoURL(raw), err.Error())
+	}
+	return nil
+}
+
+// requireURL wants one if anything else is said of the repository.
+func requireURL(c *fluxv1alpha1.FluxConfig, _ naming) detail {
+	if c.Repository.URL == "" {
+		return required(fmt.Sprintf("the other keys of the repository are written: %s, or remove the other keys to install only Flux", writeURL))
 	}
 	return nil
 }
@@ -121,6 +133,12 @@ func parseURL(raw string) (*url.URL, error) {
 
 // checkFlux refuses what Git can do and Flux can't. test/gitclient compares with Flux's Git client.
 func checkFlux(u *url.URL) error {
+	if u.Scheme == schemeOCI {
+		if !artifactPath.MatchString(u.Path) {
+			return errArtifact
+		}
+		return nil
+	}
 	if u.Scheme != schemeSSH {
 		// github.com/go-git/go-git/v5/plumbing/transport.Endpoint holds the decoded path, and writes it into the URL of its requests.
 		if encoded.MatchString(u.EscapedPath()) {
@@ -206,10 +224,10 @@ func validHost(u *url.URL) bool {
 	return len(u.Hostname()) <= 253 && hostName.MatchString(u.Hostname())
 }
 
-// HostPort is the Git server's "name:port". The port is the scheme's default port if the URL has none.
+// HostPort is the "name:port" of the Git server at a URL. The port is the scheme's default port if the URL has none.
 // It is "" if the URL is invalid.
-func (r *Repository) HostPort() string {
-	u, err := parseURL(r.URL)
+func HostPort(repositoryURL string) string {
+	u, err := parseURL(repositoryURL)
 	if err != nil {
 		return ""
 	}

@@ -7,8 +7,7 @@ package project
 import (
 	"strings"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
-
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
@@ -25,17 +24,17 @@ func isRelease(text string) bool {
 	return err == nil
 }
 
-// FluxVersionFloats tells whether FluxVersion stands for another release when Flux has a new one.
-func (c *Configuration) FluxVersionFloats() bool {
-	return !isRelease(c.FluxVersion)
+// FluxVersionFloats tells whether the version stands for another release when Flux has a new one.
+func FluxVersionFloats(c *fluxv1alpha1.FluxConfig) bool {
+	return !isRelease(c.Flux.Version)
 }
 
-func validateVersion(text string, path *field.Path) field.ErrorList {
+func validateVersion(text string) detail {
 	if text == VersionLatest || isRelease(text) {
 		return nil
 	}
 	if _, err := version.ParseRange(text); err != nil {
-		return field.ErrorList{field.Invalid(path, echo(text), `write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`)}
+		return invalid(echo(text), `write a release such as "v2.9.4", a range such as "2.x" or "~2.9.0", or "latest"`)
 	}
 	return nil
 }

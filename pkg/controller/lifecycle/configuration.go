@@ -15,21 +15,15 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
-// readConfigMap returns what the project admin wrote. Its errors are not marked as configuration problems: Gardener
-// would give up on the Shoot, and not notice that the ConfigMap has been repaired.
+// readConfigMap returns what has been written for the shoots of a project. What is wrong with it is said when it is asked for a shoot. None of
+// these errors is marked as a configuration problem: Gardener would give up on the Shoot, and not notice that the ConfigMap has been repaired.
 func readConfigMap(ctx context.Context, garden client.Reader, namespace string) (*project.Configuration, error) {
 	key := client.ObjectKey{Namespace: namespace, Name: project.ConfigMapName}
 	configMap := &corev1.ConfigMap{}
 	if err := garden.Get(ctx, key, configMap); apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("ConfigMap %s does not exist in the garden: create it to say which Flux version and Git repository the shoots of the project get, "+
-			"for example: kubectl -n %s create configmap %s --from-literal=repositoryUrl=https://…; without any key, only Flux is installed", key, namespace, project.ConfigMapName)
+		configMap = nil
 	} else if err != nil {
 		return nil, fmt.Errorf("failed to read ConfigMap %s in the garden: %w", key, err)
 	}
-
-	configuration, err := project.Parse(configMap)
-	if err != nil {
-		return nil, fmt.Errorf("ConfigMap %s in the garden is not valid: %w", key, err)
-	}
-	return configuration, nil
+	return project.Read(nil, configMap), nil
 }

@@ -5,10 +5,9 @@
 package lifecycle
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"maps"
+	"slices"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +25,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
@@ -49,8 +49,8 @@ func watchConfigurations(mgr manager.Manager, access *garden.Access, missed *mis
 	w := &configurationWatch{seed: mgr.GetClient(), missed: missed, log: mgr.GetLogger().WithName("configuration-watch")}
 	return func(c controller.Controller) error {
 		return c.Watch(source.Func(func(ctx context.Context, queue requestQueue) error {
-			watch := garden.ConfigMapWatch{Access: access, Name: project.ConfigMapName, Log: w.log, Seen: func(ctx context.Context, old, configMap *corev1.ConfigMap) {
-				w.enqueue(ctx, queue, old, configMap)
+			watch := garden.ConfigMapWatch{Access: access, Name: project.ConfigMapName, Log: w.log, Seen: func(ctx context.Context, _, configMap *corev1.ConfigMap) {
+				w.enqueue(ctx, queue, configMap)
 			}}
 			go watch.Run(ctx)
 			return nil
@@ -58,9 +58,9 @@ func watchConfigurations(mgr manager.Manager, access *garden.Access, missed *mis
 	}
 }
 
-func (w *configurationWatch) enqueue(ctx context.Context, queue requestQueue, old, configMap *corev1.ConfigMap) {
+func (w *configurationWatch) enqueue(ctx context.Context, queue requestQueue, configMap *corev1.ConfigMap) {
 	log := w.log.WithValues("namespace", configMap.Namespace)
-	requests, err := w.outdated(ctx, old, configMap)
+	requests, err := w.outdated(ctx, configMap)
 	if err != nil {
 		log.Error(err, "Failed to find the shoots of a project")
 		return
@@ -71,26 +71,23 @@ func (w *configurationWatch) enqueue(ctx context.Context, queue requestQueue, ol
 	}
 }
 
-// outdated returns the Extensions of the project that are to be reconciled because of its ConfigMap. It notes those that can't be
-// reconciled now.
-func (w *configurationWatch) outdated(ctx context.Context, old, configMap *corev1.ConfigMap) ([]reconcile.Request, error) {
-	changed := old != nil && (!maps.Equal(old.Data, configMap.Data) || !maps.EqualFunc(old.BinaryData, configMap.BinaryData, bytes.Equal))
-	var digest string
-	if configuration, err := project.Parse(configMap); err == nil {
-		digest = configuration.Digest()
-	}
+// outdated returns the Extensions of the project that are to be reconciled because of its ConfigMap: of shoots that are to have something
+// else than they have. It notes those that can't be reconciled now.
+func (w *configurationWatch) outdated(ctx context.Context, configMap *corev1.ConfigMap) ([]reconcile.Request, error) {
+	configuration := project.Read(nil, configMap)
 
 	return chooseShoots(ctx, w.seed, configMap.Namespace, func(ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) (bool, error) {
 		key := client.ObjectKeyFromObject(ex)
-		current, err := isCurrent(ctx, w.seed, ex, digest)
+		digests := digestsOf(configuration, ex, shoot)
+		current, err := isCurrent(ctx, w.seed, ex, digests)
 		switch {
 		case err != nil:
 			return false, err
-		case !changed && current:
+		case current:
 			w.missed.forget(key)
 			return false, nil
 		case !mayReconcile(ex, shoot):
-			w.missed.add(key, digest)
+			w.missed.add(key, digests)
 			return false, nil
 		}
 		w.missed.forget(key)
@@ -98,9 +95,22 @@ func (w *configurationWatch) outdated(ctx context.Context, old, configMap *corev
 	})
 }
 
-// isCurrent tells whether the Extension was last reconciled, with success, for the configuration with this digest.
-func isCurrent(ctx context.Context, seed client.Reader, ex *extensionsv1alpha1.Extension, digest string) (bool, error) {
-	if ex.Status.LastOperation == nil || ex.Status.LastOperation.State != gardencorev1beta1.LastOperationStateSucceeded {
+// digestsOf are those that a shoot may have which has what it is to have: of all that has been written for it, or, as a former release
+// noted it, of all but what its owner has written. A shoot with a configuration that is not valid has none.
+func digestsOf(configuration *project.Configuration, ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) []string {
+	if shoot == nil {
+		return nil
+	}
+	effective, err := configuration.Effective(projectShoot(shoot, ex))
+	if err != nil {
+		return nil
+	}
+	return []string{effective.Digest, effective.InheritedDigest}
+}
+
+// isCurrent tells whether the Extension was last reconciled, with success and without a problem, for the configuration with one of these digests.
+func isCurrent(ctx context.Context, seed client.Reader, ex *extensionsv1alpha1.Extension, digests []string) (bool, error) {
+	if ex.Status.LastOperation == nil || ex.Status.LastOperation.State != gardencorev1beta1.LastOperationStateSucceeded || fluxv1alpha1.StatusOf(ex).Problem != nil {
 		return false, nil
 	}
 	key := client.ObjectKey{Namespace: ex.Namespace, Name: managedresource.Configuration}
@@ -108,7 +118,7 @@ func isCurrent(ctx context.Context, seed client.Reader, ex *extensionsv1alpha1.E
 	if err := seed.Get(ctx, key, managedResource); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("failed to read ManagedResource %s of the seed: %w", key, err)
 	}
-	return managedResource.Labels[managedresource.ConfigurationDigestLabel] == digest, nil
+	return slices.Contains(digests, managedResource.Labels[managedresource.ConfigurationDigestLabel]), nil
 }
 
 // mayReconcile tells whether the Extension may be reconciled although gardenlet does not ask for it. If not, gardenlet will

@@ -6,22 +6,20 @@ package lifecycle
 
 import (
 	"context"
-	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 // desired is what a shoot is to have.
 type desired struct {
-	// Configuration is what the project's admin wants, and in its place what the shoot's owner wants.
-	*project.Configuration
-	// projectDigest is of what the project's admin wants alone. A change of it reaches the shoots by configurationWatch.
-	projectDigest string
+	// FluxConfig is what has been written for the shoot, in all layers.
+	*fluxv1alpha1.FluxConfig
+	// digest is of all that. A change of it reaches the shoot by configurationWatch.
+	digest string
 
 	// release is the Flux that the shoot gets, and version the release that it is.
 	release *renderedRelease
@@ -40,17 +38,18 @@ type desired struct {
 	status fluxv1alpha1.FluxStatus
 }
 
-// readConfiguration reads what the project's admin and the shoot's owner want.
+// readConfiguration reads what has been written for the shoot.
 func (r *reconciliation) readConfiguration(ctx context.Context) error {
 	configuration, err := readConfigMap(ctx, r.gardenClient, r.shoot.Namespace)
 	if err != nil {
 		return err
 	}
-	r.desired.Configuration, r.desired.projectDigest = configuration, configuration.Digest()
-	if err := override(configuration, r.extension.Spec.ProviderConfig); err != nil {
-		return fmt.Errorf("field providerConfig of extension %s in Shoot %s is not valid: %w", Type, client.ObjectKeyFromObject(r.shoot), err)
+	effective, err := configuration.Effective(projectShoot(r.shoot, r.extension))
+	if err != nil {
+		return err
 	}
-	return nil
+	r.desired.FluxConfig, r.desired.digest = effective.Config, effective.Digest
+	return checkSupported(effective.Config)
 }
 
 // ensureCredentials keeps the credentials of the project for its repository in the garden.

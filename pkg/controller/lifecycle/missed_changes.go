@@ -6,6 +6,7 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,17 +19,17 @@ import (
 type missedChanges struct {
 	mutex sync.Mutex
 	// digests are of the configurations that the Extensions should have.
-	digests map[client.ObjectKey]string
+	digests map[client.ObjectKey][]string
 }
 
 func newMissedChanges() *missedChanges {
-	return &missedChanges{digests: map[client.ObjectKey]string{}}
+	return &missedChanges{digests: map[client.ObjectKey][]string{}}
 }
 
-func (m *missedChanges) add(ex client.ObjectKey, digest string) {
+func (m *missedChanges) add(ex client.ObjectKey, digests []string) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	m.digests[ex] = digest
+	m.digests[ex] = digests
 }
 
 func (m *missedChanges) has(ex client.ObjectKey) bool {
@@ -48,18 +49,18 @@ func (m *missedChanges) forget(ex client.ObjectKey) {
 func (m *missedChanges) take(ctx context.Context, seed client.Reader, ex *extensionsv1alpha1.Extension) (bool, error) {
 	key := client.ObjectKeyFromObject(ex)
 	m.mutex.Lock()
-	digest, ok := m.digests[key]
+	digests, ok := m.digests[key]
 	m.mutex.Unlock()
 	if !ok {
 		return false, nil
 	}
-	current, err := isCurrent(ctx, seed, ex, digest)
+	current, err := isCurrent(ctx, seed, ex, digests)
 	if err != nil {
 		return false, err
 	}
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	if m.digests[key] == digest {
+	if slices.Equal(m.digests[key], digests) {
 		delete(m.digests, key)
 	}
 	return !current, nil

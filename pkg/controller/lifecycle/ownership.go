@@ -52,7 +52,7 @@ func (r *reconciliation) isLeftToUsers() bool {
 func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 	r.desired.ownedByUsers, r.desired.version = true, r.observed.fluxVersion
 	r.desired.release = &renderedRelease{Installation: &render.Installation{}}
-	r.desired.status = fluxv1alpha1.FluxStatus{Version: r.observed.fluxVersion, Requested: r.desired.FluxVersion, Origin: originShoot}
+	r.desired.status = fluxv1alpha1.FluxStatus{Version: r.observed.fluxVersion, Requested: r.desired.Flux.Version, Origin: originShoot}
 	if r.desired.Repository == nil {
 		return nil
 	}

@@ -14,7 +14,6 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 // Whose a shoot's Flux is with installation: once.
@@ -40,7 +39,7 @@ func TestIsOwnedByUsers(t *testing.T) {
 		"managed from now on":     {managed: true, observed: observed{fluxVersion: "v2.9.0", installation: applied, state: fluxv1alpha1.FluxState{FluxVersion: "v2.9.0", OwnedByUsers: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &reconciliation{observed: test.observed, desired: desired{Configuration: &project.Configuration{Installation: fluxv1alpha1.InstallationOnce}}}
+			r := &reconciliation{observed: test.observed, desired: desired{FluxConfig: &fluxv1alpha1.FluxConfig{Installation: fluxv1alpha1.InstallationOnce}}}
 			if test.managed {
 				r.desired.Installation = fluxv1alpha1.InstallationManaged
 			}

@@ -6,45 +6,49 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
-// maxProviderConfigLength in bytes is far more than a FluxConfig needs.
-const maxProviderConfigLength = 4096
-
-// writeFluxConfig is what to do about a providerConfig that can't be read.
-var writeFluxConfig = fmt.Sprintf("write apiVersion: %s, kind: FluxConfig, and the fields %s", fluxv1alpha1.GroupVersion, strings.Join(project.ShootKeys(), " and "))
-
-func override(configuration *project.Configuration, providerConfig *runtime.RawExtension) error {
-	if providerConfig == nil || len(providerConfig.Raw) == 0 {
-		return nil
+// projectShoot is what decides about the configuration of a shoot.
+func projectShoot(shoot *gardencorev1beta1.Shoot, ex *extensionsv1alpha1.Extension) project.Shoot {
+	of := project.Shoot{Namespace: shoot.Namespace, Name: shoot.Name, Labels: shoot.Labels}
+	if ex.Spec.ProviderConfig != nil {
+		of.ProviderConfig = ex.Spec.ProviderConfig.Raw
 	}
-	if len(providerConfig.Raw) > maxProviderConfigLength {
-		return fmt.Errorf("it has more than %d bytes: %s", maxProviderConfigLength, writeFluxConfig)
-	}
-	object, _, err := providerConfigDecoder.Decode(providerConfig.Raw, nil, nil)
-	if err != nil {
-		// The words of the decoder repeat each unknown field.
-		return fmt.Errorf("%s: %.400s", writeFluxConfig, err.Error())
-	}
-	config, ok := object.(*fluxv1alpha1.FluxConfig)
-	if !ok {
-		return fmt.Errorf("write kind: FluxConfig in place of %s", object.GetObjectKind().GroupVersionKind().Kind)
-	}
-	configuration.Override(config)
-	return configuration.Validate().ToAggregate()
+	return of
 }
 
-// providerConfigDecoder refuses unknown fields.
-var providerConfigDecoder = func() runtime.Decoder {
-	scheme := runtime.NewScheme()
-	utilruntime.Must(fluxv1alpha1.AddToScheme(scheme))
-	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
-}()
+// checkSupported refuses what can be written, and does not have an effect yet.
+func checkSupported(config *fluxv1alpha1.FluxConfig) error {
+	var unsupported []string
+	refuse := func(written bool, name string) {
+		if written {
+			unsupported = append(unsupported, name)
+		}
+	}
+	if r := config.Repository; r != nil {
+		refuse(r.IsOCI(), "artifacts (oci://)")
+		refuse(r.Tag != "" || r.Semver != "" || r.Commit != "" || r.RefName != "" || r.Digest != "", "another reference than a branch")
+		refuse(r.IsPrivate() && !strings.HasPrefix(r.URL, "ssh://") && !r.IsOCI(), "a private repository over HTTPS")
+		refuse(r.Verify != nil, "verification")
+	}
+	refuse(config.Source != nil || config.Kustomization != nil, "templates")
+	refuse(len(config.AdditionalSecretResources) > 0, "additionalSecretResources")
+	refuse(config.Flux.Registry != "", "flux.registry")
+	refuse(config.Flux.Namespace != flux.Namespace, "flux.namespace")
+	refuse(!slices.Equal(config.Flux.AllComponents(), flux.DefaultComponents()), "a choice of components")
+	refuse(config.SyncMode == fluxv1alpha1.SyncOnce && (config.Repository != nil || config.Source != nil), "syncMode Once")
+	refuse(config.IsSuspended(), "suspend")
+	if len(unsupported) > 0 {
+		return fmt.Errorf("this release of the extension does not support yet: %s", strings.Join(unsupported, ", "))
+	}
+	return nil
+}

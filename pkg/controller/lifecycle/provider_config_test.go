@@ -10,34 +10,53 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
-// TestSizeOfProviderConfigErrors: what a shoot's owner writes must not fill the status of the Extension.
-func TestSizeOfProviderConfigErrors(t *testing.T) {
+// TestProviderConfigIsBounded: what an owner of a shoot writes ends in the Extension's status, in events and in the garden.
+func TestProviderConfigIsBounded(t *testing.T) {
 	fluxConfig := func(fields string) string {
-		return `{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxConfig"` + fields + "}"
+		return `{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxConfig"` + fields + `}`
 	}
-	var unknown strings.Builder
+	unknown := strings.Builder{}
 	for i := range 200 {
 		fmt.Fprintf(&unknown, `,"unknown-%d":1`, i)
 	}
 	for name, tc := range map[string]struct{ raw, want string }{
-		"too long": {fluxConfig(`,"installation":"` + strings.Repeat("x", 1<<20) + `"`),
-			"it has more than 4096 bytes: write apiVersion: flux.extensions.gardener.cloud/v1alpha1, kind: FluxConfig, and the fields installation and removalPolicy"},
-		"long value":          {fluxConfig(`,"installation":"` + strings.Repeat("x", 3000) + `"`), `installation: Unsupported value: "xxx`},
-		"many unknown fields": {fluxConfig(unknown.String()), `unknown field "unknown-0"`},
+		"too long":            {fluxConfig(`,"installation":"` + strings.Repeat("x", 1<<20) + `"`), "providerConfig: Too long: may not be more than 32768 bytes"},
+		"long value":          {fluxConfig(`,"installation":"` + strings.Repeat("x", 3000) + `"`), "installation: Too long: may not be more than 2048 bytes"},
+		"many unknown fields": {fluxConfig(unknown.String()), "unknown-0: Forbidden: unknown field, the known ones here are "},
 		"long kind":           {`{"apiVersion":"x/v1","kind":"` + strings.Repeat("x", 3000) + `"}`, "write apiVersion: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			configuration := &project.Configuration{}
-			configuration.Default()
-			err := override(configuration, &runtime.RawExtension{Raw: []byte(tc.raw)})
+			shoot := &gardencorev1beta1.Shoot{ObjectMeta: metav1.ObjectMeta{Namespace: "garden-dev", Name: "one"}}
+			ex := &extensionsv1alpha1.Extension{}
+			ex.Spec.ProviderConfig = &runtime.RawExtension{Raw: []byte(tc.raw)}
+			_, err := project.Read(nil, &corev1.ConfigMap{}).Effective(projectShoot(shoot, ex))
+			g.Expect(err).To(MatchError(HavePrefix("field providerConfig of extension shoot-flux in Shoot garden-dev/one is not valid: ")))
 			g.Expect(err).To(MatchError(ContainSubstring(tc.want)))
-			g.Expect(len(err.Error())).To(BeNumerically("<", 600))
+			g.Expect(len(err.Error())).To(BeNumerically("<", 1300))
 		})
 	}
+}
+
+// TestUnsupported: what has no effect yet is refused.
+func TestUnsupported(t *testing.T) {
+	g := NewWithT(t)
+	for key, value := range map[string]string{"repositoryTag": "v1", "suspend": "true", "repositoryType": "private"} {
+		config, err := project.Parse(&corev1.ConfigMap{Data: map[string]string{"repositoryUrl": "https://example.org/x", key: value}})
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(checkSupported(config)).To(MatchError(HavePrefix("this release of the extension does not support yet: ")), key)
+	}
+	config, err := project.Parse(&corev1.ConfigMap{Data: map[string]string{"repositoryUrl": "git@example.org:a/b", "repositoryType": "private", "installation": "once"}})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(checkSupported(config)).To(Succeed())
 }

@@ -142,7 +142,7 @@ func (r *reconciliation) applyConfiguration(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	labels := map[string]string{managedresource.ConfigurationDigestLabel: r.desired.projectDigest, managedresource.SourceVersionLabel: ""}
+	labels := map[string]string{managedresource.ConfigurationDigestLabel: r.desired.digest, managedresource.SourceVersionLabel: ""}
 	if r.desired.credentials != nil {
 		labels[managedresource.SourceVersionLabel] = r.desired.credentials.Version
 	}

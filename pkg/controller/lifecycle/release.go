@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 
+	"k8s.io/utils/ptr"
+
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
@@ -16,6 +18,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
@@ -40,8 +43,8 @@ func (r *reconciliation) chooseRelease(ctx context.Context) error {
 		*status = fluxv1alpha1.StatusOf(r.extension)
 		status.Version = r.desired.version // nothing was said if the extension was killed right then
 	}
-	status.Requested, status.ResolvedFor = r.desired.FluxVersion, ""
-	if r.desired.FluxVersionFloats() {
+	status.Requested, status.ResolvedFor = r.desired.Flux.Version, ""
+	if project.FluxVersionFloats(r.desired.FluxConfig) {
 		status.ResolvedFor = r.extension.Annotations[v1beta1constants.GardenerTimestamp]
 	}
 	return nil
@@ -55,10 +58,10 @@ func (r *reconciliation) chooseManagedRelease(ctx context.Context) (err error) {
 		return err
 	}
 	choice, err := r.Releases.Choose(ctx, fluxversion.Request{
-		Version:        r.desired.FluxVersion,
+		Version:        r.desired.Flux.Version,
 		Installed:      r.observed.fluxVersion,
 		Kubernetes:     r.shoot.Spec.Kubernetes.Version,
-		AllowDowngrade: r.desired.AllowDowngrade,
+		AllowDowngrade: ptr.Deref(r.desired.Flux.AllowDowngrade, false),
 		Keep:           r.keepsVersion(),
 	})
 	if err != nil {
@@ -78,7 +81,7 @@ func (r *reconciliation) keepsVersion() bool {
 		return resolvedFor == r.extension.Annotations[v1beta1constants.GardenerTimestamp]
 	}
 	// It did not float before.
-	return r.observed.configurationDigest != "" && r.observed.configurationDigest != r.desired.projectDigest
+	return r.observed.configurationDigest != "" && r.observed.configurationDigest != r.desired.digest
 }
 
 // isRestoring tells whether the shoot has just come from another seed.

@@ -49,7 +49,7 @@ func TestKeepsVersion(t *testing.T) {
 			if c.told != "" {
 				ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(c.told)}
 			}
-			r := &reconciliation{extension: ex, observed: observed{configurationDigest: c.had}, desired: desired{projectDigest: c.gets}}
+			r := &reconciliation{extension: ex, observed: observed{configurationDigest: c.had}, desired: desired{digest: c.gets}}
 			NewWithT(t).Expect(r.keepsVersion()).To(Equal(c.keeps))
 		})
 	}

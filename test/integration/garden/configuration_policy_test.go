@@ -34,6 +34,7 @@ var beyondCEL = []string{
 	"cut key", "known hosts of another host", "known hosts of another port", "only a revoked key", "the same key is revoked", "unknown hash", "unknown marker",
 	"several keys on a line", "second key of one type", "many lines that can't be used", "public key without host", "wildcards that take long to match", "control character", "invisible blank", "encoded control character",
 	"odd user", "host as an option", "port out of range", "IPv6 zone", "no host", "no path", "password with slash", "password behind an encoded colon",
+	"no expression", "no range", "key that can't be read",
 }
 
 // The policy refuses nothing that the extension accepts, and says the same as the extension.

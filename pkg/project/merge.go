@@ -1,0 +1,165 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package project
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+)
+
+// naming is what people know a field by, when something is said about the field of another one.
+type naming func(path string) string
+
+// merged is what layers say together, and which of them says what.
+type merged struct {
+	layers []*layer
+	values leaves
+	// from has the place of the layer that wrote a value, by path.
+	from map[string]int
+	problems
+}
+
+// merge puts layers over each other, the lowest first.
+//
+// What is short merges field by field. A template replaces what stands for the same thing below it: source.template a source and a repository,
+// kustomization.template a Kustomization and the path of a repository. And repository.url replaces a source below it.
+func merge(layers []*layer) *merged {
+	m := &merged{layers: layers, values: leaves{}, from: map[string]int{}}
+	for i, l := range layers {
+		for _, own := range l.problems {
+			m.add(i, own.path, own.err)
+		}
+		m.forbidBeside(i)
+		m.replaceBy(l)
+		for path, value := range l.values {
+			m.values[path], m.from[path] = value, i
+		}
+	}
+	return m
+}
+
+// forbidBeside refuses what can't be said short of something that a lower layer has as a template.
+func (m *merged) forbidBeside(i int) {
+	l := m.layers[i]
+	refuse := func(path, template, in string) {
+		lower := m.layers[m.from[template]]
+		m.add(i, path, field.Forbidden(field.NewPath(l.name(path)), fmt.Sprintf("what is followed is said by %s%s: write it into %s of a template here", lower.name(template), whose(lower.place, l.place), in)))
+	}
+	if m.values.has(fieldSourceTemplate) && !l.values.has(fieldURL) && !l.values.has(fieldSourceTemplate) {
+		for path := range l.values {
+			if isOfRepository(path) && path != fieldPath {
+				refuse(path, fieldSourceTemplate, "spec")
+			}
+		}
+	}
+	if m.values.has(fieldKustomizationTemplate) && l.values.has(fieldPath) && !l.values.has(fieldKustomizationTemplate) {
+		refuse(fieldPath, fieldKustomizationTemplate, "spec.path")
+	}
+}
+
+// replaceBy forgets what a layer writes something else in place of.
+func (m *merged) replaceBy(l *layer) {
+	writes := l.values.has
+	if writes(fieldSourceTemplate) {
+		m.forget(func(path string) bool { return isOfSource(path) || isOfRepository(path) && path != fieldPath })
+	}
+	if writes(fieldKustomizationTemplate) {
+		m.forget(func(path string) bool { return path == fieldKustomizationTemplate || path == fieldPath })
+	}
+	if writes(fieldURL) {
+		m.forget(isOfSource)
+		if m.isOtherServer(l) {
+			m.forget(func(path string) bool { return path == fieldKnownHosts })
+		}
+	}
+	if slices.ContainsFunc(references, writes) {
+		m.forget(isReference)
+	}
+	if writes(fieldVerifyKeys) {
+		m.forget(func(path string) bool { return path == fieldVerifyIssuer || path == fieldVerifySubject })
+	}
+	if writes(fieldVerifyIssuer) || writes(fieldVerifySubject) {
+		m.forget(func(path string) bool { return path == fieldVerifyKeys })
+	}
+}
+
+// isOtherServer tells whether a layer's URL is of another server than the one below it, whose host keys say nothing about it.
+func (m *merged) isOtherServer(l *layer) bool {
+	before, _ := m.values[fieldURL].(string)
+	now, _ := l.values[fieldURL].(string)
+	return before != "" && HostPort(before) != HostPort(now)
+}
+
+func (m *merged) forget(matches func(path string) bool) {
+	for path := range m.values {
+		if matches(path) {
+			delete(m.values, path)
+			delete(m.from, path)
+		}
+	}
+}
+
+func isOfRepository(path string) bool { return strings.HasPrefix(path, "repository.") }
+
+func isOfSource(path string) bool { return strings.HasPrefix(path, "source.") }
+
+// config is what the layers say, without defaults. A value that can't be read is reported by its layer, and left out.
+func (m *merged) config() *fluxv1alpha1.FluxConfig {
+	config := &fluxv1alpha1.FluxConfig{}
+	// What has been read from JSON can be written again, and has the types of the fields.
+	if data, err := json.Marshal(m.values.document()); err != nil || json.Unmarshal(data, config) != nil {
+		return &fluxv1alpha1.FluxConfig{}
+	}
+	return config
+}
+
+// highest is the highest layer that wrote one of the fields, or a part of them; or the highest of the project if none did.
+func (m *merged) highest(paths ...string) int {
+	highest := -1
+	for written, layer := range m.from {
+		if slices.ContainsFunc(paths, func(path string) bool { return written == path || strings.HasPrefix(written, path+".") }) {
+			highest = max(highest, layer)
+		}
+	}
+	if highest >= 0 {
+		return highest
+	}
+	return max(0, slices.IndexFunc(m.layers, func(l *layer) bool { return l.origin == OriginProject }))
+}
+
+// reject notes what is wrong with a field, in the layer that is to be repaired.
+func (m *merged) reject(path string, others []string, check func(naming) detail) {
+	layer := m.highest(append([]string{path}, others...)...)
+	l := m.layers[layer]
+	wrong := check(func(other string) string {
+		from, written := m.from[other]
+		if !written {
+			return l.name(other)
+		}
+		return m.layers[from].name(other) + whose(m.layers[from].place, l.place)
+	})
+	if wrong != nil {
+		m.add(layer, path, wrong(field.NewPath(l.name(path))))
+	}
+}
+
+// whose says where a field of another place is.
+func whose(there, here place) string {
+	switch {
+	case there == here:
+		return ""
+	case there == inLandscape:
+		return " of the landscape's defaults"
+	case there == inShoot:
+		return " of the shoot's providerConfig"
+	}
+	return " of ConfigMap " + ConfigMapName
+}
