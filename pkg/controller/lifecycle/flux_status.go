@@ -16,7 +16,6 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -30,7 +29,7 @@ const (
 )
 
 // describe says which repository the shoot follows, and how Flux gets in. credentials are nil for a public repository.
-func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, credentials *source.Credentials) {
+func describe(status *fluxv1alpha1.FluxStatus, repository *fluxv1alpha1.Repository, credentials *source.Credentials) {
 	status.RepositoryURL, status.PublicKey, status.HostKeys = "", "", nil
 	if repository != nil {
 		status.RepositoryURL = readiness.Shorten(repository.URL, maxToldURL)

@@ -19,21 +19,20 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 	g := NewWithT(t)
 	status := fluxv1alpha1.FluxStatus{}
-	repository := &project.Repository{URL: "ssh://git@git.example.com/fleet", Private: true}
+	repository := &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet", Type: fluxv1alpha1.RepositoryPrivate}
 	describe(&status, repository, &source.Credentials{
 		Identity: []byte("private"), IdentityPub: []byte("ssh-ed25519 AAAA\n"),
 		HostKeys: []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
 	})
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: repository.URL, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"}}))
 
-	describe(&status, &project.Repository{URL: "https://git.example.com/fleet"}, nil)
+	describe(&status, &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet"}, nil)
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "https://git.example.com/fleet"}))
 	describe(&status, nil, nil)
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{}))
@@ -48,7 +47,7 @@ func TestStatusIsBounded(t *testing.T) {
 		credentials.HostKeys = append(credentials.HostKeys, source.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
 	}
 	status := fluxv1alpha1.FluxStatus{}
-	describe(&status, &project.Repository{URL: long}, credentials)
+	describe(&status, &fluxv1alpha1.Repository{URL: long}, credentials)
 	raw, err := json.Marshal(status)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(raw)).To(BeNumerically("<", 10_000))
