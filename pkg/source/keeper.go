@@ -205,7 +205,7 @@ func (c *completion) checkIdentity(secret *corev1.Secret, credentials *Credentia
 		}
 		return nil
 	}
-	public, err := checkIdentity(identity, stored, c.repository.HostPort())
+	public, err := checkIdentity(identity, stored, project.HostPort(c.repository.URL))
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (c *completion) completeIdentity(credentials *Credentials, missing map[stri
 	}
 	if c.identity == nil {
 		var err error
-		if c.identity, c.identityPub, err = newIdentity(c.repository.HostPort()); err != nil {
+		if c.identity, c.identityPub, err = newIdentity(project.HostPort(c.repository.URL)); err != nil {
 			return err
 		}
 	}

@@ -42,12 +42,16 @@ var needs = []struct {
 	{
 		// source-controller v1.7.0
 		what: "certificates beside a GitHub App", since: minor(2, 7), instead: "remove keys " + strings.Join(certificateKeys, ", "),
-		has: func(c *Credentials) bool { return c.Kind == KindGitHubApp && c.SecretRef.Data.hasAny(certificateKeys...) },
+		has: func(c *Credentials) bool {
+			return c.Kind == KindGitHubApp && c.SecretRef.Data.hasAny(certificateKeys...)
+		},
 	},
 	{
 		// source-controller v1.8.0
 		what: "key " + KeyGitHubAppInstallationOwner, since: minor(2, 8), instead: "write key " + KeyGitHubAppInstallationID,
-		has: func(c *Credentials) bool { return c.Kind == KindGitHubApp && c.SecretRef.Data.has(KeyGitHubAppInstallationOwner) },
+		has: func(c *Credentials) bool {
+			return c.Kind == KindGitHubApp && c.SecretRef.Data.has(KeyGitHubAppInstallationOwner)
+		},
 	},
 }
 
