@@ -46,7 +46,8 @@ func (w *SecretWatch) Run(ctx context.Context) {
 // object, and is as large as its owner likes.
 func (w *SecretWatch) identify(object any) (any, error) {
 	whole, ok := object.(*metav1.PartialObjectMetadata)
-	if !ok {
+	// client-go may call this with what it has returned. Whatever comes from an API server has been created some time.
+	if !ok || whole.CreationTimestamp.IsZero() {
 		return object, nil
 	}
 	kept := &metav1.PartialObjectMetadata{TypeMeta: whole.TypeMeta, ObjectMeta: metav1.ObjectMeta{

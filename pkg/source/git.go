@@ -65,10 +65,11 @@ func (d Data) checkTogether() error {
 }
 
 func (d Data) checkBasicAuth() error {
-	for _, pair := range [][2]string{{KeyUsername, KeyPassword}, {KeyPassword, KeyUsername}} {
-		if d.has(pair[0]) && !d.has(pair[1]) {
-			return fmt.Errorf("key %s is there, but not %s: add it (for a token, many servers take any username)", pair[0], pair[1])
-		}
+	switch {
+	case !d.has(KeyPassword):
+		return fmt.Errorf("key %s is there, but not %s: add it, which can be a token", KeyUsername, KeyPassword)
+	case !d.has(KeyUsername):
+		return fmt.Errorf("key %s is there, but not %s: add it (for a token, many servers take any name)", KeyPassword, KeyUsername)
 	}
 	if strings.Contains(string(d[KeyUsername]), ":") {
 		// RFC 7617.

@@ -195,9 +195,9 @@ func TestMistakes(t *testing.T) {
 		"http": {url: "http://git.example.com/fleet", data: data("username", "ops", "password", secret),
 			want: "its credentials would be sent in the clear: write https:// in place of http:// in repositoryUrl"},
 
-		"username without password":               {url: gitURL, data: data("username", secret), want: "key username is there, but not password: add it (for a token, many servers take any username)"},
-		"password without username":               {url: gitURL, data: data("password", secret), want: "key password is there, but not username: add it (for a token, many servers take any username)"},
-		"username without password of a registry": {url: ociURL, data: data("username", secret), want: "key username is there, but not password: add it (for a token, many servers take any username)"},
+		"username without password":               {url: gitURL, data: data("username", secret), want: "key username is there, but not password: add it, which can be a token"},
+		"password without username":               {url: gitURL, data: data("password", secret), want: "key password is there, but not username: add it (for a token, many servers take any name)"},
+		"username without password of a registry": {url: ociURL, data: data("username", secret), want: "key username is there, but not password: add it, which can be a token"},
 		"empty password":                          {url: gitURL, data: data("username", secret, "password", ""), want: "key password is empty: write its value, or remove the key"},
 		"long password":                           {url: gitURL, data: data("username", "ops", "password", strings.Repeat(secret, 3000)), want: "key password has more than 16384 bytes: write what belongs there"},
 		"username with password":                  {url: gitURL, data: data("username", "ops:"+secret, "password", secret), want: "key username has a colon, behind which the password would begin: write the name alone"},
