@@ -114,6 +114,9 @@ func BenchmarkFleet(b *testing.B) {
 	if len(all) == 0 {
 		all = sizes(*shootsFlag, *projectsFlag)
 	}
+	if *profilesFlag != "" {
+		NewWithT(b).Expect(os.MkdirAll(*profilesFlag, 0o755)).To(Succeed(), "at once, not after the first phase")
+	}
 	phases := strings.FieldsFunc(*phasesFlag, func(r rune) bool { return r == ',' })
 	var columns []*figures
 	for b.Loop() {
