@@ -69,14 +69,10 @@ func (c *Credentials) isGit() bool { return c.SecretRef != nil && c.Kind != Kind
 // ForRelease gives the credentials in the form that a release of Flux, such as "v2.9.4", reads them. The error says which release is
 // needed. Of a release that is not known, nothing is; it counts as the newest.
 func (c *Credentials) ForRelease(fluxVersion string) (*Credentials, error) {
-	if c == nil {
-		return nil, nil
-	}
-	release, err := version.Parse(fluxVersion)
-	if err != nil {
+	release := releaseOf(fluxVersion)
+	if c == nil || release == nil {
 		return c, nil
 	}
-	release = semver.New(release.Major(), release.Minor(), release.Patch(), "", "")
 	for _, need := range needs {
 		if release.LessThan(need.since) && need.has(c) {
 			return nil, describeSecret(c.namespace, fmt.Errorf(
@@ -90,7 +86,16 @@ func (c *Credentials) ForRelease(fluxVersion string) (*Credentials, error) {
 	return c, nil
 }
 
-// withOldNames gives the certificates both names.
+// releaseOf is the release that a version is of or leads to, or nil if it is not known.
+func releaseOf(fluxVersion string) *semver.Version {
+	parsed, err := version.Parse(fluxVersion)
+	if err != nil {
+		return nil
+	}
+	return semver.New(parsed.Major(), parsed.Minor(), parsed.Patch(), "", "")
+}
+
+// withOldNames gives the certificates the names that old releases know.
 func (c *Credentials) withOldNames() *Credentials {
 	renamed := *c
 	for _, reference := range []**ShootSecret{&renamed.SecretRef, &renamed.CertSecretRef} {

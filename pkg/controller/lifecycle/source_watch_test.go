@@ -72,7 +72,7 @@ func TestIsOutdated(t *testing.T) {
 			secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{UID: "a", ResourceVersion: "5"}}
 			if test.made {
 				source.NoteKeyPairMade(secret, &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
-					{Manager: "gardener-extension-shoot-flux-X", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{".":{},"f:identity":{}}}`)}},
+					{Manager: "gardener-extension-shoot-flux-X", FieldsV1: metav1.NewFieldsV1(`{"f:data":{".":{},"f:identity":{}}}`)},
 				}}})
 			}
 			g.Expect(w.isOutdated(t.Context(), ex, secret, test.changed)).To(Equal(test.want))
