@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gitclient_test compares what the extension makes of URLs and host keys with what Flux's Git client
+// Package gitclient_test compares what the extension makes of URLs, host keys and credentials with what Flux's Git client
 // (github.com/fluxcd/pkg/git/gogit) makes of them, on the same inputs. It is a module of its own, so that the extension does not depend
 // on the client.
 package gitclient_test

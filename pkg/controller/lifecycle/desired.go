@@ -52,9 +52,13 @@ func (r *reconciliation) readConfiguration(ctx context.Context) error {
 	return checkSupported(effective.Config)
 }
 
-// ensureCredentials keeps the credentials of the project for its repository in the garden.
+// ensureCredentials reads the credentials of the project for its repository from the garden, makes what can be made of them, and gives them the form
+// that the release knows.
 func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 	if r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository); err != nil {
+		return err
+	}
+	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version); err != nil {
 		return err
 	}
 	r.desired.status.Notices = noticesOf(r.shoot.Namespace, r.desired.warning, r.desired.credentials)

@@ -27,8 +27,8 @@ func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 	status := fluxv1alpha1.FluxStatus{}
 	repository := &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet", Type: fluxv1alpha1.RepositoryPrivate}
 	describeRepository(&status, repository, &source.Credentials{
-		Identity: []byte("private"), IdentityPub: []byte("ssh-ed25519 AAAA\n"),
-		HostKeys: []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
+		SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentity: []byte("private"), source.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
+		HostKeys:  []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
 	})
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: repository.URL, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"}}))
 
@@ -42,7 +42,7 @@ func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 func TestStatusIsBounded(t *testing.T) {
 	g := NewWithT(t)
 	long := strings.Repeat("x", 1_000_000)
-	credentials := &source.Credentials{IdentityPub: []byte(long)}
+	credentials := &source.Credentials{SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentityPub: []byte(long)}}}
 	for range 10_000 {
 		credentials.HostKeys = append(credentials.HostKeys, source.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
 	}

@@ -89,10 +89,12 @@ func prepare(ctx context.Context) error {
 	if err := admin.Create(ctx, serviceAccount("seed-local", "shoot-flux-garden", false)); err != nil {
 		return err
 	}
+	written := secret(existing, "flux-source", corev1.SecretTypeOpaque)
+	written.Data["password"] = []byte("x")
 	if err := errors.Join(
 		admin.Create(ctx, serviceAccount(ownSeed, "other", false)),
 		admin.Create(ctx, serviceAccount(ownProject, "robot", false)),
-		admin.Create(ctx, secret(existing, "flux-source", corev1.SecretTypeOpaque)),
+		admin.Create(ctx, written),
 		admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: existing, Name: "flux-status"}}),
 		bind(ctx),
 	); err != nil {

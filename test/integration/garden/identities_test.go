@@ -72,8 +72,12 @@ func post(object client.Object) request {
 }
 
 func applySecret(namespace, name string, secretType corev1.SecretType) request {
+	return applySecretWith(namespace, name, secretType, "identity")
+}
+
+func applySecretWith(namespace, name string, secretType corev1.SecretType, key string) request {
 	return func(ctx context.Context, garden client.Client) error {
-		return garden.Apply(ctx, corev1ac.Secret(name, namespace).WithType(secretType).WithData(map[string][]byte{"identity": []byte("x")}),
+		return garden.Apply(ctx, corev1ac.Secret(name, namespace).WithType(secretType).WithData(map[string][]byte{key: []byte("x")}),
 			client.FieldOwner("test"), client.DryRunAll)
 	}
 }
@@ -165,6 +169,10 @@ var requests = []struct {
 	{"complete flux-source", patch(anySecret, existing, "flux-source", `{"data":{"known_hosts":"eA=="}}`), allowed, unauthorized, unauthorized, unauthorized},
 	{"replace the key of flux-source", patch(anySecret, existing, "flux-source", `{"data":{"identity":"eQ=="}}`), refused, unauthorized, unauthorized, unauthorized},
 	{"remove the key of flux-source", patch(anySecret, existing, "flux-source", `{"data":{"identity":null}}`), refused, unauthorized, unauthorized, unauthorized},
+	{"write a token into flux-source", patch(anySecret, existing, "flux-source", `{"data":{"bearerToken":"eQ=="}}`), refused, unauthorized, unauthorized, unauthorized},
+	{"replace a token of flux-source", patch(anySecret, existing, "flux-source", `{"data":{"password":"eQ=="}}`), refused, unauthorized, unauthorized, unauthorized},
+	{"remove a token of flux-source", patch(anySecret, existing, "flux-source", `{"data":{"password":null}}`), refused, unauthorized, unauthorized, unauthorized},
+	{"create flux-source with a token", applySecretWith(ownProject, "flux-source", corev1.SecretTypeOpaque, "bearerToken"), refused, unauthorized, unauthorized, allowed},
 	{"delete flux-source", remove(anySecret, existing, "flux-source"), unauthorized, unauthorized, unauthorized, unauthorized},
 
 	{"get flux-status, foreign project", get(configMap, foreignProject, "flux-status"), allowed, unauthorized, unauthorized, unauthorized},

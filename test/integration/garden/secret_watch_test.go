@@ -7,6 +7,7 @@ package garden_test
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,6 +41,9 @@ func TestTheWatchOfSecrets(t *testing.T) {
 				told <- toldSecret{old, secret}
 			}
 		},
+		Note: func(kept, whole *metav1.PartialObjectMetadata) {
+			kept.Labels = map[string]string{"managers": strconv.Itoa(len(whole.ManagedFields))}
+		},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -55,7 +59,7 @@ func TestTheWatchOfSecrets(t *testing.T) {
 	first := toldSecret{}
 	g.Eventually(told, timeout).Should(Receive(&first))
 	g.Expect(first.old).To(BeNil())
-	g.Expect(first.secret.ObjectMeta).To(Equal(metav1.ObjectMeta{Namespace: namespace, Name: "flux-source", UID: one.UID, ResourceVersion: one.ResourceVersion}))
+	g.Expect(first.secret.ObjectMeta).To(Equal(metav1.ObjectMeta{Namespace: namespace, Name: "flux-source", UID: one.UID, ResourceVersion: one.ResourceVersion, Labels: map[string]string{"managers": "1"}}))
 
 	g.Expect(admin.Create(t.Context(), secret(namespace, "other", corev1.SecretTypeOpaque))).To(Succeed())
 	g.Expect(admin.Patch(t.Context(), one, client.RawPatch("application/merge-patch+json", []byte(`{"data":{"known_hosts":"eA=="}}`)))).To(Succeed())

@@ -13,10 +13,13 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -56,6 +59,16 @@ func TestASilentGitServerHoldsUpNobody(t *testing.T) {
 
 // sourceSecret is what the shoot gets.
 func (s *shoot) sourceSecret(g Gomega) map[string]any {
+	for _, object := range s.configurationObjects(g) {
+		if object.GetKind() == "Secret" {
+			return object.Object["data"].(map[string]any)
+		}
+	}
+	return nil
+}
+
+// configurationObjects are those that make Flux follow the repository.
+func (s *shoot) configurationObjects(g Gomega) []*unstructured.Unstructured {
 	managedResource, err := managedresource.Get(s.ctx, shared.seedClient, s.control, managedresource.Configuration)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(managedResource).NotTo(BeNil())
@@ -63,12 +76,7 @@ func (s *shoot) sourceSecret(g Gomega) map[string]any {
 	g.Expect(shared.seedClient.Get(s.ctx, client.ObjectKey{Namespace: s.control, Name: managedResource.Spec.SecretRefs[0].Name}, secret)).To(Succeed())
 	objects, err := managedresource.Data(secret.Data).Objects()
 	g.Expect(err).NotTo(HaveOccurred())
-	for _, object := range objects {
-		if object.GetKind() == "Secret" {
-			return object.Object["data"].(map[string]any)
-		}
-	}
-	return nil
+	return objects
 }
 
 // Nobody but the project's admin does anything here.
@@ -118,4 +126,61 @@ func TestAChangeOfTheSecretReachesTheShootAtOnce(t *testing.T) {
 	}, timeout).Should(Succeed(), "then there is nothing to do any more")
 	public.lastOperation(public)
 	public.Expect(public.extension.Status.LastOperation.LastUpdateTime).To(Equal(untouched), "another project's shoot")
+}
+
+// What the project's admin writes reaches the shoot at once: the first time, a change, and a Secret that is made anew. A mistake changes
+// nothing in the shoot.
+func TestWrittenCredentialsReachTheShootAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(map[string]string{"fluxVersion": "v2.9.4", "repositoryUrl": "https://git.example.com/fleet/shoots", "repositoryType": "private"})
+	s.operate("reconcile")
+	s.expectFailure("secret " + s.project + "/flux-source in the garden: it does not exist, and a private repository is read with it: make it, for example by " +
+		`"kubectl -n ` + s.project + ` create secret generic flux-source --from-literal=username=NAME --from-literal=password=TOKEN"`)
+
+	write := func(data map[string]string) *corev1.Secret {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: source.SecretName}, StringData: data}
+		s.Expect(shared.gardenClient.Create(s.ctx, secret)).To(Succeed())
+		return secret
+	}
+	requests := map[string]bool{}
+	expect := func(key, value string) {
+		t.Helper()
+		s.Eventually(func(g Gomega) {
+			g.Expect(s.sourceSecret(g)).To(HaveKeyWithValue(key, base64.StdEncoding.EncodeToString([]byte(value))))
+		}, timeout).Should(Succeed())
+		s.expectSuccess()
+		request := ""
+		for _, object := range s.configurationObjects(s) {
+			request += object.GetAnnotations()["reconcile.fluxcd.io/requestedAt"]
+		}
+		s.Expect(request).To(HavePrefix("credentials-"))
+		s.Expect(requests).NotTo(HaveKey(request), "Flux looks at once")
+		requests[request] = true
+	}
+
+	secret := write(map[string]string{"username": "ops", "password": "hunter2", "note": "not for the shoot"})
+	expect("password", "hunter2")
+	s.Expect(s.sourceSecret(s)).To(HaveLen(2))
+
+	secret.StringData = map[string]string{"password": "hunter3"}
+	s.Expect(shared.gardenClient.Update(s.ctx, secret)).To(Succeed())
+	expect("password", "hunter3")
+
+	secret.StringData = map[string]string{"bearerToken": "t0ken"}
+	s.Expect(shared.gardenClient.Update(s.ctx, secret)).To(Succeed())
+	s.Eventually(func(g Gomega) {
+		s.lastOperation(g)
+		g.Expect(fluxv1alpha1.StatusOf(s.extension).Problem).To(HaveValue(HaveField("Message", ContainSubstring("it holds password, username as well as bearerToken, and only one of them can be used"))))
+	}, timeout).Should(Succeed())
+	s.Expect(s.sourceSecret(s)).To(HaveLen(2), "what runs stays")
+
+	s.Expect(shared.gardenClient.Delete(s.ctx, secret)).To(Succeed())
+	write(map[string]string{"bearerToken": "t0ken"})
+	expect("bearerToken", "t0ken")
+
+	// While nothing is wrong.
+	s.Expect(shared.gardenClient.Delete(s.ctx, secret)).To(Succeed())
+	write(map[string]string{"bearerToken": "an0ther"})
+	expect("bearerToken", "an0ther")
 }
