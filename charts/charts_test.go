@@ -121,12 +121,13 @@ func TestObjects(t *testing.T) {
 	autoscaled := "VerticalPodAutoscaler extension-shoot-flux-abcde/gardener-extension-shoot-flux"
 	gardenletKubeconfig := []string{"Role garden/gardener-extension-shoot-flux", "RoleBinding garden/gardener-extension-shoot-flux"}
 	releasesCA := "ConfigMap extension-shoot-flux-abcde/gardener-extension-shoot-flux-releases-ca"
+	landscapeDefaults := "ConfigMap extension-shoot-flux-abcde/gardener-extension-shoot-flux-landscape-defaults"
 	imagePullSecret := "Secret extension-shoot-flux-abcde/gardener-extension-shoot-flux-image-pull-secret"
 	gardenAccess := "Secret extension-shoot-flux-abcde/garden-access-shoot-flux"
 	expected := map[string][]string{
 		"defaults":   slices.Concat(always, gardenletKubeconfig, monitored, []string{highlyAvailable, autoscaled}),
 		"minimal":    slices.Concat(always, gardenletKubeconfig),
-		"everything": slices.Concat(always, []string{gardenAccess, releasesCA, imagePullSecret, highlyAvailable, autoscaled}),
+		"everything": slices.Concat(always, []string{gardenAccess, releasesCA, landscapeDefaults, imagePullSecret, highlyAvailable, autoscaled}),
 	}
 	for name, values := range values(t) {
 		t.Run(name, func(t *testing.T) {
@@ -213,6 +214,7 @@ func TestValuesReachTheDeployment(t *testing.T) {
 		"--flux-releases-oci-repository=registry.example.org:5000/mirror/flux-manifests",
 		"--flux-releases-directory=/var/lib/flux-releases",
 		"--flux-releases-ca-file=/etc/flux-releases-ca/bundle.pem",
+		"--landscape-defaults-file=/etc/landscape-defaults/defaults.yaml",
 		"--flux-image-registry=registry.example.org:5000/mirror/fluxcd",
 		"--flux-image-pull-secret-file=/etc/flux-image-pull-secret/config.json",
 		"--lifecycle-max-concurrent-reconciles=10",

@@ -15,6 +15,8 @@ import (
 	podsecurityapi "k8s.io/pod-security-admission/api"
 	podsecurity "k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 // fluxValues are the defaults with some values under flux.
@@ -80,7 +82,7 @@ func TestFluxFilesAreMounted(t *testing.T) {
 	directory := volumeAt(g, pods, arguments["--flux-releases-directory"])
 	g.Expect(directory.PersistentVolumeClaim).To(Equal(&corev1.PersistentVolumeClaimVolumeSource{ClaimName: "flux-releases", ReadOnly: true}))
 
-	authorities := find[*corev1.ConfigMap](t, objects)
+	authorities := configMapNamed(t, objects, "gardener-extension-shoot-flux-releases-ca")
 	authoritiesDirectory, file := path.Split(arguments["--flux-releases-ca-file"])
 	g.Expect(volumeAt(g, pods, path.Clean(authoritiesDirectory)).ConfigMap.Name).To(Equal(authorities.Name))
 	g.Expect(authorities.Data).To(Equal(map[string]string{file: releases["caBundle"].(string)}))
@@ -94,6 +96,42 @@ func TestFluxFilesAreMounted(t *testing.T) {
 	g.Expect(mounted.Items).To(HaveExactElements(corev1.KeyToPath{Key: corev1.DockerConfigJsonKey, Path: file}))
 	g.Expect(file).To(Equal("config.json"), "libraries look for a file of this name in $DOCKER_CONFIG")
 	g.Expect(pods.Spec.Containers[0].Env).To(ContainElement(corev1.EnvVar{Name: "DOCKER_CONFIG", Value: path.Clean(secretDirectory)}))
+}
+
+func configMapNamed(t *testing.T, objects []client.Object, name string) *corev1.ConfigMap {
+	t.Helper()
+	var names []string
+	for _, object := range objects {
+		if configMap, ok := object.(*corev1.ConfigMap); ok {
+			if configMap.Name == name {
+				return configMap
+			}
+			names = append(names, configMap.Name)
+		}
+	}
+	NewWithT(t).Expect(names).To(ContainElement(name))
+	return nil
+}
+
+// TestLandscapeDefaults: what the operator writes is mounted as it is, and read by the program; another value makes new pods.
+func TestLandscapeDefaults(t *testing.T) {
+	g := NewWithT(t)
+	objects := objects(t, readValues(t, "everything"))
+	pods := find[*appsv1.Deployment](t, objects).Spec.Template
+	var file string
+	for _, argument := range pods.Spec.Containers[0].Args {
+		if value, ok := strings.CutPrefix(argument, "--landscape-defaults-file="); ok {
+			file = value
+		}
+	}
+	defaults := configMapNamed(t, objects, "gardener-extension-shoot-flux-landscape-defaults")
+	g.Expect(volumeAt(g, pods, path.Dir(file)).ConfigMap.Name).To(Equal(defaults.Name))
+	read, err := project.ReadDefaults(defaults.Data[path.Base(file)])
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(read).NotTo(BeNil())
+	one := map[string]any{"defaults": map[string]any{"suspend": true}}
+	other := map[string]any{"defaults": map[string]any{"suspend": false}}
+	g.Expect(podTemplate(t, one)).NotTo(Equal(podTemplate(t, other)))
 }
 
 // volumeAt returns the volume that is mounted at a path, read-only.

@@ -31,6 +31,10 @@ go run ./hack/configuration-keys
 echo "generate: deep copies of API types"
 go tool -modfile=hack/tools/controller-gen/go.mod controller-gen object:headerFile=hack/boilerplate.go.txt paths=./pkg/apis/...
 
+echo "generate: the reference of the API types"
+go tool -modfile=hack/tools/crd-ref-docs/go.mod crd-ref-docs --source-path=pkg/apis/flux/v1alpha1 --config=hack/api-reference/config.yaml \
+  --renderer=markdown --templates-dir=hack/api-reference/templates --output-path=docs/usage/api-reference.md --log-level=WARN
+
 # What Gardener's own script can't say is added from hack/registration.yaml.
 registration=example/controller-registration.yaml
 version=v0.0.1

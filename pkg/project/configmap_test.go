@@ -13,7 +13,6 @@ import (
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh/knownhosts"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/ptr"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
@@ -218,7 +217,7 @@ func TestParseAccepts(t *testing.T) {
 			config, err := parse(tc.data)
 			g.Expect(err).NotTo(HaveOccurred())
 			want := defaulted(tc.repository)
-			want.Flux.Version, want.Flux.AllowDowngrade = tc.version, ptr.To(tc.allowDowngrade)
+			want.Flux.Version, want.Flux.AllowDowngrade = tc.version, new(tc.allowDowngrade)
 			want.Installation = cmp.Or(tc.installation, want.Installation)
 			want.RemovalPolicy = cmp.Or(tc.removalPolicy, want.RemovalPolicy)
 			g.Expect(config).To(Equal(want))

@@ -7,8 +7,6 @@ package project
 import (
 	"cmp"
 
-	"k8s.io/utils/ptr"
-
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
@@ -34,5 +32,5 @@ func SetDefaults(c *fluxv1alpha1.FluxConfig) {
 	if len(c.Flux.Components) == 0 {
 		c.Flux.Components = flux.DefaultComponents()
 	}
-	c.Suspend = ptr.To(ptr.Deref(c.Suspend, false))
+	c.Suspend = new(c.IsSuspended())
 }

@@ -5,14 +5,13 @@
 package project
 
 import (
+	gojson "encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
-
-	gojson "encoding/json"
 
 	yamlv3 "go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -149,8 +148,8 @@ func wordFor(kind string) string {
 func unknownIn(strict []error) []unknownField {
 	var unknown []unknownField
 	for _, err := range strict {
-		at, ok := err.(kjson.FieldError)
-		if !ok || len(unknown) == maxStrictProblems {
+		at := kjson.FieldError(nil)
+		if !errors.As(err, &at) || len(unknown) == maxStrictProblems {
 			continue
 		}
 		detail := "unknown field, " + hintFor(at.FieldPath())

@@ -5,12 +5,11 @@
 package project
 
 import (
+	gojson "encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	gojson "encoding/json"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -67,6 +66,8 @@ type Effective struct {
 	Config *fluxv1alpha1.FluxConfig
 	// Origins say who wrote a value, by the path of the field. What nobody wrote is missing.
 	Origins map[string]string
+	// Written are the same with the values, for people: in the order of the fields, and shortened.
+	Written []fluxv1alpha1.WrittenField
 	// Warnings are sentences about what has no effect.
 	Warnings []string
 	// Digest tells two configurations apart.
@@ -111,7 +112,7 @@ func (c *Configuration) Effective(shoot Shoot) (*Effective, error) {
 	}
 	below := merge(inherited).config()
 	SetDefaults(below)
-	return &Effective{Config: config, Origins: m.origins(), Warnings: warnings, Digest: Digest(config), InheritedDigest: Digest(below)}, nil
+	return &Effective{Config: config, Origins: m.origins(), Written: m.written(config), Warnings: warnings, Digest: Digest(config), InheritedDigest: Digest(below)}, nil
 }
 
 // layersFor are all layers but the shoot's own.
@@ -195,6 +196,31 @@ func (m *merged) origins() map[string]string {
 		origins[path] = m.layers[i].origin
 	}
 	return origins
+}
+
+// maxWrittenLength in characters is how much of a value is repeated in the status of each shoot.
+const maxWrittenLength = 256
+
+// written says who wrote which value, as it counts.
+func (m *merged) written(config *fluxv1alpha1.FluxConfig) []fluxv1alpha1.WrittenField {
+	values := leavesOf(config)
+	var written []fluxv1alpha1.WrittenField
+	for _, path := range fieldPaths {
+		from, ok := m.from[path]
+		if !ok {
+			continue
+		}
+		value := values[path]
+		text := ""
+		if gojson.Unmarshal([]byte(value), &text) == nil {
+			value = text
+		}
+		if runes := []rune(value); len(runes) > maxWrittenLength {
+			value = string(runes[:maxWrittenLength]) + "…"
+		}
+		written = append(written, fluxv1alpha1.WrittenField{Field: path, Value: value, Origin: m.layers[from].origin})
+	}
+	return written
 }
 
 // errorFor puts the problems together by the object in which they are, with those of others in the ConfigMap.

@@ -104,7 +104,7 @@ func checkComponents(names []any) detail {
 }
 
 // requireComponents wants those without which nothing is followed.
-func requireComponents(c *fluxv1alpha1.FluxConfig, name naming) detail {
+func requireComponents(c *fluxv1alpha1.FluxConfig, _ naming) detail {
 	for _, needed := range []string{flux.SourceController, flux.KustomizeController} {
 		if !slices.Contains(c.Flux.AllComponents(), needed) {
 			return required(fmt.Sprintf("%s is missing, without which nothing is followed: add it, or leave out the list to have the usual ones", needed))

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"k8s.io/utils/ptr"
-
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
@@ -76,7 +74,7 @@ func yesOrNo(field func(*fluxv1alpha1.FluxConfig) **bool) fieldAccess {
 			}
 			return ""
 		},
-		set: func(c *fluxv1alpha1.FluxConfig, value string) { *field(c) = ptr.To(value == allow) },
+		set: func(c *fluxv1alpha1.FluxConfig, value string) { *field(c) = new(value == allow) },
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/utils/ptr"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
@@ -71,11 +70,11 @@ func TestKeysAreSound(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(defaulted(&fluxv1alpha1.Repository{})).To(Equal(&fluxv1alpha1.FluxConfig{
-		Flux: fluxv1alpha1.FluxInstallation{Version: "latest", AllowDowngrade: ptr.To(false), Namespace: "flux-system",
+		Flux: fluxv1alpha1.FluxInstallation{Version: "latest", AllowDowngrade: new(false), Namespace: "flux-system",
 			Components: []string{"source-controller", "kustomize-controller", "helm-controller", "notification-controller"}},
 		Repository:   &fluxv1alpha1.Repository{Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPublic},
 		Installation: fluxv1alpha1.InstallationManaged, SyncMode: fluxv1alpha1.SyncManaged, RemovalPolicy: fluxv1alpha1.RemovalKeepWorkloads,
-		Suspend: ptr.To(false),
+		Suspend: new(false),
 	}))
 }
 

@@ -20,11 +20,12 @@ type naming func(path string) string
 
 // merged is what layers say together, and which of them says what.
 type merged struct {
+	problems
+
 	layers []*layer
 	values leaves
 	// from has the place of the layer that wrote a value, by path.
 	from map[string]int
-	problems
 }
 
 // merge puts layers over each other, the lowest first.
@@ -153,13 +154,14 @@ func (m *merged) reject(path string, others []string, check func(naming) detail)
 
 // whose says where a field of another place is.
 func whose(there, here place) string {
-	switch {
-	case there == here:
+	switch there {
+	case here:
 		return ""
-	case there == inLandscape:
+	case inLandscape:
 		return " of the landscape's defaults"
-	case there == inShoot:
+	case inShoot:
 		return " of the shoot's providerConfig"
+	case inConfigMap:
 	}
 	return " of ConfigMap " + ConfigMapName
 }

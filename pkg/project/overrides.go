@@ -45,7 +45,7 @@ func (l *layer) readOverrides(text string) []override {
 		return nil
 	}
 	for _, err := range strict[:min(len(strict), maxStrictProblems)] {
-		if at, ok := err.(kjson.FieldError); ok {
+		if at := kjson.FieldError(nil); errors.As(err, &at) {
 			l.report(keyOverrides, field.Forbidden(field.NewPath(keyOverrides+echo(at.FieldPath())), "unknown field, the known ones here are selector with matchLabels and matchExpressions, and config"))
 		}
 	}

@@ -5,8 +5,11 @@
 package project_test
 
 import (
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	. "github.com/onsi/gomega"
 )
@@ -214,10 +217,10 @@ func refusedLayers() map[string]refusedLayer {
 	add("too many Secrets", shoot("additionalSecretResources: ["+strings.Repeat("{name: a}, ", 33)+"]"),
 		inShoot+"additionalSecretResources: Too many: 33: must have at most 32 items")
 	// Documents.
-	add("unknown field with wrong letters", shoot("{removalPolicy: keep-flux, instalation: once}"),
-		inShoot+"instalation: Forbidden: unknown field, did you mean installation?")
-	add("unknown field of config", config("flux: {verison: v2.9.4}"),
-		inConfigMap+"config.flux.verison: Forbidden: unknown field, did you mean flux.version?")
+	add("unknown field with wrong letters", shoot("{removalPolicy: keep-flux, installatoin: once}"),
+		inShoot+"installatoin: Forbidden: unknown field, did you mean installation?")
+	add("unknown field of config", config("flux: {versiom: v2.9.4}"),
+		inConfigMap+"config.flux.versiom: Forbidden: unknown field, did you mean flux.version?")
 	add("flat key as a field", shoot("{repositoryUrl: https://example.org/x}"),
 		inShoot+"repositoryUrl: Forbidden: unknown field, did you mean repository.url?")
 	add("field of another part", shoot("{url: https://example.org/x}"),
@@ -301,4 +304,37 @@ func TestRefusals(t *testing.T) {
 			g.Expect(err.Error()).NotTo(ContainSubstring("hunt"))
 		})
 	}
+}
+
+// refusal is read by the test that a refused configuration changes nothing.
+type refusal struct {
+	Defaults       string            `json:"defaults,omitempty"`
+	Data           map[string]string `json:"data,omitempty"`
+	NoConfigMap    bool              `json:"noConfigMap,omitempty"`
+	ProviderConfig string            `json:"providerConfig,omitempty"`
+	Error          string            `json:"error"`
+}
+
+// TestRefusalsOfTheController keeps the file of all refusals, of keys and of layers.
+func TestRefusalsOfTheController(t *testing.T) {
+	g := NewWithT(t)
+	const file = "testdata/refusals.golden.json"
+	refusals := map[string]refusal{}
+	for name, tc := range refusedLayers() {
+		refusals["layers: "+name] = refusal{Defaults: tc.defaults, Data: tc.data, NoConfigMap: tc.noConfigMap, ProviderConfig: tc.shoot, Error: tc.want}
+	}
+	for name, tc := range refusedCases {
+		// An API server takes nothing else.
+		if utf8.ValidString(tc.data["repositoryBranch"]) {
+			refusals["keys: "+name] = refusal{Data: tc.data, Error: inConfigMap + tc.want}
+		}
+	}
+	actual, err := json.MarshalIndent(refusals, "", "  ")
+	g.Expect(err).NotTo(HaveOccurred())
+	if *update {
+		g.Expect(os.WriteFile(file, append(actual, '\n'), 0o644)).To(Succeed())
+	}
+	expected, err := os.ReadFile(file)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(actual).To(MatchJSON(expected), "run the test with -update")
 }

@@ -83,6 +83,20 @@ reference.resources.gardener.cloud/secret-{{ sha256sum . | trunc 8 }}: {{ . }}
 {{ include "name" . }}-releases-ca
 {{- end -}}
 
+{{- define "landscapeDefaultsName" -}}
+{{ include "name" . }}-landscape-defaults
+{{- end -}}
+
+{{- define "landscapeDefaultsMountPath" -}}
+/etc/landscape-defaults
+{{- end -}}
+
+{{- define "landscapeDefaultsAnnotation" -}}
+{{- with .Values.defaults -}}
+checksum/landscape-defaults: {{ toYaml . | sha256sum }}
+{{- end -}}
+{{- end -}}
+
 {{- define "fluxImagePullSecretName" -}}
 {{ include "name" . }}-image-pull-secret
 {{- end -}}
@@ -103,7 +117,7 @@ A directory as DOCKER_CONFIG names it: libraries look for config.json in it.
 {{- end -}}
 
 {{- /*
-Certificates are read at the start of the program, so that pods with others must be new ones. A pull secret is read whenever it is used.
+Certificates and defaults of the landscape are read at the start of the program, so that pods with others must be new ones. A pull secret is read whenever it is used.
 */ -}}
 {{- define "fluxReleasesCAAnnotation" -}}
 {{- with .Values.flux.releases.caBundle -}}

@@ -251,6 +251,7 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 		Garden:          gardenAccess(seed),
 		Releases:        options.releases.catalogue,
 		Images:          options.images.read,
+		Defaults:        options.defaults.read,
 		Sources:         source.NewKeeper(options.hostKeyScan.dial()),
 		GardenerVersion: options.general.Completed().GardenerVersion,
 	}, nil

@@ -42,6 +42,7 @@ type options struct {
 	images      images
 	hostKeyScan hostKeyScan
 	fluxReady   fluxReady
+	defaults    landscapeDefaults
 
 	reconcileOnConfigurationChange bool
 	fluxReadyAffectsShoot          bool
@@ -85,6 +86,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.images.addFlags(flags)
 	o.hostKeyScan.addFlags(flags)
 	o.fluxReady.addFlags(flags)
+	o.defaults.addFlags(flags)
 	flags.BoolVar(&o.reconcileOnConfigurationChange, "reconcile-on-configuration-change", true,
 		"Whether a change of a project's ConfigMap flux-config or Secret flux-source reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
 	flags.BoolVar(&o.fluxReadyAffectsShoot, "healthcheck-flux-ready-affects-shoot", false,
@@ -115,6 +117,9 @@ func (o *options) complete() error {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	if err := o.fluxReady.complete(); err != nil {
+		return fmt.Errorf("invalid command line: %w", err)
+	}
+	if err := o.defaults.complete(); err != nil {
 		return fmt.Errorf("invalid command line: %w", err)
 	}
 	return nil

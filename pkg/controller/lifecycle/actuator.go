@@ -20,6 +20,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
@@ -40,6 +41,8 @@ type Actuator struct {
 	// Images tells where the shoots get Flux's images from. It is asked at each reconciliation, because a pull secret can
 	// be rotated.
 	Images func() (render.Images, error)
+	// Defaults are those of the landscape, or nil.
+	Defaults *project.Defaults
 	// Sources keeps the credentials of projects in the garden.
 	Sources *source.Keeper
 	// GardenerVersion counts where the image of a gardener-resource-manager tells no version; it may be empty.

@@ -78,7 +78,7 @@ func AddToManager(ctx context.Context, mgr manager.Manager, actuator *Actuator, 
 	}
 	watches := extensionscontroller.NewWatchBuilder(watchDeletions(mgr), retrier.watch)
 	if args.ReconcileOnConfigurationChange {
-		watches.Register(watchConfigurations(mgr, actuator.Garden, missed), watchSources(mgr, actuator.Garden))
+		watches.Register(watchConfigurations(mgr, actuator, missed), watchSources(mgr, actuator.Garden))
 	}
 	if args.Sources != nil {
 		watches.Register(watchAnswers(mgr, args.Sources))

@@ -17,7 +17,7 @@ import (
 
 // readConfigMap returns what has been written for the shoots of a project. What is wrong with it is said when it is asked for a shoot. None of
 // these errors is marked as a configuration problem: Gardener would give up on the Shoot, and not notice that the ConfigMap has been repaired.
-func readConfigMap(ctx context.Context, garden client.Reader, namespace string) (*project.Configuration, error) {
+func (a *Actuator) readConfigMap(ctx context.Context, garden client.Reader, namespace string) (*project.Configuration, error) {
 	key := client.ObjectKey{Namespace: namespace, Name: project.ConfigMapName}
 	configMap := &corev1.ConfigMap{}
 	if err := garden.Get(ctx, key, configMap); apierrors.IsNotFound(err) {
@@ -25,5 +25,5 @@ func readConfigMap(ctx context.Context, garden client.Reader, namespace string) 
 	} else if err != nil {
 		return nil, fmt.Errorf("failed to read ConfigMap %s in the garden: %w", key, err)
 	}
-	return project.Read(nil, configMap), nil
+	return project.Read(a.Defaults, configMap), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -39,28 +40,58 @@ import (
 type configurationWatch struct {
 	// seed caches, and has the index projectField.
 	seed client.Reader
+	// defaults are those of the landscape, or nil.
+	defaults *project.Defaults
 	// missed are the shoots that are to be reconciled later.
 	missed *missedChanges
 	log    logr.Logger
 }
 
 // watchConfigurations adds the watch to a controller.
-func watchConfigurations(mgr manager.Manager, access *garden.Access, missed *missedChanges) func(controller.Controller) error {
-	w := &configurationWatch{seed: mgr.GetClient(), missed: missed, log: mgr.GetLogger().WithName("configuration-watch")}
+func watchConfigurations(mgr manager.Manager, actuator *Actuator, missed *missedChanges) func(controller.Controller) error {
+	w := &configurationWatch{seed: mgr.GetClient(), defaults: actuator.Defaults, missed: missed, log: mgr.GetLogger().WithName("configuration-watch")}
 	return func(c controller.Controller) error {
 		return c.Watch(source.Func(func(ctx context.Context, queue requestQueue) error {
-			watch := garden.ConfigMapWatch{Access: access, Name: project.ConfigMapName, Log: w.log, Seen: func(ctx context.Context, _, configMap *corev1.ConfigMap) {
-				w.enqueue(ctx, queue, configMap)
+			watch := garden.ConfigMapWatch{Access: actuator.Garden, Name: project.ConfigMapName, Log: w.log, Seen: func(ctx context.Context, _, configMap *corev1.ConfigMap) {
+				w.enqueue(ctx, queue, configMap.Namespace, configMap)
 			}}
 			go watch.Run(ctx)
+			go w.enqueueWithoutConfigMap(ctx, queue, actuator.Garden)
 			return nil
 		}))
 	}
 }
 
-func (w *configurationWatch) enqueue(ctx context.Context, queue requestQueue, configMap *corev1.ConfigMap) {
-	log := w.log.WithValues("namespace", configMap.Namespace)
-	requests, err := w.outdated(ctx, configMap)
+// enqueueWithoutConfigMap lets shoots of projects that have no ConfigMap get the defaults of the landscape: nothing tells that the operator has
+// changed them but a new start. A project that can't be read now gets them when gardenlet next reconciles its shoots.
+func (w *configurationWatch) enqueueWithoutConfigMap(ctx context.Context, queue requestQueue, access *garden.Access) {
+	if w.defaults == nil {
+		return
+	}
+	projects, err := projectsOf(ctx, w.seed)
+	if err != nil {
+		w.log.Error(err, "Failed to find the projects of the seed")
+		return
+	}
+	gardenClient, err := access.Client(ctx)
+	if err != nil {
+		w.log.Error(err, "Failed to look for projects without configuration")
+		return
+	}
+	for _, namespace := range projects {
+		configMap := &corev1.ConfigMap{}
+		key := client.ObjectKey{Namespace: namespace, Name: project.ConfigMapName}
+		if err := gardenClient.Get(ctx, key, configMap); apierrors.IsNotFound(err) {
+			w.enqueue(ctx, queue, namespace, nil)
+		} else if err != nil {
+			w.log.Error(err, "Failed to look for the configuration of a project", "namespace", namespace)
+		}
+	}
+}
+
+func (w *configurationWatch) enqueue(ctx context.Context, queue requestQueue, namespace string, configMap *corev1.ConfigMap) {
+	log := w.log.WithValues("namespace", namespace)
+	requests, err := w.outdated(ctx, namespace, configMap)
 	if err != nil {
 		log.Error(err, "Failed to find the shoots of a project")
 		return
@@ -72,11 +103,11 @@ func (w *configurationWatch) enqueue(ctx context.Context, queue requestQueue, co
 }
 
 // outdated returns the Extensions of the project that are to be reconciled because of its ConfigMap: of shoots that are to have something
-// else than they have. It notes those that can't be reconciled now.
-func (w *configurationWatch) outdated(ctx context.Context, configMap *corev1.ConfigMap) ([]reconcile.Request, error) {
-	configuration := project.Read(nil, configMap)
+// else than they have. There may be no ConfigMap. It notes those that can't be reconciled now.
+func (w *configurationWatch) outdated(ctx context.Context, namespace string, configMap *corev1.ConfigMap) ([]reconcile.Request, error) {
+	configuration := project.Read(w.defaults, configMap)
 
-	return chooseShoots(ctx, w.seed, configMap.Namespace, func(ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) (bool, error) {
+	return chooseShoots(ctx, w.seed, namespace, func(ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) (bool, error) {
 		key := client.ObjectKeyFromObject(ex)
 		digests := digestsOf(configuration, ex, shoot)
 		current, err := isCurrent(ctx, w.seed, ex, digests)

@@ -6,7 +6,9 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
@@ -18,8 +20,13 @@ import (
 type desired struct {
 	// FluxConfig is what has been written for the shoot, in all layers.
 	*fluxv1alpha1.FluxConfig
+	// written is who has written what of it.
+	written []fluxv1alpha1.WrittenField
 	// digest is of all that. A change of it reaches the shoot by configurationWatch.
 	digest string
+
+	// notices are what people should know of it.
+	notices []fluxv1alpha1.Notice
 
 	// release is the Flux that the shoot gets, and version the release that it is.
 	release *renderedRelease
@@ -40,7 +47,7 @@ type desired struct {
 
 // readConfiguration reads what has been written for the shoot.
 func (r *reconciliation) readConfiguration(ctx context.Context) error {
-	configuration, err := readConfigMap(ctx, r.gardenClient, r.shoot.Namespace)
+	configuration, err := r.readConfigMap(ctx, r.gardenClient, r.shoot.Namespace)
 	if err != nil {
 		return err
 	}
@@ -48,8 +55,14 @@ func (r *reconciliation) readConfiguration(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.desired.FluxConfig, r.desired.digest = effective.Config, effective.Digest
-	return checkSupported(effective.Config)
+	if err := checkSupported(effective.Config); err != nil {
+		return err
+	}
+	r.desired.FluxConfig, r.desired.digest, r.desired.written = effective.Config, effective.Digest, effective.Written
+	for _, warning := range effective.Warnings {
+		r.desired.notices = append(r.desired.notices, newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, warning))
+	}
+	return nil
 }
 
 // ensureCredentials reads the credentials of the project for its repository from the garden, makes what can be made of them, and gives them the form
@@ -61,7 +74,7 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version); err != nil {
 		return err
 	}
-	r.desired.status.Notices = noticesOf(r.shoot.Namespace, r.desired.warning, r.desired.credentials)
+	r.desired.status.Notices = slices.Concat(r.desired.notices, noticesOf(r.shoot.Namespace, r.desired.warning, r.desired.credentials))
 	return r.addNotices(ctx, r.desired.status.Notices...) // at once: the key pair is made only once
 }
 
@@ -70,6 +83,7 @@ func (r *reconciliation) renderConfiguration(context.Context) (err error) {
 	if r.desired.objects, err = r.desired.release.Configuration(r.desired.Repository, r.desired.credentials); err != nil {
 		return err
 	}
+	r.desired.status.Configuration = r.desired.written
 	describeRepository(&r.desired.status, r.desired.Repository, r.desired.credentials)
 	r.desired.status.Fields, err = render.FieldDigests(r.desired.objects)
 	return err

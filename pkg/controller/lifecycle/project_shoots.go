@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -45,6 +46,20 @@ func projectOfCluster(object client.Object) []string {
 		return nil
 	}
 	return []string{shoot.Namespace}
+}
+
+// projectsOf returns the namespaces of all projects that have a shoot on the seed.
+func projectsOf(ctx context.Context, seed client.Reader) ([]string, error) {
+	clusters := &extensionsv1alpha1.ClusterList{}
+	if err := seed.List(ctx, clusters); err != nil {
+		return nil, fmt.Errorf("failed to list the Clusters of the seed: %w", err)
+	}
+	projects := sets.New[string]()
+	for i := range clusters.Items {
+		projects.Insert(projectOfCluster(&clusters.Items[i])...)
+	}
+	projects.Delete("")
+	return sets.List(projects), nil
 }
 
 // chooseShoots returns requests for those shoots of a project on the seed that have the extension and are chosen. A Shoot that can't be read is

@@ -147,6 +147,8 @@ type Repository struct {
 }
 
 // RepositoryType tells whether credentials are needed to read a repository.
+//
+// +kubebuilder:validation:Enum=private;public
 type RepositoryType string
 
 const (
@@ -205,6 +207,8 @@ type AdditionalSecretResource struct {
 }
 
 // InstallationMode tells whose the Flux installation is after it has been made.
+//
+// +kubebuilder:validation:Enum=managed;once
 type InstallationMode string
 
 const (
@@ -216,6 +220,8 @@ const (
 )
 
 // SyncMode tells whose the source and the Kustomization are after they have been made.
+//
+// +kubebuilder:validation:Enum=Managed;ManifestsOnly;Once
 type SyncMode string
 
 const (
@@ -229,6 +235,8 @@ const (
 )
 
 // RemovalPolicy tells what happens when the extension is switched off.
+//
+// +kubebuilder:validation:Enum=keep-workloads;delete-workloads;keep-flux
 type RemovalPolicy string
 
 const (

@@ -41,6 +41,10 @@ type FluxStatus struct {
 	//
 	// +optional
 	RepositoryURL string `json:"repositoryURL,omitempty"`
+	// Configuration is what has been written of what the shoot is to have, and by whom. What nobody has written is the default.
+	//
+	// +optional
+	Configuration []WrittenField `json:"configuration,omitempty"`
 	// Revision is what the shoot has of the repository, such as main@sha1:5f0c…: what Flux last applied.
 	//
 	// +optional
@@ -70,6 +74,16 @@ type FluxStatus struct {
 	Notices []Notice `json:"notices,omitempty"`
 }
 
+// WrittenField is the value of a field of FluxConfig, and who has written it.
+type WrittenField struct {
+	// Field is its path, such as repository.url.
+	Field string `json:"field"`
+	// Value is as JSON has it, texts without quotes, and shortened if it is long.
+	Value string `json:"value"`
+	// Origin is landscape, project, overrides[…] or shoot, or says that the form of the shoot's providerConfig has this default.
+	Origin string `json:"origin"`
+}
+
 // Notice is something that people should know once.
 type Notice struct {
 	// Type is that of the event: Normal or Warning.
@@ -94,6 +108,8 @@ const (
 	NoticeHostKeyTrusted = "HostKeyTrusted"
 	// NoticeFluxVersion says why the shoot has another Flux release than one could expect.
 	NoticeFluxVersion = "FluxVersion"
+	// NoticeFieldIgnored says that something in the shoot's providerConfig has no effect.
+	NoticeFieldIgnored = "FieldIgnored"
 	// NoticeFluxTakenOver says that a Flux of somebody else's is the extension's from now on.
 	NoticeFluxTakenOver = "FluxTakenOver"
 	// NoticeFluxStays says that the extension leaves Flux in the shoot.
