@@ -24,7 +24,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 	"sigs.k8s.io/yaml"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/certificates"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
@@ -136,7 +136,7 @@ const (
 )
 
 func (r *Registry) writeFiles(dir string) error {
-	authority, err := cluster.NewAuthority("ca-" + program)
+	authority, err := certificates.NewAuthority("ca-" + program)
 	if err != nil {
 		return err
 	}
