@@ -85,7 +85,7 @@ func TestChangePassword(t *testing.T) {
 	g.Expect(r.PullSecret()).NotTo(Equal(oldSecret))
 }
 
-// TestSign looks at where cosign puts its signatures. That Flux verifies them shows package flux.
+// TestSign looks at where cosign puts its signatures. That Flux verifies them shows package fluxcontrollers.
 func TestSign(t *testing.T) {
 	g := NewWithT(t)
 	r := start(t)
