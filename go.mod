@@ -40,6 +40,7 @@ require (
 // What only tests, the local landscape and hack/ import. That Gardener brings some of it into the program all the same is not our doing.
 require (
 	github.com/VictoriaMetrics/metricsql v0.87.3
+	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/google/go-cmp v0.7.0
 	github.com/google/licensecheck v0.3.1
 	github.com/onsi/gomega v1.42.1
@@ -144,7 +145,6 @@ require (
 	github.com/gobwas/glob v0.2.3 // indirect
 	github.com/goccy/go-yaml v1.19.2 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
-	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/google/btree v1.1.3 // indirect
 	github.com/google/cel-go v0.29.2 // indirect

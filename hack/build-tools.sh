@@ -20,7 +20,7 @@ bin="${LANDSCAPE_BIN:-$repo/bin}"
 state="$bin/.build" # logs, stamps and unfinished programs
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/gardener-extension-shoot-flux/tools" # programs by name and fingerprint
 
-group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager gardener-apiserver gardener-admission-controller gardener-controller-manager gardener-scheduler source-controller kustomize-controller registry helm"
+group_landscape="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok gardener-resource-manager gardener-apiserver gardener-admission-controller gardener-controller-manager gardener-scheduler source-controller kustomize-controller registry cosign helm"
 group_chart="helm yq"
 group_monitoring="promtool"
 group_lint="golangci-lint"
@@ -56,6 +56,8 @@ describe() {
     dir="$repo/hack/tools/kwok" module=sigs.k8s.io/kwok package="$module/cmd/kwok" version_variable= ;;
   registry) # with a main package of our own
     dir="$repo/hack/tools/registry" module=github.com/distribution/distribution/v3 package=. version_variable="$module/version.version" ;;
+  cosign)
+    dir="$repo/hack/tools/cosign" module=github.com/sigstore/cosign/v3 package="$module/cmd/cosign" version_variable=sigs.k8s.io/release-utils/version.gitVersion ;;
   helm)
     dir="$repo/hack/tools/chart" module=helm.sh/helm/v4 package="$module/cmd/helm" version_variable="$module/internal/version.version" ;;
   yq)

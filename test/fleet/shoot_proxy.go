@@ -24,7 +24,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/certificates"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
 
@@ -71,7 +71,7 @@ type proxiedShoot struct {
 var errRefused = errors.New("the API server of the shoot is dead")
 
 func newShootProxy(without, with *rest.Config) (*shootProxy, error) {
-	authority, err := cluster.NewAuthority("shoots")
+	authority, err := certificates.NewAuthority("shoots")
 	if err != nil {
 		return nil, fmt.Errorf("failed to make the certificate authority of the shoots: %w", err)
 	}

@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/certificates"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
@@ -133,7 +134,7 @@ func (c *Cluster) Wake(ctx context.Context) error {
 
 // prepareAdmin makes the administrator's kubeconfig and clients for the server.
 func (c *Cluster) prepareAdmin(server string) error {
-	kubeconfig, err := c.clientCertKubeconfig(server, "admin", []string{admins}, certificateLifetime)
+	kubeconfig, err := c.clientCertKubeconfig(server, "admin", []string{admins}, certificates.Lifetime)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (c *Cluster) ClientCertKubeconfig(user string, groups []string, lifetime ti
 }
 
 func (c *Cluster) clientCertKubeconfig(server, user string, groups []string, lifetime time.Duration) ([]byte, error) {
-	certificate, key, err := c.pki.ca.issueClient(user, groups, lifetime)
+	certificate, key, err := c.pki.ca.IssueClient(user, groups, lifetime)
 	if err != nil {
 		return nil, fmt.Errorf("failed to issue a certificate of cluster %s for user %s: %w", c.Name, user, err)
 	}

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/certificates"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
@@ -99,7 +100,7 @@ func (c *Cluster) startControllerManager(ctx context.Context, controllers []stri
 
 // startComponent runs one of the cluster's programs with a kubeconfig of its user.
 func (c *Cluster) startComponent(ctx context.Context, program string, ready func(context.Context) error, user string, groups []string, args ...string) (*process.Process, error) {
-	kubeconfig, err := c.ClientCertKubeconfig(user, groups, certificateLifetime)
+	kubeconfig, err := c.ClientCertKubeconfig(user, groups, certificates.Lifetime)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ import (
 	securityv1alpha1 "github.com/gardener/gardener/pkg/apis/security/v1alpha1"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/certificates"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
@@ -51,7 +52,7 @@ type Garden struct {
 
 	etcd                                 *cluster.Etcd
 	client                               client.Client
-	authority                            *cluster.Authority
+	authority                            *certificates.Authority
 	authorityPEM                         []byte
 	apiServerEndpoint, admissionEndpoint endpoint
 	operator                             *operator
@@ -90,7 +91,7 @@ func Start(ctx context.Context, options Options) (_ *Garden, err error) {
 }
 
 func (g *Garden) prepare() (err error) {
-	if g.authority, err = cluster.NewAuthority("ca-gardener"); err != nil {
+	if g.authority, err = certificates.NewAuthority("ca-gardener"); err != nil {
 		return err
 	}
 	if g.authorityPEM, err = g.authority.PEM(); err != nil {

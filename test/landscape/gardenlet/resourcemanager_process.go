@@ -23,7 +23,7 @@ import (
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	"github.com/gardener/gardener/pkg/logger"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/certificates"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
@@ -98,7 +98,7 @@ const (
 )
 
 func (r ResourceManager) writeFiles(dir string, p ports) error {
-	authority, err := cluster.NewAuthority(resourceManagerName)
+	authority, err := certificates.NewAuthority(resourceManagerName)
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,9 @@ type Protocol string
 
 // The protocols that the server speaks.
 const (
-	SSH  Protocol = "ssh"
-	HTTP Protocol = "http"
+	SSH   Protocol = "ssh"
+	HTTP  Protocol = "http"
+	HTTPS Protocol = "https"
 )
 
 // Access is one entry of the access log: a request for a repository, or an SSH login that was refused before it got so far.
@@ -29,9 +30,11 @@ type Access struct {
 	Protocol Protocol  `json:"protocol"`
 	// Repository is "owner/name" as the client asked for it; empty if a login was refused or the request named none.
 	Repository string `json:"repository,omitempty"`
-	// Fingerprint is that of the client's key, such as ssh.FingerprintSHA256 gives it; empty over HTTP.
+	// Fingerprint is that of the client's key, such as ssh.FingerprintSHA256 gives it; empty over HTTP and HTTPS.
 	Fingerprint string `json:"fingerprint,omitempty"`
-	// Request is the command over SSH, method and URL over HTTP; empty if a login was refused.
+	// Credential is the name of the [Credential] over HTTPS; empty if there was none, or none that the server knows.
+	Credential string `json:"credential,omitempty"`
+	// Request is the command over SSH, method and URL over HTTP and HTTPS; empty if a login was refused.
 	Request  string `json:"request,omitempty"`
 	Accepted bool   `json:"accepted"`
 	// Reason says why the access was refused.
@@ -64,11 +67,23 @@ func (s *Store) Accesses() ([]Access, error) {
 	}
 }
 
+// CredentialUses counts the requests that were accepted for a repository, by the name of the credential that let them in.
+func (s *Store) CredentialUses(repository string) (map[string]int, error) {
+	accesses, err := s.Accesses()
+	uses := map[string]int{}
+	for _, access := range accesses {
+		if access.Repository == repository && access.Accepted && access.Credential != "" {
+			uses[access.Credential]++
+		}
+	}
+	return uses, err
+}
+
 // record appends to the access log. One write per line keeps concurrent lines apart.
 func (s *Server) record(access Access) {
 	access.Time = time.Now()
 	s.log.Info("access", "protocol", access.Protocol, "repository", access.Repository, "fingerprint", access.Fingerprint,
-		"request", access.Request, "accepted", access.Accepted, "reason", access.Reason)
+		"credential", access.Credential, "request", access.Request, "accepted", access.Accepted, "reason", access.Reason)
 	if err := s.appendAccess(access); err != nil {
 		s.log.Error("cannot write the access log", "error", err)
 	}

@@ -20,7 +20,7 @@ import (
 // DefaultBranch is the branch of the first commit.
 const DefaultBranch = "main"
 
-// exportFile is how git-http-backend recognises a public repository.
+// exportFile is Git's own mark of a public repository.
 const exportFile = "git-daemon-export-ok"
 
 // Repository is a bare Git repository in a [Store].
@@ -30,7 +30,7 @@ type Repository struct {
 }
 
 // CreateRepository makes the repository name ("owner/name") with [Content] as its first commit on [DefaultBranch]. Only a public one is
-// served over HTTP. The error is fs.ErrExist if there is one already.
+// served over HTTP, and over HTTPS without credentials. The error is fs.ErrExist if there is one already.
 func (s *Store) CreateRepository(ctx context.Context, name string, public bool) (*Repository, error) {
 	name, err := parseName(name)
 	if err != nil {
@@ -105,11 +105,25 @@ func (r *Repository) SSHURL() (string, error) {
 // HTTPURL returns http://127.0.0.1:<port>/owner/name.git, which answers 404 if the repository is private. The error is fs.ErrNotExist if
 // no server has been started on the directory.
 func (r *Repository) HTTPURL() (string, error) {
+	return r.url("http", func(a addresses) string { return a.HTTP })
+}
+
+// HTTPSURL returns https://127.0.0.1:<port>/owner/name.git, where a private repository needs a [Credential]. Clients must trust [Store.CA].
+func (r *Repository) HTTPSURL() (string, error) {
+	return r.url("https", func(a addresses) string { return a.HTTPS })
+}
+
+// MutualTLSURL is like HTTPSURL, but there the server talks to nobody who has no client certificate of its authority.
+func (r *Repository) MutualTLSURL() (string, error) {
+	return r.url("https", func(a addresses) string { return a.MutualTLS })
+}
+
+func (r *Repository) url(scheme string, host func(addresses) string) (string, error) {
 	a, err := r.store.addresses()
 	if err != nil {
 		return "", err
 	}
-	return (&url.URL{Scheme: "http", Host: a.HTTP, Path: "/" + r.name + ".git"}).String(), nil
+	return (&url.URL{Scheme: scheme, Host: host(a), Path: "/" + r.name + ".git"}).String(), nil
 }
 
 // Public says whether the repository is served over HTTP.
@@ -135,6 +149,31 @@ func (r *Repository) Head(ctx context.Context, branch string) (string, error) {
 		return "", fmt.Errorf("branch %s of repository %s: %w", branch, r.name, err)
 	}
 	return sha, nil
+}
+
+// Tag puts an annotated tag on a commit. A tag that exists moves there.
+func (r *Repository) Tag(ctx context.Context, name, sha string) error {
+	if _, err := r.store.git(r.Dir()).run(ctx, "", "tag", "--force", "--annotate", "--message="+name, name, sha); err != nil {
+		return fmt.Errorf("tag %s of repository %s: %w", name, r.name, err)
+	}
+	return nil
+}
+
+// SetRef makes a name such as refs/tags/v1 or refs/pull/1/head that of a commit, wherever it was before.
+func (r *Repository) SetRef(ctx context.Context, ref, sha string) error {
+	return r.updateRef(ctx, ref, sha)
+}
+
+// DeleteRef takes a branch (refs/heads/…), a tag (refs/tags/…) or another name away.
+func (r *Repository) DeleteRef(ctx context.Context, ref string) error {
+	return r.updateRef(ctx, "-d", ref)
+}
+
+func (r *Repository) updateRef(ctx context.Context, args ...string) error {
+	if _, err := r.store.git(r.Dir()).run(ctx, "", append([]string{"update-ref"}, args...)...); err != nil {
+		return fmt.Errorf("refs of repository %s: %w", r.name, err)
+	}
+	return nil
 }
 
 func (g *git) head(ctx context.Context, branch string) (string, error) {

@@ -6,6 +6,7 @@ package gitserver
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ type Server struct {
 	log         *slog.Logger
 	lock        *os.File
 	sshListener net.Listener
-	httpServer  *http.Server
+	httpServers []*http.Server
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -48,6 +49,9 @@ type Server struct {
 type addresses struct {
 	SSH  string `json:"ssh"`
 	HTTP string `json:"http"`
+	// HTTPS is for everybody, MutualTLS for those who have a client certificate.
+	HTTPS     string `json:"https"`
+	MutualTLS string `json:"mutualTLS"`
 }
 
 // Start starts a server on free ports of 127.0.0.1. It runs until ctx is done or Close is called. It fails if git or git-http-backend is
@@ -80,41 +84,72 @@ func (s *Server) listen(ctx context.Context, backend string) error {
 	if err := s.ensureHostKeys(); err != nil {
 		return err
 	}
+	anybody, mutual, err := s.tlsConfigs()
+	if err != nil {
+		return err
+	}
 	earlier, err := s.addresses()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	sshListener, err := s.listenOn(earlier.SSH)
+	listeners, err := s.listenOn(earlier.SSH, earlier.HTTP, earlier.HTTPS, earlier.MutualTLS)
 	if err != nil {
 		return err
 	}
-	httpListener, err := s.listenOn(earlier.HTTP)
-	if err != nil {
-		return errors.Join(err, sshListener.Close())
-	}
-	if err := s.announce(addresses{SSH: sshListener.Addr().String(), HTTP: httpListener.Addr().String()}); err != nil {
-		return errors.Join(err, sshListener.Close(), httpListener.Close())
+	address := func(i int) string { return listeners[i].Addr().String() }
+	now := addresses{SSH: address(0), HTTP: address(1), HTTPS: address(2), MutualTLS: address(3)}
+	if err := s.announce(now); err != nil {
+		return errors.Join(err, closeAll(listeners))
 	}
 
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	s.sshListener = sshListener
-	s.httpServer = &http.Server{
-		Handler:           s.httpHandler(backend),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
+	s.sshListener = listeners[0]
 	s.running.Go(s.acceptSSH)
-	s.running.Go(func() {
-		if err := s.httpServer.Serve(httpListener); !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("HTTP server ended", "error", err)
-		}
-	})
-	s.log.Info("Git server listens", "ssh", sshListener.Addr().String(), "http", httpListener.Addr().String(), "dir", s.dir)
+	git := s.gitBackend(backend)
+	s.serve(listeners[1], s.httpHandler(HTTP, git))
+	s.serve(tls.NewListener(listeners[2], anybody), s.httpHandler(HTTPS, git))
+	s.serve(tls.NewListener(listeners[3], mutual), s.httpHandler(HTTPS, git))
+	s.log.Info("Git server listens", "ssh", now.SSH, "http", now.HTTP, "https", now.HTTPS, "mutualTLS", now.MutualTLS, "dir", s.dir)
 	return nil
 }
 
-// listenOn listens on the address of an earlier run, so that URLs stay valid, or on a free port.
-func (s *Server) listenOn(earlier string) (net.Listener, error) {
+// serve serves HTTP on a listener until the server ends.
+func (s *Server) serve(listener net.Listener, handler http.Handler) {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	s.httpServers = append(s.httpServers, server)
+	s.running.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("HTTP server ended", "error", err)
+		}
+	})
+}
+
+// listenOn listens on the addresses of an earlier run, so that URLs stay valid, or on free ports.
+func (s *Server) listenOn(earlier ...string) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, address := range earlier {
+		listener, err := s.listenOnOne(address)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(listeners))
+		}
+		listeners = append(listeners, listener)
+	}
+	return listeners, nil
+}
+
+func closeAll(listeners []net.Listener) error {
+	var errs []error
+	for _, listener := range listeners {
+		errs = append(errs, listener.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Server) listenOnOne(earlier string) (net.Listener, error) {
 	if earlier != "" {
 		listener, err := net.Listen("tcp", earlier)
 		if err == nil {
@@ -153,8 +188,10 @@ func (s *Server) stop() {
 		_ = s.sshListener.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = s.httpServer.Shutdown(ctx) // lets git-http-backend end what it is doing
-		_ = s.httpServer.Close()
+		for _, server := range s.httpServers {
+			_ = server.Shutdown(ctx) // lets git-http-backend end what it is doing
+			_ = server.Close()
+		}
 		s.running.Wait()
 		_ = s.lock.Close()
 		s.log.Info("Git server ended")

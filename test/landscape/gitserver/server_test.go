@@ -65,6 +65,7 @@ func TestServerRefusesToShareItsDirectory(t *testing.T) {
 func TestServerSaysWhatIsWrongWithItsDirectory(t *testing.T) {
 	for _, test := range []struct{ file, want string }{
 		{"addresses.json", "addresses.json is damaged, remove it"},
+		{"authority.pem", "authority.pem holds no certificate, remove it to get a new authority"},
 		{"hostkeys.pem", "hostkeys.pem holds no key, remove it to get new host keys"},
 	} {
 		t.Run(test.file, func(t *testing.T) {

@@ -46,6 +46,7 @@ func TestSSHServesARegisteredKey(t *testing.T) {
 		"Protocol":    Equal(SSH),
 		"Repository":  Equal("team/fleet"),
 		"Fingerprint": Equal(fingerprint(t, alice.publicKey)),
+		"Credential":  BeEmpty(),
 		"Request":     Equal("git-upload-pack '/team/fleet.git'"),
 		"Accepted":    BeTrue(),
 		"Reason":      BeEmpty(),

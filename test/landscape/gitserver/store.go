@@ -31,7 +31,7 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: dir}
-	for _, sub := range []string{"home", "repositories", "keys"} {
+	for _, sub := range []string{"home", "repositories", "keys", "credentials"} {
 		if err := os.MkdirAll(s.path(sub), 0o700); err != nil {
 			return nil, fmt.Errorf("making the state directory of the Git server: %w", err)
 		}

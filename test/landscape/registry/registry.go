@@ -2,15 +2,18 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registry runs a private OCI registry: with a certificate of an authority of its own, and for those alone who have its password.
+// Package registry runs a private OCI registry: with a certificate of an authority of its own, and for those alone who have its password. It
+// pushes Flux's artifacts there, and signs them.
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,7 +27,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 	"sigs.k8s.io/yaml"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/cluster"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/certificates"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/workload"
 )
@@ -40,6 +43,11 @@ type Options struct {
 	Bin process.Binaries
 	// Dir is the directory of the landscape's state.
 	Dir string
+	// Address is where it listens: empty is 127.0.0.1, for which clients make an exception: they try HTTP too. They make none for the other
+	// addresses of the loopback interface, all of which Linux has.
+	Address string
+	// Authority signs its certificate; nil makes one.
+	Authority *certificates.Authority
 	// OnExit is called if the registry ends by itself.
 	OnExit func(error)
 }
@@ -56,6 +64,8 @@ type Registry struct {
 	// DockerConfig is a directory with the credentials, as environment variable DOCKER_CONFIG takes it.
 	DockerConfig string
 
+	address  string
+	dir      string
 	password string
 }
 
@@ -65,14 +75,23 @@ func Start(ctx context.Context, options Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	address := cmp.Or(options.Address, workload.Loopback)
 	dir := filepath.Join(options.Dir, program)
 	r := &Registry{
-		Host:         net.JoinHostPort(workload.Loopback, strconv.Itoa(port)),
+		Host:         net.JoinHostPort(address, strconv.Itoa(port)),
 		CAFile:       filepath.Join(dir, "ca.crt"),
 		DockerConfig: filepath.Join(dir, "client"),
+		address:      address,
+		dir:          dir,
 		password:     rand.Text(),
 	}
-	if err := r.writeFiles(dir); err != nil {
+	authority := options.Authority
+	if authority == nil {
+		if authority, err = certificates.NewAuthority("ca-" + program); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.writeFiles(authority); err != nil {
 		return nil, fmt.Errorf("failed to write the files of the registry: %w", err)
 	}
 	path, err := options.Bin.Path(program)
@@ -118,6 +137,12 @@ func (r *Registry) PullSecret() ([]byte, error) {
 	return json.Marshal(map[string]any{"auths": map[string]any{r.Host: map[string]string{"username": userName, "password": r.password}}})
 }
 
+// ChangePassword makes what was given out until now worthless: credentials expire. What asks this Registry for credentials has the new ones.
+func (r *Registry) ChangePassword() error {
+	r.password = rand.Text()
+	return r.writeCredentials()
+}
+
 // answers is satisfied when the registry lets its user in.
 func (r *Registry) answers(ctx context.Context) error {
 	host, err := name.NewRegistry(r.Host)
@@ -135,23 +160,32 @@ const (
 	keyFile         = "tls.key"
 )
 
-func (r *Registry) writeFiles(dir string) error {
-	authority, err := cluster.NewAuthority("ca-" + program)
-	if err != nil {
-		return err
-	}
+func (r *Registry) writeFiles(authority *certificates.Authority) (err error) {
 	if r.CA, err = authority.PEM(); err != nil {
 		return err
 	}
-	certificate, key, err := authority.IssueServer(program, nil, []net.IP{net.ParseIP(workload.Loopback)})
+	certificate, key, err := authority.IssueServer(program, nil, []net.IP{net.ParseIP(r.address)})
 	if err != nil {
 		return err
 	}
+	config, err := r.config(r.dir)
+	if err != nil {
+		return err
+	}
+	if err := writeAll(map[string][]byte{
+		r.CAFile:                              r.CA,
+		filepath.Join(r.dir, certificateFile): certificate,
+		filepath.Join(r.dir, keyFile):         key,
+		filepath.Join(r.dir, configFile):      config,
+	}); err != nil {
+		return err
+	}
+	return r.writeCredentials()
+}
+
+// writeCredentials writes the password for the registry, which looks into its file when that changes, and for its clients.
+func (r *Registry) writeCredentials() error {
 	hash, err := bcrypt.GenerateFromPassword([]byte(r.password), bcrypt.MinCost)
-	if err != nil {
-		return err
-	}
-	config, err := r.config(dir)
 	if err != nil {
 		return err
 	}
@@ -159,18 +193,19 @@ func (r *Registry) writeFiles(dir string) error {
 	if err != nil {
 		return err
 	}
-	for file, content := range map[string][]byte{
-		r.CAFile:                                     r.CA,
-		filepath.Join(dir, certificateFile):          certificate,
-		filepath.Join(dir, keyFile):                  key,
-		filepath.Join(dir, passwordFile):             fmt.Appendf(nil, "%s:%s\n", userName, hash),
-		filepath.Join(dir, configFile):               config,
+	return writeAll(map[string][]byte{
+		filepath.Join(r.dir, passwordFile):           fmt.Appendf(nil, "%s:%s\n", userName, hash),
 		filepath.Join(r.DockerConfig, "config.json"): pullSecret,
-	} {
+	})
+}
+
+func writeAll(files map[string][]byte) error {
+	for file, content := range files {
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			return err
 		}
-		if err := os.WriteFile(file, content, 0o600); err != nil {
+		// In one step: the registry may read it now.
+		if err := errors.Join(os.WriteFile(file+".unfinished", content, 0o600), os.Rename(file+".unfinished", file)); err != nil {
 			return err
 		}
 	}
