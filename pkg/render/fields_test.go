@@ -43,7 +43,7 @@ func changed(t *testing.T, kind string, spec map[string]any, digests map[string]
 	}
 	typed := followed.NewSpec()
 	NewWithT(t).Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(spec, typed)).To(Succeed())
-	return render.ChangedFields(followed, typed, digests)
+	return render.ChangedFields(followed, flux.Namespace, typed, digests)
 }
 
 // other returns another value of the same type.

@@ -137,7 +137,9 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err := keepUsersFlux(ctx, has, objects); err != nil {
 		return err
 	}
-	describe(&flux.status, configuration.Repository, credentials)
+	if err := describe(&flux.status, objects, credentials); err != nil {
+		return err
+	}
 	if flux.status.Fields, err = render.FieldDigests(objects); err != nil {
 		return err
 	}

@@ -10,33 +10,41 @@ import (
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 // How much status.providerStatus repeats of what a project's admin wrote. The longest RSA key that OpenSSH makes has 2.7 kB.
 const (
-	maxToldURL      = 2048
-	maxToldKey      = 4096
-	maxToldHostKey  = 200
-	maxToldHostKeys = 16
+	maxToldURL       = 2048
+	maxToldReference = 300
+	maxToldKey       = 4096
+	maxToldHostKey   = 200
+	maxToldHostKeys  = 16
 )
 
-// describe says which repository the shoot follows, and how Flux gets in. credentials are nil for a public repository.
-func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, credentials *source.Credentials) {
-	status.RepositoryURL, status.PublicKey, status.HostKeys = "", "", nil
-	if repository != nil {
-		status.RepositoryURL = readiness.Shorten(repository.URL, maxToldURL)
+// describe says what the shoot follows by the objects that it is to have, and how Flux gets in. credentials are nil for a public repository.
+func describe(status *fluxv1alpha1.FluxStatus, objects []client.Object, credentials *source.Credentials) error {
+	status.RepositoryURL, status.Reference, status.PublicKey, status.HostKeys = "", "", "", nil
+	followed, err := sourceAmong(objects)
+	if err != nil {
+		return err
+	}
+	if followed != nil {
+		status.RepositoryURL = readiness.Shorten(followed.URL, maxToldURL)
+		status.Reference = readiness.Shorten(followed.Reference.String(), maxToldReference)
 	}
 	if credentials == nil {
-		return
+		return nil
 	}
 	status.PublicKey = readiness.Shorten(credentials.PublicKey(), maxToldKey)
 	for i, key := range credentials.HostKeys {
@@ -46,6 +54,27 @@ func describe(status *fluxv1alpha1.FluxStatus, repository *project.Repository, c
 		}
 		status.HostKeys = append(status.HostKeys, readiness.Shorten(key.Type+" "+key.Fingerprint, maxToldHostKey))
 	}
+	return nil
+}
+
+// sourceAmong reads the source among some objects, or returns nil if there is none.
+func sourceAmong(objects []client.Object) (*flux.Source, error) {
+	for _, object := range objects {
+		kind, ok := flux.SourceKindOf(object.GetObjectKind().GroupVersionKind().GroupKind())
+		if !ok {
+			continue
+		}
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		if err != nil {
+			return nil, err
+		}
+		followed, err := kind.Read(&unstructured.Unstructured{Object: content})
+		if err != nil {
+			return nil, fmt.Errorf("failed to read the rendered %s: %w", kind.Kind, err)
+		}
+		return followed, nil
+	}
+	return nil, nil
 }
 
 // updated is what is to be said from now on. The revision is left to who looks into the shoot, a problem stands until all is done, and a

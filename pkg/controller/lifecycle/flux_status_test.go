@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -19,23 +21,30 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
+
+// sourceOf is a source beside another object.
+func sourceOf(kind string, spec map[string]any) []client.Object {
+	return []client.Object{&corev1.Secret{}, &unstructured.Unstructured{Object: map[string]any{"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind, "spec": spec}}}
+}
 
 func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 	g := NewWithT(t)
 	status := fluxv1alpha1.FluxStatus{}
-	repository := &project.Repository{URL: "ssh://git@git.example.com/fleet", Private: true}
-	describe(&status, repository, &source.Credentials{
+	g.Expect(describe(&status, sourceOf("GitRepository", map[string]any{"url": "ssh://git@git.example.com/fleet", "ref": map[string]any{"branch": "main"}}), &source.Credentials{
 		Identity: []byte("private"), IdentityPub: []byte("ssh-ed25519 AAAA\n"),
 		HostKeys: []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
-	})
-	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: repository.URL, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"}}))
+	})).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{
+		RepositoryURL: "ssh://git@git.example.com/fleet", Reference: `branch "main"`, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"},
+	}))
 
-	describe(&status, &project.Repository{URL: "https://git.example.com/fleet"}, nil)
-	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "https://git.example.com/fleet"}))
-	describe(&status, nil, nil)
+	g.Expect(describe(&status, sourceOf("OCIRepository", map[string]any{"url": "oci://r/x", "ref": map[string]any{"semver": "1.x"}}), nil)).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "oci://r/x", Reference: `tag in the range "1.x"`}))
+	g.Expect(describe(&status, sourceOf("Bucket", map[string]any{"endpoint": "s3", "bucketName": "x"}), nil)).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "s3/x"}))
+	g.Expect(describe(&status, nil, nil)).To(Succeed())
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{}))
 }
 
@@ -48,7 +57,7 @@ func TestStatusIsBounded(t *testing.T) {
 		credentials.HostKeys = append(credentials.HostKeys, source.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
 	}
 	status := fluxv1alpha1.FluxStatus{}
-	describe(&status, &project.Repository{URL: long}, credentials)
+	g.Expect(describe(&status, sourceOf("GitRepository", map[string]any{"url": long, "ref": map[string]any{"branch": long}}), credentials)).To(Succeed())
 	raw, err := json.Marshal(status)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(raw)).To(BeNumerically("<", 10_000))
