@@ -170,7 +170,7 @@ func TestConfigurations(t *testing.T) {
 			configuration, err := project.Parse(configMap)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(configuration.Repository).NotTo(BeNil())
-			g.Expect(configuration.Repository.Private).To(Equal(test.private))
+			g.Expect(configuration.Repository.IsPrivate()).To(Equal(test.private))
 		})
 	}
 }

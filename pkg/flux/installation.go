@@ -45,10 +45,16 @@ const (
 	SourceWatcher = "source-watcher"
 )
 
-// controllers are the Deployments of all releases.
+// controllers are the Deployments of all releases, first those that `flux install` installs if it is not told which.
 var controllers = []string{
 	SourceController, KustomizeController, "helm-controller", "notification-controller", "image-reflector-controller", "image-automation-controller", SourceWatcher,
 }
+
+// Components returns the names of all controllers of Flux.
+func Components() []string { return slices.Clone(controllers) }
+
+// DefaultComponents returns the controllers that `flux install` installs if it is not told which.
+func DefaultComponents() []string { return slices.Clone(controllers[:4]) }
 
 // IsController tells whether a Deployment is a controller of Flux, by its label or its name. A shard of a controller has a suffix.
 func IsController(name string, labels map[string]string) bool {

@@ -10,36 +10,37 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 )
 
 // validateAccess checks that the scheme of the URL can do what the type of the repository needs.
-func validateAccess(r *Repository, path *field.Path) field.ErrorList {
+func validateAccess(r *fluxv1alpha1.Repository, path *field.Path) field.ErrorList {
 	u, err := parseURL(r.URL)
 	switch {
 	case err != nil:
 		return nil
-	case r.Private && u.Scheme != schemeSSH:
-		return field.ErrorList{field.Invalid(path, typePrivate, fmt.Sprintf(
+	case r.IsPrivate() && u.Scheme != schemeSSH:
+		return field.ErrorList{field.Invalid(path, fluxv1alpha1.RepositoryPrivate, fmt.Sprintf(
 			`a private repository is read with an SSH key, and %s starts with %s://: write it in its SSH form such as "ssh://git@%s/…", or write public if it can be read without credentials`,
 			keyURL, u.Scheme, echo(u.Hostname())))}
-	case !r.Private && u.Scheme == schemeSSH:
-		return field.ErrorList{field.Invalid(path, typePublic, fmt.Sprintf(
+	case !r.IsPrivate() && u.Scheme == schemeSSH:
+		return field.ErrorList{field.Invalid(path, fluxv1alpha1.RepositoryPublic, fmt.Sprintf(
 			`SSH always needs a key, and %s starts with ssh:// or has the form git@host:path: write private, or an https:// URL`, keyURL))}
 	}
 	return nil
 }
 
 // normaliseKnownHosts keeps what can't be used: the numbers of lines in sentences are those of what was written.
-func normaliseKnownHosts(r *Repository) string {
+func normaliseKnownHosts(r *fluxv1alpha1.Repository) string {
 	lines, errs := knownhosts.Parse(r.KnownHosts)
-	if len(errs)+len(lines.Unused(r.HostPort())) > 0 {
+	if len(errs)+len(lines.Unused(HostPort(r.URL))) > 0 {
 		return r.KnownHosts
 	}
 	return lines.String()
 }
 
-func validateKnownHosts(r *Repository, path *field.Path) field.ErrorList {
+func validateKnownHosts(r *fluxv1alpha1.Repository, path *field.Path) field.ErrorList {
 	if r.KnownHosts == "" {
 		return nil
 	}

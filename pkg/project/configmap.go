@@ -12,18 +12,20 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
 // ConfigMapName is the ConfigMap in a project's namespace of the garden that holds its configuration.
 const ConfigMapName = "flux-config"
 
-// Parse reads ConfigMap flux-config. The Configuration is complete and valid.
+// Parse reads ConfigMap flux-config. The FluxConfig is complete and valid.
 //
 // The error lists the problems, in the order of the keys, and has at most about 1 kB: what it leaves out, it counts. Each problem
 // names its key, says what is wrong and what to write, and none repeats a password or token.
 //
 // Whatever is in the ConfigMap and is not understood is a problem: what runs must not change because something could not be read.
-func Parse(configMap *corev1.ConfigMap) (*Configuration, error) {
+func Parse(configMap *corev1.ConfigMap) (*fluxv1alpha1.FluxConfig, error) {
 	if count := len(configMap.Data) + len(configMap.BinaryData); count > MaxKeys {
 		return nil, fmt.Errorf("it has %d keys, of which only these are read: %s; remove the others", count, joinKeys())
 	}
@@ -31,8 +33,8 @@ func Parse(configMap *corev1.ConfigMap) (*Configuration, error) {
 	config, typeErrs := newConfiguration(values)
 	errs = append(errs, typeErrs...)
 
-	config.Default()
-	for _, err := range config.Validate() {
+	SetDefaults(config)
+	for _, err := range Validate(config) {
 		// What can't be read was replaced by nothing, and is already reported.
 		if !slices.ContainsFunc(errs, func(e *field.Error) bool { return e.Field == err.Field }) {
 			errs = append(errs, err)
@@ -94,8 +96,8 @@ func refuseBinary(data map[string][]byte) field.ErrorList {
 }
 
 // newConfiguration only changes the form. Repository is set as soon as one of its keys is written. What can't be read is left out.
-func newConfiguration(values map[string]string) (*Configuration, field.ErrorList) {
-	config := &Configuration{}
+func newConfiguration(values map[string]string) (*fluxv1alpha1.FluxConfig, field.ErrorList) {
+	config := &fluxv1alpha1.FluxConfig{}
 	var errs field.ErrorList
 	for _, key := range keys {
 		value, written := values[key.Name]
@@ -103,7 +105,7 @@ func newConfiguration(values map[string]string) (*Configuration, field.ErrorList
 			continue
 		}
 		if key.Repository && config.Repository == nil {
-			config.Repository = &Repository{}
+			config.Repository = &fluxv1alpha1.Repository{}
 		}
 		if err := key.checkChoice(value); err != nil {
 			errs = append(errs, err)

@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh/knownhosts"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
@@ -26,7 +27,7 @@ const (
 )
 
 // parse is for tests of what the keys say.
-func parse(data map[string]string) (*Configuration, error) {
+func parse(data map[string]string) (*fluxv1alpha1.FluxConfig, error) {
 	return Parse(&corev1.ConfigMap{Data: data})
 }
 
@@ -45,12 +46,12 @@ const inHome = `for Git, this path begins in the home directory of the server's 
 
 const writeURL = `write it as "https://host/owner/repository", "ssh://git@host/owner/repository.git" or "git@host:owner/repository.git"`
 
-func public(url string) *Repository {
-	return &Repository{URL: url, Branch: "main", Path: "./"}
+func public(url string) *fluxv1alpha1.Repository {
+	return &fluxv1alpha1.Repository{URL: url, Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPublic}
 }
 
-func private(url string) *Repository {
-	return &Repository{URL: url, Branch: "main", Path: "./", Private: true}
+func private(url string) *fluxv1alpha1.Repository {
+	return &fluxv1alpha1.Repository{URL: url, Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate}
 }
 
 var acceptedCases = map[string]struct {
@@ -59,7 +60,7 @@ var acceptedCases = map[string]struct {
 	allowDowngrade bool
 	installation   fluxv1alpha1.InstallationMode
 	removalPolicy  fluxv1alpha1.RemovalPolicy
-	repository     *Repository
+	repository     *fluxv1alpha1.Repository
 }{
 	"nothing":                      {data: nil, version: "latest"},
 	"empty values are not written": {data: map[string]string{"fluxVersion": " ", "repositoryUrl": "\n", "repositoryBranch": ""}, version: "latest"},
@@ -98,7 +99,7 @@ var acceptedCases = map[string]struct {
 			"repositoryType": "private", "repositoryPath": "clusters//production/", "knownHosts": "# ours\n\ngit.example.org " + keyA + " ops@example.org since 2024\r\n",
 		},
 		version: "v2.9.4",
-		repository: &Repository{URL: sshURL, Branch: "release/1.x", Path: "./clusters/production", Private: true,
+		repository: &fluxv1alpha1.Repository{URL: sshURL, Branch: "release/1.x", Path: "./clusters/production", Type: fluxv1alpha1.RepositoryPrivate,
 			KnownHosts: "git.example.org " + keyA + "\n"},
 	},
 	"scp form": {
@@ -154,7 +155,7 @@ var acceptedCases = map[string]struct {
 	"host in capitals in known hosts": {
 		data:    map[string]string{"repositoryUrl": "ssh://git@Git.Example.org/owner/repo.git", "repositoryType": "private", "knownHosts": "GIT.Example.org,Other " + keyA},
 		version: "latest",
-		repository: &Repository{URL: sshURL, Branch: "main", Path: "./", Private: true,
+		repository: &fluxv1alpha1.Repository{URL: sshURL, Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate,
 			KnownHosts: "git.example.org,other " + keyA + "\n"},
 	},
 	"path of the root": {
@@ -171,7 +172,7 @@ func TestParseAccepts(t *testing.T) {
 			config, err := parse(tc.data)
 			g.Expect(err).NotTo(HaveOccurred())
 			want := defaulted(tc.repository)
-			want.FluxVersion, want.AllowDowngrade = tc.version, tc.allowDowngrade
+			want.Flux.Version, want.Flux.AllowDowngrade = tc.version, ptr.To(tc.allowDowngrade)
 			want.Installation = cmp.Or(tc.installation, want.Installation)
 			want.RemovalPolicy = cmp.Or(tc.removalPolicy, want.RemovalPolicy)
 			g.Expect(config).To(Equal(want))

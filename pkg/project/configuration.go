@@ -5,7 +5,7 @@
 // Package project reads what a project's admin wrote: which Flux release the shoots of the project get,
 // and which Git repository they follow.
 //
-// The package does no I/O. ConfigMap flux-config is read into the typed Configuration by one table of keys. From the same table come
+// The package does no I/O. ConfigMap flux-config is read into the typed FluxConfig by one table of keys. From the same table come
 // defaults and rules, the digest, the hints for unknown keys, and what is generated: the README's table and lists of the admission
 // policy (hack/configuration-keys).
 package project
@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// VersionLatest is the value of Configuration.FluxVersion that follows Flux's latest release.
+	// VersionLatest is the version that follows Flux's latest release.
 	VersionLatest = version.Latest
 	// DefaultBranch is followed if no branch is written.
 	DefaultBranch = "main"
@@ -26,41 +26,9 @@ const (
 )
 
 const (
-	typePrivate = "private"
-	typePublic  = "public"
-
 	allow  = "true"
 	refuse = "false"
 )
-
-// Configuration is what a project's admin wants for the shoots of the project. Each field has a row in keys.
-type Configuration struct {
-	// FluxVersion is a release with leading "v", such as "v2.9.4", a range of releases as github.com/Masterminds/semver
-	// reads it, such as "2.x" or "~2.9.0", or VersionLatest.
-	FluxVersion string
-	// AllowDowngrade lets FluxVersion replace a newer release that a shoot already has.
-	AllowDowngrade bool
-	// Repository is nil if only Flux is to be installed.
-	Repository *Repository
-	// Installation tells whose the Flux installation is after it has been made.
-	Installation fluxv1alpha1.InstallationMode
-	// RemovalPolicy tells what happens in a shoot in which the extension is switched off.
-	RemovalPolicy fluxv1alpha1.RemovalPolicy
-}
-
-// Repository is the Git repository that the shoots follow.
-type Repository struct {
-	// URL has the scheme https, http or ssh, and no password.
-	URL string
-	// Branch is the branch to follow.
-	Branch string
-	// Path is the directory of the root Kustomization, starts with "./" and stays inside the repository.
-	Path string
-	// Private tells that the repository is read with the project's SSH key. Then URL has the scheme ssh.
-	Private bool
-	// KnownHosts are known_hosts lines for the Git server, or "" if the admin wrote none.
-	KnownHosts string
-}
 
 // The keys that sentences and the digest name.
 const (
@@ -80,49 +48,49 @@ var keys = []Key{
 	{
 		Name: keyVersion, Default: VersionLatest,
 		Meaning:   "[Flux release](docs/usage/flux-versions.md): `v2.9.4`, `2.9.4`, a range such as `2.x` or `~2.9.0`, or `latest`",
-		field:     text(func(c *Configuration) *string { return &c.FluxVersion }),
-		normalise: func(c *Configuration) { c.FluxVersion = normaliseVersion(c.FluxVersion) },
+		field:     text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Flux.Version }),
+		normalise: func(c *fluxv1alpha1.FluxConfig) { c.Flux.Version = normaliseVersion(c.Flux.Version) },
 		validate:  validateVersion,
 	},
 	{
 		Name: keyAllowDowngrade, Default: refuse,
 		Meaning: "`true`: `fluxVersion` may be older than what a shoot has",
 		OneOf:   []string{allow, refuse},
-		field:   either(allow, refuse, func(c *Configuration) *bool { return &c.AllowDowngrade }),
+		field:   yesOrNo(func(c *fluxv1alpha1.FluxConfig) **bool { return &c.Flux.AllowDowngrade }),
 	},
 	{
 		Name: keyURL, Repository: true,
 		Meaning:   "`https://…`, `http://…`, `ssh://…`, or `git@host:owner/repository.git`",
-		field:     text(func(c *Configuration) *string { return &c.Repository.URL }),
-		normalise: func(c *Configuration) { c.Repository.URL = normaliseURL(c.Repository.URL) },
+		field:     text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.URL }),
+		normalise: func(c *fluxv1alpha1.FluxConfig) { c.Repository.URL = normaliseURL(c.Repository.URL) },
 		validate:  validateURL,
 	},
 	{
 		Name: keyBranch, Default: DefaultBranch, Repository: true,
 		Meaning:  "branch to follow",
-		field:    text(func(c *Configuration) *string { return &c.Repository.Branch }),
+		field:    text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.Branch }),
 		validate: validateBranch,
 	},
 	{
-		Name: keyType, Default: typePublic, Repository: true,
+		Name: keyType, Default: string(fluxv1alpha1.RepositoryPublic), Repository: true,
 		Meaning:          "`private`: authenticate with the project's SSH key. `public`: no credentials",
-		OneOf:            []string{typePrivate, typePublic},
-		field:            either(typePrivate, typePublic, func(c *Configuration) *bool { return &c.Repository.Private }),
+		OneOf:            []string{string(fluxv1alpha1.RepositoryPrivate), string(fluxv1alpha1.RepositoryPublic)},
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *fluxv1alpha1.RepositoryType { return &c.Repository.Type }),
 		validateTogether: validateAccess,
 	},
 	{
 		Name: keyPath, Default: DefaultPath, Repository: true,
 		Meaning:   "directory of the root Kustomization",
-		field:     text(func(c *Configuration) *string { return &c.Repository.Path }),
-		normalise: func(c *Configuration) { c.Repository.Path = normalisePath(c.Repository.Path) },
+		field:     text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.Path }),
+		normalise: func(c *fluxv1alpha1.FluxConfig) { c.Repository.Path = normalisePath(c.Repository.Path) },
 		validate:  validatePath,
 	},
 	{
 		Name: keyKnownHosts, MaxLength: knownhosts.MaxLength, Repository: true, multiline: true,
 		Meaning:          "`known_hosts` lines for the Git server",
 		Without:          "the published keys of well-known forges; any other server is asked once, and what it said is kept in Secret `flux-source`",
-		field:            text(func(c *Configuration) *string { return &c.Repository.KnownHosts }),
-		normalise:        func(c *Configuration) { c.Repository.KnownHosts = normaliseKnownHosts(c.Repository) },
+		field:            text(func(c *fluxv1alpha1.FluxConfig) *string { return &c.Repository.KnownHosts }),
+		normalise:        func(c *fluxv1alpha1.FluxConfig) { c.Repository.KnownHosts = normaliseKnownHosts(c.Repository) },
 		validateTogether: validateKnownHosts,
 	},
 	{
@@ -130,7 +98,7 @@ var keys = []Key{
 		Meaning: "`managed`: the extension repairs and upgrades Flux. " +
 			"`once`: after it is installed, [it is the shoot's users'](docs/usage/removal-and-ownership.md#whose-flux-is)",
 		OneOf: []string{string(fluxv1alpha1.InstallationManaged), string(fluxv1alpha1.InstallationOnce)},
-		field: text(func(c *Configuration) *fluxv1alpha1.InstallationMode { return &c.Installation }),
+		field: text(func(c *fluxv1alpha1.FluxConfig) *fluxv1alpha1.InstallationMode { return &c.Installation }),
 		shoot: func(f *fluxv1alpha1.FluxConfig) string { return string(f.Installation) },
 	},
 	{
@@ -140,7 +108,7 @@ var keys = []Key{
 		OneOf: []string{
 			string(fluxv1alpha1.RemovalKeepWorkloads), string(fluxv1alpha1.RemovalDeleteWorkloads), string(fluxv1alpha1.RemovalKeepFlux),
 		},
-		field: text(func(c *Configuration) *fluxv1alpha1.RemovalPolicy { return &c.RemovalPolicy }),
+		field: text(func(c *fluxv1alpha1.FluxConfig) *fluxv1alpha1.RemovalPolicy { return &c.RemovalPolicy }),
 		shoot: func(f *fluxv1alpha1.FluxConfig) string { return string(f.RemovalPolicy) },
 	},
 }

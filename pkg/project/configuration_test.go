@@ -25,7 +25,7 @@ func TestHostPort(t *testing.T) {
 		"ftp://example.org/repo":         "",
 	} {
 		t.Run(url, func(t *testing.T) {
-			NewWithT(t).Expect((&Repository{URL: url}).HostPort()).To(Equal(want))
+			NewWithT(t).Expect(HostPort(url)).To(Equal(want))
 		})
 	}
 }
@@ -33,16 +33,16 @@ func TestHostPort(t *testing.T) {
 // TestTyped is what a source of configuration other than the ConfigMap does.
 func TestTyped(t *testing.T) {
 	g := NewWithT(t)
-	config := &Configuration{FluxVersion: "2.9.4", Repository: &Repository{URL: "git@example.org:owner/repo", Private: true, Path: "a/"}}
-	config.Default()
-	g.Expect(config.Validate()).To(BeEmpty())
-	want := defaulted(&Repository{URL: "ssh://git@example.org/owner/repo", Branch: "main", Path: "./a", Private: true})
-	want.FluxVersion = "v2.9.4"
+	config := &fluxv1alpha1.FluxConfig{Flux: fluxv1alpha1.FluxInstallation{Version: "2.9.4"}, Repository: &fluxv1alpha1.Repository{URL: "git@example.org:owner/repo", Type: fluxv1alpha1.RepositoryPrivate, Path: "a/"}}
+	SetDefaults(config)
+	g.Expect(Validate(config)).To(BeEmpty())
+	want := defaulted(&fluxv1alpha1.Repository{URL: "ssh://git@example.org/owner/repo", Branch: "main", Path: "./a", Type: fluxv1alpha1.RepositoryPrivate})
+	want.Flux.Version = "v2.9.4"
 	g.Expect(config).To(Equal(want))
 
-	config.Repository.Private = false
-	config.FluxVersion = "newest"
-	g.Expect(config.Validate()).To(HaveLen(2))
+	config.Repository.Type = fluxv1alpha1.RepositoryPublic
+	config.Flux.Version = "newest"
+	g.Expect(Validate(config)).To(HaveLen(2))
 }
 
 func TestDigest(t *testing.T) {
@@ -50,7 +50,7 @@ func TestDigest(t *testing.T) {
 	digest := func(data map[string]string) string {
 		config, err := parse(data)
 		g.Expect(err).NotTo(HaveOccurred())
-		return config.Digest()
+		return Digest(config)
 	}
 	url := "https://example.org/repo"
 	one := digest(map[string]string{"repositoryUrl": url})
@@ -69,13 +69,13 @@ func TestDigest(t *testing.T) {
 // TestDigestOfEachField: whatever differs, the digests do.
 func TestDigestOfEachField(t *testing.T) {
 	g := NewWithT(t)
-	digests := map[string]string{defaulted(&Repository{}).Digest(): "the defaults", defaulted(nil).Digest(): "no repository"}
+	digests := map[string]string{Digest(defaulted(&fluxv1alpha1.Repository{})): "the defaults", Digest(defaulted(nil)): "no repository"}
 	g.Expect(digests).To(HaveLen(2))
 	for _, key := range Keys() {
-		config := defaulted(&Repository{})
+		config := defaulted(&fluxv1alpha1.Repository{})
 		key.Set(config, otherThanDefault(key))
-		g.Expect(digests).NotTo(HaveKey(config.Digest()), key.Name)
-		digests[config.Digest()] = key.Name
+		g.Expect(digests).NotTo(HaveKey(Digest(config)), key.Name)
+		digests[Digest(config)] = key.Name
 	}
 }
 
@@ -108,7 +108,7 @@ func TestDigestStays(t *testing.T) {
 			g := NewWithT(t)
 			config, err := parse(data)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(config.Digest()).To(Equal(want))
+			g.Expect(Digest(config)).To(Equal(want))
 		})
 	}
 }
@@ -127,17 +127,17 @@ func TestOverride(t *testing.T) {
 	g := NewWithT(t)
 	config, err := parse(map[string]string{"fluxVersion": "v2.9.4", "removalPolicy": "keep-flux"})
 	g.Expect(err).NotTo(HaveOccurred())
-	project := *config
+	project := config.DeepCopy()
 
-	config.Override(&fluxv1alpha1.FluxConfig{})
-	g.Expect(*config).To(Equal(project))
+	Override(config, &fluxv1alpha1.FluxConfig{})
+	g.Expect(config).To(Equal(project))
 
-	config.Override(&fluxv1alpha1.FluxConfig{RemovalPolicy: fluxv1alpha1.RemovalDeleteWorkloads, Installation: fluxv1alpha1.InstallationOnce})
-	g.Expect(config.Validate()).To(BeEmpty())
+	Override(config, &fluxv1alpha1.FluxConfig{RemovalPolicy: fluxv1alpha1.RemovalDeleteWorkloads, Installation: fluxv1alpha1.InstallationOnce})
+	g.Expect(Validate(config)).To(BeEmpty())
 	g.Expect(config.RemovalPolicy).To(Equal(fluxv1alpha1.RemovalDeleteWorkloads))
 	g.Expect(config.Installation).To(Equal(fluxv1alpha1.InstallationOnce))
-	g.Expect(config.FluxVersion).To(Equal("v2.9.4"))
+	g.Expect(config.Flux.Version).To(Equal("v2.9.4"))
 
-	config.Override(&fluxv1alpha1.FluxConfig{Installation: "twice"})
-	g.Expect(config.Validate().ToAggregate()).To(MatchError(`installation: Unsupported value: "twice": supported values: "managed", "once"`))
+	Override(config, &fluxv1alpha1.FluxConfig{Installation: "twice"})
+	g.Expect(Validate(config).ToAggregate()).To(MatchError(`installation: Unsupported value: "twice": supported values: "managed", "once"`))
 }

@@ -9,10 +9,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
 // digestInput is what a digest is made of: what the keys had in the form in which they had it when digests were first stored in seeds. That form
-// stays as it is, also if Configuration gets another.
+// stays as it is, also if FluxConfig gets another.
 type digestInput struct {
 	FluxVersion    string
 	AllowDowngrade bool `json:",omitempty"`
@@ -33,12 +35,12 @@ type digestRepository struct {
 //
 // A digest that changes makes each shoot of each seed be reconciled when the extension is upgraded. So it does not depend on keys that
 // nobody has written.
-func (c *Configuration) Digest() string {
-	return digest(c.notDefault(), c.Repository != nil)
+func Digest(c *fluxv1alpha1.FluxConfig) string {
+	return digest(notDefault(c), c.Repository != nil)
 }
 
 // notDefault has the values, by key, that are not the default.
-func (c *Configuration) notDefault() map[string]string {
+func notDefault(c *fluxv1alpha1.FluxConfig) map[string]string {
 	values := map[string]string{}
 	for _, key := range keys {
 		if !key.applies(c) {
@@ -68,7 +70,7 @@ func digest(values map[string]string, hasRepository bool) string {
 			URL:        take(keyURL),
 			Branch:     cmp.Or(take(keyBranch), DefaultBranch),
 			Path:       cmp.Or(take(keyPath), DefaultPath),
-			Private:    take(keyType) == typePrivate,
+			Private:    take(keyType) == string(fluxv1alpha1.RepositoryPrivate),
 			KnownHosts: take(keyKnownHosts),
 		}
 	}

@@ -39,7 +39,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		g.Expect(parse(Write(config))).To(Equal(config))
-		g.Expect(config.Validate()).To(BeEmpty())
+		g.Expect(Validate(config)).To(BeEmpty())
 	})
 }
 

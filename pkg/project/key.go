@@ -6,9 +6,11 @@ package project
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
@@ -20,7 +22,7 @@ const (
 	DefaultMaxLength = 2048
 )
 
-// Key is a key of ConfigMap flux-config: shorthand for a field of Configuration.
+// Key is a key of ConfigMap flux-config: shorthand for a field of FluxConfig.
 type Key struct {
 	// Name is the key.
 	Name string
@@ -42,38 +44,38 @@ type Key struct {
 	// field is what the key stands for. That of the repository may only be used if there is one.
 	field fieldAccess
 	// normalise brings the field into its normal form. A value that has none, because it is invalid, stays as it is. May be nil.
-	normalise func(*Configuration)
+	normalise func(*fluxv1alpha1.FluxConfig)
 	// validate checks a value by itself. It need not look at OneOf. May be nil.
 	validate func(value string, path *field.Path) field.ErrorList
 	// validateTogether checks the field against those of other keys of the repository. May be nil.
-	validateTogether func(*Repository, *field.Path) field.ErrorList
+	validateTogether func(*fluxv1alpha1.Repository, *field.Path) field.ErrorList
 	// shoot is what the owner of a shoot has written in its place, or nil if that can't be.
 	shoot func(*fluxv1alpha1.FluxConfig) string
 }
 
-// fieldAccess reads and writes a field of Configuration as it is written in the ConfigMap.
+// fieldAccess reads and writes a field of FluxConfig as it is written in the ConfigMap.
 type fieldAccess struct {
-	get func(*Configuration) string
-	set func(*Configuration, string)
+	get func(*fluxv1alpha1.FluxConfig) string
+	set func(*fluxv1alpha1.FluxConfig, string)
 }
 
-func text[T ~string](field func(*Configuration) *T) fieldAccess {
+func text[T ~string](field func(*fluxv1alpha1.FluxConfig) *T) fieldAccess {
 	return fieldAccess{
-		get: func(c *Configuration) string { return string(*field(c)) },
-		set: func(c *Configuration, value string) { *field(c) = T(value) },
+		get: func(c *fluxv1alpha1.FluxConfig) string { return string(*field(c)) },
+		set: func(c *fluxv1alpha1.FluxConfig, value string) { *field(c) = T(value) },
 	}
 }
 
-// either is for a field that is written as one of two words.
-func either(yes, no string, field func(*Configuration) *bool) fieldAccess {
+// yesOrNo is for a field that is written as true or false.
+func yesOrNo(field func(*fluxv1alpha1.FluxConfig) **bool) fieldAccess {
 	return fieldAccess{
-		get: func(c *Configuration) string {
-			if *field(c) {
-				return yes
+		get: func(c *fluxv1alpha1.FluxConfig) string {
+			if value := *field(c); value != nil {
+				return strconv.FormatBool(*value)
 			}
-			return no
+			return ""
 		},
-		set: func(c *Configuration, value string) { *field(c) = value == yes },
+		set: func(c *fluxv1alpha1.FluxConfig, value string) { *field(c) = ptr.To(value == allow) },
 	}
 }
 
@@ -111,6 +113,6 @@ func (k *Key) path() *field.Path {
 }
 
 // applies tells whether the configuration has the field that the key stands for.
-func (k *Key) applies(c *Configuration) bool {
+func (k *Key) applies(c *fluxv1alpha1.FluxConfig) bool {
 	return !k.Repository || c.Repository != nil
 }

@@ -206,10 +206,10 @@ func validHost(u *url.URL) bool {
 	return len(u.Hostname()) <= 253 && hostName.MatchString(u.Hostname())
 }
 
-// HostPort is the Git server's "name:port". The port is the scheme's default port if the URL has none.
+// HostPort is the "name:port" of the Git server at a URL. The port is the scheme's default port if the URL has none.
 // It is "" if the URL is invalid.
-func (r *Repository) HostPort() string {
-	u, err := parseURL(r.URL)
+func HostPort(repositoryURL string) string {
+	u, err := parseURL(repositoryURL)
 	if err != nil {
 		return ""
 	}

@@ -13,14 +13,16 @@ import (
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
 // maxEchoLength in characters keeps error sentences readable.
 const maxEchoLength = 64
 
-// Validate says what is wrong with a Configuration after Default. Each error names the key of
+// Validate says what is wrong with a FluxConfig after SetDefaults. Each error names the key of
 // ConfigMap flux-config that it is about, and none repeats a secret.
-func (c *Configuration) Validate() field.ErrorList {
+func Validate(c *fluxv1alpha1.FluxConfig) field.ErrorList {
 	var errs field.ErrorList
 	for _, key := range keys {
 		if key.applies(c) {
@@ -31,7 +33,7 @@ func (c *Configuration) Validate() field.ErrorList {
 }
 
 // check says what is wrong with the field.
-func (k *Key) check(c *Configuration) field.ErrorList {
+func (k *Key) check(c *fluxv1alpha1.FluxConfig) field.ErrorList {
 	value := k.field.get(c)
 	if err := k.checkChoice(value); err != nil {
 		return field.ErrorList{err}

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
@@ -25,9 +26,9 @@ func isRelease(text string) bool {
 	return err == nil
 }
 
-// FluxVersionFloats tells whether FluxVersion stands for another release when Flux has a new one.
-func (c *Configuration) FluxVersionFloats() bool {
-	return !isRelease(c.FluxVersion)
+// FluxVersionFloats tells whether the version stands for another release when Flux has a new one.
+func FluxVersionFloats(c *fluxv1alpha1.FluxConfig) bool {
+	return !isRelease(c.Flux.Version)
 }
 
 func validateVersion(text string, path *field.Path) field.ErrorList {

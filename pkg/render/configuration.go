@@ -17,8 +17,8 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -32,7 +32,7 @@ const (
 // Configuration renders what makes Flux follow the repository: a GitRepository and a Kustomization in the versions that
 // the installation serves, and Secret flux-source if there are credentials (nil for a public repository). Without a
 // repository there is nothing to follow, and no object. The objects are protected from what the repository says of them (Protect).
-func (i *Installation) Configuration(repository *project.Repository, credentials *source.Credentials) ([]client.Object, error) {
+func (i *Installation) Configuration(repository *fluxv1alpha1.Repository, credentials *source.Credentials) ([]client.Object, error) {
 	if repository == nil {
 		return nil, nil
 	}
@@ -69,7 +69,7 @@ func newSecret(credentials *source.Credentials) *corev1.Secret {
 	}
 }
 
-func newGitRepository(repository *project.Repository, credentials *source.Credentials) *sourcev1.GitRepository {
+func newGitRepository(repository *fluxv1alpha1.Repository, credentials *source.Credentials) *sourcev1.GitRepository {
 	gitRepository := &sourcev1.GitRepository{
 		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name},
 		Spec: sourcev1.GitRepositorySpec{
@@ -96,7 +96,7 @@ func requestFor(credentials *source.Credentials) string {
 	return fmt.Sprintf("credentials-%x", sum.Sum(nil)[:8])
 }
 
-func newKustomization(repository *project.Repository) *kustomizev1.Kustomization {
+func newKustomization(repository *fluxv1alpha1.Repository) *kustomizev1.Kustomization {
 	return &kustomizev1.Kustomization{
 		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name},
 		Spec: kustomizev1.KustomizationSpec{

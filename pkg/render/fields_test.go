@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
@@ -23,7 +23,7 @@ func rendered(t *testing.T, manifests []byte) []client.Object {
 	g := NewWithT(t)
 	installation, err := render.NewInstallation(manifests, render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
-	objects, err := installation.Configuration(&project.Repository{URL: "ssh://git@git.example.com/fleet/shoots.git", Branch: "main", Path: "./clusters/one", Private: true},
+	objects, err := installation.Configuration(&fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots.git", Branch: "main", Path: "./clusters/one", Type: fluxv1alpha1.RepositoryPrivate},
 		&source.Credentials{Identity: []byte("not a real key")})
 	g.Expect(err).NotTo(HaveOccurred())
 	return objects

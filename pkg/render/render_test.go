@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
@@ -68,13 +68,13 @@ func oldRelease(t *testing.T) []byte {
 
 func TestConfiguration(t *testing.T) {
 	current := embeddedRelease(t).Manifests
-	private := &project.Repository{URL: "ssh://git@git.example.com:2222/fleet/shoots.git", Branch: "production", Path: "./clusters/one", Private: true}
-	public := &project.Repository{URL: "https://git.example.com/fleet/shoots", Branch: "main", Path: "./"}
+	private := &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com:2222/fleet/shoots.git", Branch: "production", Path: "./clusters/one", Type: fluxv1alpha1.RepositoryPrivate}
+	public := &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet/shoots", Branch: "main", Path: "./"}
 	credentials := &source.Credentials{Identity: []byte("not a real key"), IdentityPub: []byte("ssh-ed25519 AAAA"), KnownHosts: []byte("[git.example.com]:2222 ssh-ed25519 AAAA")}
 
 	for name, test := range map[string]struct {
 		manifests   []byte
-		repository  *project.Repository
+		repository  *fluxv1alpha1.Repository
 		credentials *source.Credentials
 	}{
 		"private":     {current, private, credentials},

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 )
@@ -30,8 +31,8 @@ type hostKeys struct {
 // findHostKeys takes the lines of the best source that has some for the host: what the admin configured,
 // what the Secret holds, what the host's operator publishes, what the host says. It does not wait for the host: the error may
 // be ErrPending. namespace is the project's.
-func findHostKeys(scanner *scanner, namespace string, repository *project.Repository, stored knownhosts.Lines) (hostKeys, error) {
-	hostPort := repository.HostPort()
+func findHostKeys(scanner *scanner, namespace string, repository *fluxv1alpha1.Repository, stored knownhosts.Lines) (hostKeys, error) {
+	hostPort := project.HostPort(repository.URL)
 	configured, _ := knownhosts.Parse(repository.KnownHosts)
 	if lines := configured.For(hostPort); len(lines) > 0 {
 		return hostKeys{lines, OriginConfigured}, nil

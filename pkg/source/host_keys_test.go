@@ -14,7 +14,7 @@ import (
 
 	. "github.com/onsi/gomega"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 )
 
@@ -26,7 +26,7 @@ const (
 const namespace = "garden-one"
 
 // findEventually waits for a scan that findHostKeys begins.
-func findEventually(g Gomega, scanner *scanner, repository *project.Repository, stored knownhosts.Lines) (found hostKeys, err error) {
+func findEventually(g Gomega, scanner *scanner, repository *fluxv1alpha1.Repository, stored knownhosts.Lines) (found hostKeys, err error) {
 	g.Eventually(func() bool {
 		found, err = findHostKeys(scanner, namespace, repository, stored)
 		return errors.Is(err, ErrPending)
@@ -106,7 +106,7 @@ func TestFindHostKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			stored, _ := knownhosts.Parse(tc.stored)
-			repository := &project.Repository{URL: tc.url, Private: true, KnownHosts: tc.configured}
+			repository := &fluxv1alpha1.Repository{URL: tc.url, Type: fluxv1alpha1.RepositoryPrivate, KnownHosts: tc.configured}
 			found, err := findHostKeys(newScanner(noDial), namespace, repository, stored)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(found.lines.String()).To(Equal(tc.want))
@@ -118,7 +118,7 @@ func TestFindHostKeys(t *testing.T) {
 // TestPublishedOnlyForTheirPort: what listens at another port of a forge's name is another server.
 func TestPublishedOnlyForTheirPort(t *testing.T) {
 	g := NewWithT(t)
-	repository := &project.Repository{URL: "ssh://git@github.com:2222/o/r", Private: true}
+	repository := &fluxv1alpha1.Repository{URL: "ssh://git@github.com:2222/o/r", Type: fluxv1alpha1.RepositoryPrivate}
 	_, err := findEventually(g, newScanner(noDial), repository, nil)
 	g.Expect(err).To(MatchError("could not ask github.com:2222 for its SSH host key: must not be asked; check key repositoryUrl of " +
 		"ConfigMap flux-config and whether the seed reaches the host, or write the host's known_hosts lines into key knownHosts of the ConfigMap"))

@@ -27,6 +27,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 )
@@ -80,8 +81,8 @@ func (k *Keeper) OnAnswer(answered func(namespace string)) {
 //
 // An error says which Secret and key is wrong and what to do, and never repeats what a key holds. It
 // wraps the error of the garden or of the network, if there is one.
-func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace string, repository *project.Repository) (*Credentials, error) {
-	if repository == nil || !repository.Private {
+func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository) (*Credentials, error) {
+	if repository == nil || !repository.IsPrivate() {
 		return nil, nil
 	}
 	credentials, err := k.ensure(ctx, garden, namespace, repository)
@@ -95,14 +96,14 @@ func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace str
 // the type that is preferred. This says nothing about whether to trust it. It does not wait for the server: the error may be
 // ErrPending.
 func (k *Keeper) PresentedHostKey(_ context.Context, url string) (string, error) {
-	lines, err := k.scanner.ask("", (&project.Repository{URL: url}).HostPort())
+	lines, err := k.scanner.ask("", project.HostPort(url))
 	if err != nil {
 		return "", fmt.Errorf("could not ask the Git server for its SSH host key: %w", err)
 	}
 	return lines[0].KeyType() + " " + lines[0].Fingerprint(), nil
 }
 
-func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *project.Repository) (*Credentials, error) {
+func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository) (*Credentials, error) {
 	completion := completion{scanner: k.scanner, namespace: namespace, repository: repository}
 	var lost error
 	for range maxAttempts {
@@ -150,7 +151,7 @@ func get(ctx context.Context, garden client.Client, namespace string) (*corev1.S
 type completion struct {
 	scanner    *scanner
 	namespace  string
-	repository *project.Repository
+	repository *fluxv1alpha1.Repository
 
 	identity, identityPub []byte
 }
@@ -203,7 +204,7 @@ func (c *completion) completeKnownHosts(secret *corev1.Secret, credentials *Cred
 	text := string(secret.Data[KeyKnownHosts])
 	stored, unread := knownhosts.Parse(text)
 	if c.repository.KnownHosts == "" {
-		if err := checkStored(stored, unread, c.repository.HostPort()); err != nil {
+		if err := checkStored(stored, unread, project.HostPort(c.repository.URL)); err != nil {
 			return err
 		}
 	}
@@ -213,7 +214,7 @@ func (c *completion) completeKnownHosts(secret *corev1.Secret, credentials *Cred
 	}
 	// What is configured is known without the Secret as well, so one that is immutable or can't be read is no obstacle.
 	keep := found.origin != OriginConfigured || !ptr.Deref(secret.Immutable, false) && len(unread) == 0
-	if merged := mergeKnownHosts(text, c.repository.HostPort(), found.lines); merged != text && keep {
+	if merged := mergeKnownHosts(text, project.HostPort(c.repository.URL), found.lines); merged != text && keep {
 		missing[KeyKnownHosts] = []byte(merged)
 	}
 	credentials.HostKeys = found.describe()

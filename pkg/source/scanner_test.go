@@ -20,7 +20,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	sshknownhosts "golang.org/x/crypto/ssh/knownhosts"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source/sshtest"
 )
@@ -105,7 +105,7 @@ func TestScanRevokedKey(t *testing.T) {
 	server := sshtest.Start(t, keys...)
 	stored, errs := knownhosts.Parse("@revoked * " + string(ssh.MarshalAuthorizedKey(keys[1].PublicKey())))
 	g.Expect(errs).To(BeEmpty())
-	_, err := findEventually(g, newScanner(direct), &project.Repository{URL: server.URL(), Private: true}, stored)
+	_, err := findEventually(g, newScanner(direct), &fluxv1alpha1.Repository{URL: server.URL(), Type: fluxv1alpha1.RepositoryPrivate}, stored)
 	g.Expect(err).To(MatchError(server.HostPort + " presents the host key " + ssh.FingerprintSHA256(keys[1].PublicKey()) +
 		", which key known_hosts revokes: find out why, and write the right key into key knownHosts of ConfigMap flux-config"))
 }

@@ -12,7 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
 // certificate is what ssh-keygen -s -h made of a host's key.
@@ -51,7 +51,7 @@ func TestStoredHostKeys(t *testing.T) {
 			g := NewWithT(t)
 			identity, identityPub := openSSHIdentity(t, "")
 			secret := &corev1.Secret{Data: map[string][]byte{KeyIdentity: identity, KeyIdentityPub: identityPub, KeyKnownHosts: []byte(tc.knownHosts)}}
-			repository := &project.Repository{URL: "ssh://git@git.example.org/owner/repo", Private: true}
+			repository := &fluxv1alpha1.Repository{URL: "ssh://git@git.example.org/owner/repo", Type: fluxv1alpha1.RepositoryPrivate}
 			completion := completion{scanner: newScanner(noDial), repository: repository}
 			_, _, err := completion.of(secret)
 			g.Expect(err).To(MatchError("key known_hosts: " + tc.want + orWrite))

@@ -12,12 +12,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 // readConfiguration returns what the project admin wrote. Its errors are not marked as configuration problems: Gardener
 // would give up on the Shoot, and not notice that the ConfigMap has been repaired.
-func readConfiguration(ctx context.Context, garden client.Reader, namespace string) (*project.Configuration, error) {
+func readConfiguration(ctx context.Context, garden client.Reader, namespace string) (*fluxv1alpha1.FluxConfig, error) {
 	key := client.ObjectKey{Namespace: namespace, Name: project.ConfigMapName}
 	configMap := &corev1.ConfigMap{}
 	if err := garden.Get(ctx, key, configMap); apierrors.IsNotFound(err) {

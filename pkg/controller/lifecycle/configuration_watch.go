@@ -77,7 +77,7 @@ func (w *configurationWatch) outdated(ctx context.Context, old, configMap *corev
 	changed := old != nil && (!maps.Equal(old.Data, configMap.Data) || !maps.EqualFunc(old.BinaryData, configMap.BinaryData, bytes.Equal))
 	var digest string
 	if configuration, err := project.Parse(configMap); err == nil {
-		digest = configuration.Digest()
+		digest = project.Digest(configuration)
 	}
 
 	return chooseShoots(ctx, w.seed, configMap.Namespace, func(ex *extensionsv1alpha1.Extension, shoot *gardencorev1beta1.Shoot) (bool, error) {

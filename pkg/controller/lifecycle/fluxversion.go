@@ -8,6 +8,8 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/utils/ptr"
+
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
@@ -15,6 +17,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 // chooseFlux decides which release the shoot gets, and fetches it.
@@ -36,8 +39,8 @@ func (a *Actuator) chooseFlux(ctx context.Context, ex *extensionsv1alpha1.Extens
 		flux.status = fluxv1alpha1.StatusOf(ex)
 		flux.status.Version = flux.version // nothing was said if the extension was killed right then
 	}
-	flux.status.Requested, flux.status.ResolvedFor = configuration.FluxVersion, ""
-	if configuration.FluxVersionFloats() {
+	flux.status.Requested, flux.status.ResolvedFor = configuration.Flux.Version, ""
+	if project.FluxVersionFloats(configuration.FluxConfig) {
 		flux.status.ResolvedFor = ex.Annotations[v1beta1constants.GardenerTimestamp]
 	}
 	return flux, nil
@@ -50,10 +53,10 @@ func (a *Actuator) fluxToManage(ctx context.Context, ex *extensionsv1alpha1.Exte
 		return &chosen{installation: installed, version: has.fluxVersion}, err
 	}
 	choice, err := a.Releases.Choose(ctx, fluxversion.Request{
-		Version:        configuration.FluxVersion,
+		Version:        configuration.Flux.Version,
 		Installed:      has.fluxVersion,
 		Kubernetes:     shoot.Spec.Kubernetes.Version,
-		AllowDowngrade: configuration.AllowDowngrade,
+		AllowDowngrade: ptr.Deref(configuration.Flux.AllowDowngrade, false),
 		Keep:           keepsFlux(ex, configuration, has),
 	})
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
@@ -71,7 +71,7 @@ func TestInstallationsAreRenderedOnce(t *testing.T) {
 // releases are rendered, how much stays in memory, and what each further shoot allocates.
 func BenchmarkShoots(b *testing.B) {
 	const shoots, releases = 500, 3
-	repository := &project.Repository{URL: "https://git.example.org/fleet/shoots", Branch: "main", Path: "./"}
+	repository := &fluxv1alpha1.Repository{URL: "https://git.example.org/fleet/shoots", Branch: "main", Path: "./"}
 	reconcile := func(a *Actuator, version string) {
 		choice, err := a.Releases.Choose(b.Context(), fluxversion.Request{Version: version, Kubernetes: "1.36.3"})
 		if err != nil {

@@ -55,7 +55,7 @@ func (a *Actuator) usersFlux(ctx context.Context, configuration *wanted, has *pr
 		installation: &installation{Installation: &render.Installation{}},
 		version:      has.fluxVersion,
 		ofUsers:      true,
-		status:       fluxv1alpha1.FluxStatus{Version: has.fluxVersion, Requested: configuration.FluxVersion, Origin: originShoot},
+		status:       fluxv1alpha1.FluxStatus{Version: has.fluxVersion, Requested: configuration.Flux.Version, Origin: originShoot},
 	}
 	if configuration.Repository == nil {
 		return theirs, nil

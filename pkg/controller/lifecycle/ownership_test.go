@@ -14,7 +14,6 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 // Whose a shoot's Flux is with installation: once.
@@ -40,7 +39,7 @@ func TestBelongsToUsers(t *testing.T) {
 		"managed from now on":     {managed: true, has: present{fluxVersion: "v2.9.0", installation: applied, state: fluxv1alpha1.FluxState{FluxVersion: "v2.9.0", OwnedByUsers: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			configuration := &wanted{Configuration: &project.Configuration{Installation: fluxv1alpha1.InstallationOnce}}
+			configuration := &wanted{FluxConfig: &fluxv1alpha1.FluxConfig{Installation: fluxv1alpha1.InstallationOnce}}
 			if test.managed {
 				configuration.Installation = fluxv1alpha1.InstallationManaged
 			}

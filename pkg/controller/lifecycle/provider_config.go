@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -25,7 +27,7 @@ import (
 
 // wanted is what the project's admin wants for a shoot, and in its place what the shoot's owner wants.
 type wanted struct {
-	*project.Configuration
+	*fluxv1alpha1.FluxConfig
 	// projectDigest is of what the project's admin wants alone. A change of it reaches the shoots by configurationWatch.
 	projectDigest string
 }
@@ -37,11 +39,11 @@ func readWanted(ctx context.Context, garden client.Reader, shoot *gardencorev1be
 	if err != nil {
 		return nil, err
 	}
-	digest := configuration.Digest()
+	digest := project.Digest(configuration)
 	if err := override(configuration, ex.Spec.ProviderConfig); err != nil {
 		return nil, fmt.Errorf("field providerConfig of extension %s in Shoot %s is not valid: %w", Type, client.ObjectKeyFromObject(shoot), err)
 	}
-	return &wanted{Configuration: configuration, projectDigest: digest}, nil
+	return &wanted{FluxConfig: configuration, projectDigest: digest}, nil
 }
 
 // maxProviderConfigLength in bytes is far more than a FluxConfig needs.
@@ -50,7 +52,7 @@ const maxProviderConfigLength = 4096
 // writeFluxConfig is what to do about a providerConfig that can't be read.
 var writeFluxConfig = fmt.Sprintf("write apiVersion: %s, kind: FluxConfig, and the fields %s", fluxv1alpha1.GroupVersion, strings.Join(project.ShootKeys(), " and "))
 
-func override(configuration *project.Configuration, providerConfig *runtime.RawExtension) error {
+func override(configuration *fluxv1alpha1.FluxConfig, providerConfig *runtime.RawExtension) error {
 	if providerConfig == nil || len(providerConfig.Raw) == 0 {
 		return nil
 	}
@@ -66,8 +68,11 @@ func override(configuration *project.Configuration, providerConfig *runtime.RawE
 	if !ok {
 		return fmt.Errorf("write kind: FluxConfig in place of %s", object.GetObjectKind().GroupVersionKind().Kind)
 	}
-	configuration.Override(config)
-	return configuration.Validate().ToAggregate()
+	if err := checkSupported(config); err != nil {
+		return err
+	}
+	project.Override(configuration, config)
+	return project.Validate(configuration).ToAggregate()
 }
 
 // providerConfigDecoder refuses unknown fields.
@@ -76,3 +81,13 @@ var providerConfigDecoder = func() runtime.Decoder {
 	utilruntime.Must(fluxv1alpha1.AddToScheme(scheme))
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }()
+
+// checkSupported refuses what a FluxConfig can hold, and a shoot can't have yet.
+func checkSupported(config *fluxv1alpha1.FluxConfig) error {
+	others := config.DeepCopy()
+	others.TypeMeta, others.Installation, others.RemovalPolicy = metav1.TypeMeta{}, "", ""
+	if !apiequality.Semantic.DeepEqual(others, &fluxv1alpha1.FluxConfig{}) {
+		return fmt.Errorf("a shoot can only have its own %s", strings.Join(project.ShootKeys(), " and "))
+	}
+	return nil
+}

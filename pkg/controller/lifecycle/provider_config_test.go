@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
@@ -33,8 +34,8 @@ func TestSizeOfProviderConfigErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			configuration := &project.Configuration{}
-			configuration.Default()
+			configuration := &fluxv1alpha1.FluxConfig{}
+			project.SetDefaults(configuration)
 			err := override(configuration, &runtime.RawExtension{Raw: []byte(tc.raw)})
 			g.Expect(err).To(MatchError(ContainSubstring(tc.want)))
 			g.Expect(len(err.Error())).To(BeNumerically("<", 600))

@@ -29,9 +29,9 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -124,7 +124,7 @@ func TestTheRightsSuffice(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 
 	noHost := func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
-	repository := &project.Repository{URL: "ssh://git@github.com/owner/repo", Private: true}
+	repository := &fluxv1alpha1.Repository{URL: "ssh://git@github.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate}
 	made, err := source.NewKeeper(noHost).Ensure(t.Context(), connection, namespace, repository)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(made.Created).To(BeTrue())
@@ -132,7 +132,7 @@ func TestTheRightsSuffice(t *testing.T) {
 	other, err := garden.KubeconfigFile(mount(t, server.URL, token(t, foreignSeed, "shoot-flux-garden")).kubeconfig()).Client(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
 	completed, err := source.NewKeeper(noHost).Ensure(t.Context(), other, namespace,
-		&project.Repository{URL: "ssh://git@gitlab.com/owner/repo", Private: true})
+		&fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(completed.Identity).To(Equal(made.Identity), "another seed has the same key, and adds host keys")
 }

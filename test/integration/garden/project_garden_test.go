@@ -15,9 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
@@ -33,10 +33,10 @@ func TestProjectGarden(t *testing.T) {
 	noHost := func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
 	var made *source.Credentials
 	g.Eventually(func() (err error) { // roles and policies act a moment after they were written
-		made, err = source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &project.Repository{URL: "ssh://git@github.com/owner/repo", Private: true})
+		made, err = source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@github.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 		return err
 	}, patience).Should(Succeed())
-	completed, err := source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &project.Repository{URL: "ssh://git@gitlab.com/owner/repo", Private: true})
+	completed, err := source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(completed.Identity).To(Equal(made.Identity))
 

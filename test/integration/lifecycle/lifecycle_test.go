@@ -200,7 +200,7 @@ func (s *shoot) digest(g Gomega) string {
 func digestOf(s *shoot, data map[string]string) string {
 	configuration, err := project.Parse(&corev1.ConfigMap{Data: data})
 	s.Expect(err).NotTo(HaveOccurred())
-	return configuration.Digest()
+	return project.Digest(configuration)
 }
 
 // Nobody but the project's admin does anything here.

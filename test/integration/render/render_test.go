@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
@@ -41,7 +41,7 @@ func TestNormalised(t *testing.T) {
 	installation, err := render.NewInstallation(flux.Manifests, render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
 	configuration, err := installation.Configuration(
-		&project.Repository{URL: "ssh://git@git.example.com/fleet/shoots", Branch: "main", Path: "./", Private: true},
+		&fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots", Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate},
 		&source.Credentials{Identity: []byte("not a real key")},
 	)
 	g.Expect(err).NotTo(HaveOccurred())

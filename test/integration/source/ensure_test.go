@@ -22,13 +22,13 @@ import (
 
 	fluxssh "github.com/fluxcd/pkg/ssh"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source/sshtest"
 )
 
-func private(url string) *project.Repository {
-	return &project.Repository{URL: url, Branch: "main", Path: "./", Private: true}
+func private(url string) *fluxv1alpha1.Repository {
+	return &fluxv1alpha1.Repository{URL: url, Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate}
 }
 
 // noHost is for tests in which no Git server may be asked.
@@ -50,7 +50,7 @@ func TestNoCredentialsWithoutPrivateRepository(t *testing.T) {
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 	keeper := source.NewKeeper(noHost)
 	g.Expect(keeper.Ensure(t.Context(), extension, namespace, nil)).To(BeNil())
-	g.Expect(keeper.Ensure(t.Context(), extension, namespace, &project.Repository{URL: "https://example.org/repo"})).To(BeNil())
+	g.Expect(keeper.Ensure(t.Context(), extension, namespace, &fluxv1alpha1.Repository{URL: "https://example.org/repo"})).To(BeNil())
 	g.Expect(requests.take()).To(BeEmpty())
 }
 

@@ -20,13 +20,13 @@ import (
 
 	fluxssh "github.com/fluxcd/pkg/ssh"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source/sshtest"
 )
 
 // ensure asks again as long as the Git server is being asked, as Gardener does. Only the requests of the last try are noted.
-func ensure(t *testing.T, keeper *source.Keeper, extension client.Client, noted *requests, namespace string, repository *project.Repository) (credentials *source.Credentials, err error) {
+func ensure(t *testing.T, keeper *source.Keeper, extension client.Client, noted *requests, namespace string, repository *fluxv1alpha1.Repository) (credentials *source.Credentials, err error) {
 	t.Helper()
 	NewWithT(t).Eventually(func() bool {
 		noted.take()

@@ -24,8 +24,8 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
@@ -208,7 +208,7 @@ func wanted(t *testing.T, repository *gitserver.Repository, directory string) (i
 	g.Expect(err).NotTo(HaveOccurred())
 	url, err := repository.HTTPURL()
 	g.Expect(err).NotTo(HaveOccurred())
-	configuration, err = rendered.Configuration(&project.Repository{URL: url, Branch: gitserver.DefaultBranch, Path: directory}, nil)
+	configuration, err = rendered.Configuration(&fluxv1alpha1.Repository{URL: url, Branch: gitserver.DefaultBranch, Path: directory}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	return slices.DeleteFunc(rendered.Objects, func(object client.Object) bool { return !takeover.IsNotable(object) }), configuration
 }

@@ -8,46 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// FluxConfig is what field spec.extensions[].providerConfig of a Shoot can hold. What is written there counts for this shoot
-// in place of the key of the same name in the project's ConfigMap flux-config.
-//
-// +kubebuilder:object:root=true
-type FluxConfig struct {
-	metav1.TypeMeta `json:",inline"`
-
-	// Installation tells whose the Flux installation is after it has been made.
-	//
-	// +optional
-	Installation InstallationMode `json:"installation,omitempty"`
-	// RemovalPolicy tells what happens when the extension is switched off. It means nothing when the shoot is deleted.
-	//
-	// +optional
-	RemovalPolicy RemovalPolicy `json:"removalPolicy,omitempty"`
-}
-
-// InstallationMode tells whose the Flux installation is after it has been made.
-type InstallationMode string
-
-const (
-	// InstallationManaged is the default: the extension keeps the installation as it should be, and upgrades it.
-	InstallationManaged InstallationMode = "managed"
-	// InstallationOnce makes the installation once and then leaves it to the shoot's users, who can upgrade it by their
-	// repository. A shoot that has Flux already keeps it as it is.
-	InstallationOnce InstallationMode = "once"
-)
-
-// RemovalPolicy tells what happens when the extension is switched off.
-type RemovalPolicy string
-
-const (
-	// RemovalKeepWorkloads is the default: Flux goes, and what it deployed stays.
-	RemovalKeepWorkloads RemovalPolicy = "keep-workloads"
-	// RemovalDeleteWorkloads lets Flux delete what it deployed from the project's repository, and then Flux goes.
-	RemovalDeleteWorkloads RemovalPolicy = "delete-workloads"
-	// RemovalKeepFlux leaves Flux running. Nobody manages it any more.
-	RemovalKeepFlux RemovalPolicy = "keep-flux"
-)
-
 // FluxReady is the type of the condition of an Extension of type shoot-flux that tells whether Flux follows the repository in
 // the shoot. Gardener does not take it over into the Shoot.
 const FluxReady = "FluxReady"
