@@ -21,8 +21,10 @@ type SecretWatch struct {
 	Name string
 	// Seen is called with each Secret that exists when the watch begins or is created later, with old being nil, and with
 	// each one that is updated. It is also called now and then with one that has not changed. Deletions are not told. Of a Secret,
-	// namespace, name, UID and resource version are known.
+	// namespace, name, UID and resource version are known, and what Note has added.
 	Seen func(ctx context.Context, old, secret *metav1.PartialObjectMetadata)
+	// Note adds to what is kept of a Secret what follows from its whole metadata, or is nil. It must be little.
+	Note func(kept, whole *metav1.PartialObjectMetadata)
 	// Log takes what keeps the watch from working.
 	Log logr.Logger
 }
@@ -31,7 +33,7 @@ type SecretWatch struct {
 func (w *SecretWatch) Run(ctx context.Context) {
 	kind := &metav1.PartialObjectMetadata{}
 	kind.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	watch := namedWatch{access: w.Access, what: "Secrets", object: kind, name: w.Name, log: w.Log, transform: identify, seen: func(ctx context.Context, old, object any) {
+	watch := namedWatch{access: w.Access, what: "Secrets", object: kind, name: w.Name, log: w.Log, transform: w.identify, seen: func(ctx context.Context, old, object any) {
 		previous, _ := old.(*metav1.PartialObjectMetadata)
 		if secret, ok := object.(*metav1.PartialObjectMetadata); ok {
 			w.Seen(ctx, previous, secret)
@@ -42,12 +44,16 @@ func (w *SecretWatch) Run(ctx context.Context) {
 
 // identify is a toolscache.TransformFunc that keeps of an object's metadata which one it is. An annotation of kubectl repeats the whole
 // object, and is as large as its owner likes.
-func identify(object any) (any, error) {
-	full, ok := object.(*metav1.PartialObjectMetadata)
+func (w *SecretWatch) identify(object any) (any, error) {
+	whole, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return object, nil
 	}
-	return &metav1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: metav1.ObjectMeta{
-		Namespace: full.Namespace, Name: full.Name, UID: full.UID, ResourceVersion: full.ResourceVersion,
-	}}, nil
+	kept := &metav1.PartialObjectMetadata{TypeMeta: whole.TypeMeta, ObjectMeta: metav1.ObjectMeta{
+		Namespace: whole.Namespace, Name: whole.Name, UID: whole.UID, ResourceVersion: whole.ResourceVersion,
+	}}
+	if w.Note != nil {
+		w.Note(kept, whole)
+	}
+	return kept, nil
 }

@@ -20,10 +20,9 @@ func validateAccess(r *fluxv1alpha1.Repository, path *field.Path) field.ErrorLis
 	switch {
 	case err != nil:
 		return nil
-	case r.IsPrivate() && u.Scheme != schemeSSH:
+	case r.IsPrivate() && u.Scheme == "http":
 		return field.ErrorList{field.Invalid(path, fluxv1alpha1.RepositoryPrivate, fmt.Sprintf(
-			`a private repository is read with an SSH key, and %s starts with %s://: write it in its SSH form such as "ssh://git@%s/…", or write public if it can be read without credentials`,
-			keyURL, u.Scheme, echo(u.Hostname())))}
+			`the credentials would be sent in the clear, because %s starts with http://: write it with https://, or write public if it can be read without credentials`, keyURL))}
 	case !r.IsPrivate() && u.Scheme == schemeSSH:
 		return field.ErrorList{field.Invalid(path, fluxv1alpha1.RepositoryPublic, fmt.Sprintf(
 			`SSH always needs a key, and %s starts with ssh:// or has the form git@host:path: write private, or an https:// URL`, keyURL))}

@@ -73,7 +73,7 @@ var keys = []Key{
 	},
 	{
 		Name: keyType, Default: string(fluxv1alpha1.RepositoryPublic), Repository: true,
-		Meaning:          "`private`: authenticate with the project's SSH key. `public`: no credentials",
+		Meaning:          "`private`: read it with [the credentials in Secret `flux-source`](docs/usage/private-repositories.md). `public`: no credentials",
 		OneOf:            []string{string(fluxv1alpha1.RepositoryPrivate), string(fluxv1alpha1.RepositoryPublic)},
 		field:            text(func(c *fluxv1alpha1.FluxConfig) *fluxv1alpha1.RepositoryType { return &c.Repository.Type }),
 		validateTogether: validateAccess,

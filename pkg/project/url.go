@@ -45,7 +45,7 @@ var (
 	errForm   = errors.New("it is not the URL of a Git repository: " + writeURL)
 	errScheme = errors.New("only https://, http:// and ssh:// are supported: " + writeURL)
 	errSecret = errors.New("it must not hold a user, password or token, because many people can read it: " +
-		`for a repository that needs credentials, set repositoryType to private and write "ssh://git@host/owner/repository.git"`)
+		`for a repository that needs credentials, set repositoryType to private and write them into Secret flux-source`)
 	errPassword = errors.New("it must not hold a password, because many people can read it: " +
 		`write "ssh://git@host/owner/repository.git" and register the project's public key at the Git server`)
 	errUser = errors.New(`the user's name must consist of letters, digits and what e-mail addresses have, such as ".", "_", "-", "+" and "@": in most cases it is git`)

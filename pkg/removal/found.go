@@ -24,7 +24,7 @@ import (
 const maxFound = 500
 
 // secrets are those that the extension makes in the shoot, in the namespace of Flux.
-var secrets = []string{source.SecretName, render.PullSecretName}
+var secrets = append(source.ShootSecretNames(), render.PullSecretName)
 
 // Protected returns the objects of the shoot that came from the ManagedResource of the given name and that Flux leaves alone (render.Protect).
 // It is for a seed that does not know them, because another one has made them.

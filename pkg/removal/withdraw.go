@@ -69,7 +69,9 @@ func (r Removal) following(ctx context.Context, managedResource string) ([]metav
 	if err != nil {
 		return nil, err
 	}
-	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: r.Namespace, Name: source.SecretName})
+	for _, name := range source.ShootSecretNames() {
+		references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: r.Namespace, Name: name})
+	}
 	objects, err := read(ctx, r.Shoot, references)
 	return slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return !cameFrom(&object, managedResource) }), err
 }

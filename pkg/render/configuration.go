@@ -5,8 +5,6 @@
 package render
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,7 +28,7 @@ const (
 )
 
 // Configuration renders what makes Flux follow the repository: a GitRepository and a Kustomization in the versions that
-// the installation serves, and Secret flux-source if there are credentials (nil for a public repository). Without a
+// the installation serves, and the Secrets of the credentials if there are some (nil for a public repository). Without a
 // repository there is nothing to follow, and no object. The objects are protected from what the repository says of them (Protect).
 func (i *Installation) Configuration(repository *fluxv1alpha1.Repository, credentials *source.Credentials) ([]client.Object, error) {
 	if repository == nil {
@@ -48,7 +46,7 @@ func (i *Installation) Configuration(repository *fluxv1alpha1.Repository, creden
 
 	objects := []client.Object{gitRepository, kustomization}
 	if credentials != nil {
-		objects = append(objects, newSecret(credentials))
+		objects = append(objects, newSecrets(credentials)...)
 	}
 	for _, object := range objects {
 		Protect(object)
@@ -56,17 +54,17 @@ func (i *Installation) Configuration(repository *fluxv1alpha1.Repository, creden
 	return objects, nil
 }
 
-func newSecret(credentials *source.Credentials) *corev1.Secret {
-	return &corev1.Secret{
-		TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: source.SecretName},
-		Type:       corev1.SecretTypeOpaque,
-		Data: map[string][]byte{
-			source.KeyIdentity:    credentials.Identity,
-			source.KeyIdentityPub: credentials.IdentityPub,
-			source.KeyKnownHosts:  credentials.KnownHosts,
-		},
+func newSecrets(credentials *source.Credentials) []client.Object {
+	var secrets []client.Object
+	for _, secret := range credentials.Secrets() {
+		secrets = append(secrets, &corev1.Secret{
+			TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: secret.Name},
+			Type:       secret.Type,
+			Data:       secret.Data,
+		})
 	}
+	return secrets
 }
 
 func newGitRepository(repository *fluxv1alpha1.Repository, credentials *source.Credentials) *sourcev1.GitRepository {
@@ -79,21 +77,13 @@ func newGitRepository(repository *fluxv1alpha1.Repository, credentials *source.C
 		},
 	}
 	if credentials != nil {
-		gitRepository.Spec.SecretRef = &meta.LocalObjectReference{Name: source.SecretName}
-		metav1.SetMetaDataAnnotation(&gitRepository.ObjectMeta, meta.ReconcileRequestAnnotation, requestFor(credentials))
+		gitRepository.Spec.Provider = credentials.Provider
+		gitRepository.Spec.SecretRef = &meta.LocalObjectReference{Name: credentials.SecretRef.Name}
+		// Flux does not watch Secrets. This makes it look at once with the new one, and then say in its status that it did.
+		// (gardener-resource-manager applies Secrets before what it has no order for.)
+		metav1.SetMetaDataAnnotation(&gitRepository.ObjectMeta, meta.ReconcileRequestAnnotation, credentials.Request())
 	}
 	return gitRepository
-}
-
-// requestFor differs whenever the Secret does: Flux looks at once with the new one, and then says in its status that it did. Flux
-// does not watch Secrets. (gardener-resource-manager applies Secrets before what it has no order for.)
-func requestFor(credentials *source.Credentials) string {
-	sum := sha256.New()
-	// The private key belongs to the public one, and its digest is nobody's business.
-	for _, part := range [][]byte{credentials.IdentityPub, credentials.KnownHosts} {
-		fmt.Fprintf(sum, "%d\n%s\n", len(part), part)
-	}
-	return fmt.Sprintf("credentials-%x", sum.Sum(nil)[:8])
 }
 
 func newKustomization(repository *fluxv1alpha1.Repository) *kustomizev1.Kustomization {

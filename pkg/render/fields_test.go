@@ -24,7 +24,7 @@ func rendered(t *testing.T, manifests []byte) []client.Object {
 	installation, err := render.NewInstallation(manifests, render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
 	objects, err := installation.Configuration(&fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots.git", Branch: "main", Path: "./clusters/one", Type: fluxv1alpha1.RepositoryPrivate},
-		&source.Credentials{Identity: []byte("not a real key")})
+		&source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{source.KeyIdentity: []byte("not a real key")}}})
 	g.Expect(err).NotTo(HaveOccurred())
 	return objects
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -70,7 +71,13 @@ func TestConfiguration(t *testing.T) {
 	current := embeddedRelease(t).Manifests
 	private := &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com:2222/fleet/shoots.git", Branch: "production", Path: "./clusters/one", Type: fluxv1alpha1.RepositoryPrivate}
 	public := &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet/shoots", Branch: "main", Path: "./"}
-	credentials := &source.Credentials{Identity: []byte("not a real key"), IdentityPub: []byte("ssh-ed25519 AAAA"), KnownHosts: []byte("[git.example.com]:2222 ssh-ed25519 AAAA")}
+	app := &fluxv1alpha1.Repository{URL: "https://github.com/fleet/shoots", Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate}
+	credentials := &source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Type: corev1.SecretTypeOpaque, Data: source.Data{
+		source.KeyIdentity: []byte("not a real key"), source.KeyIdentityPub: []byte("ssh-ed25519 AAAA"), source.KeyKnownHosts: []byte("[git.example.com]:2222 ssh-ed25519 AAAA"),
+	}}}
+	gitHubApp := &source.Credentials{Kind: source.KindGitHubApp, Provider: "github", SecretRef: &source.ShootSecret{Name: source.SecretName, Type: corev1.SecretTypeOpaque, Data: source.Data{
+		source.KeyGitHubAppID: []byte("1"), source.KeyGitHubAppInstallationID: []byte("2"), source.KeyGitHubAppPrivateKey: []byte("not a real key"),
+	}}}
 
 	for name, test := range map[string]struct {
 		manifests   []byte
@@ -79,6 +86,7 @@ func TestConfiguration(t *testing.T) {
 	}{
 		"private":     {current, private, credentials},
 		"public":      {current, public, nil},
+		"github-app":  {current, app, gitHubApp},
 		"flux-only":   {current, nil, nil},
 		"private-old": {oldRelease(t), private, credentials},
 	} {

@@ -9,27 +9,74 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
-// Credentials are what Flux reads a private repository with. However they are printed or logged, the
-// private key is not shown.
+// Kind is how Flux proves that it may read the repository.
+type Kind string
+
+const (
+	// KindSSH is a key pair: for Git over SSH.
+	KindSSH Kind = "SSH"
+	// KindBasicAuth is a user's name and a password, or a token in place of it: for Git over HTTPS.
+	KindBasicAuth Kind = "BasicAuth"
+	// KindBearerToken is a token that is sent as it is: for Git over HTTPS.
+	KindBearerToken Kind = "BearerToken"
+	// KindGitHubApp is the key of a GitHub App, which Flux gets short-lived tokens with: for Git over HTTPS.
+	KindGitHubApp Kind = "GitHubApp"
+	// KindRegistry is what container runtimes pull images with: for OCI.
+	KindRegistry Kind = "Registry"
+	// KindCertificates is nothing but certificates: whom to trust, or who the client is.
+	KindCertificates Kind = "Certificates"
+)
+
+// Credentials are what Flux reads a private repository with. However they are printed or logged, no secret is shown.
 type Credentials struct {
-	// Identity is the private key in PEM form.
-	Identity []byte
-	// IdentityPub is the public key in the form of an authorized_keys file.
-	IdentityPub []byte
-	// KnownHosts are the known_hosts lines for the repository's host. Lines of other hosts are left out,
-	// because Flux would offer the types of their keys to this host as well.
-	KnownHosts []byte
+	// Kind is what they are.
+	Kind Kind
+	// SecretRef is the Secret that field secretRef of the source names, or nil if it names none.
+	SecretRef *ShootSecret
+	// CertSecretRef is the Secret that field certSecretRef of an OCIRepository names, or nil if it names none. A GitRepository has its
+	// certificates in SecretRef.
+	CertSecretRef *ShootSecret
+	// Provider is field provider of a GitRepository, or "" for Flux's default.
+	Provider string
 
 	// Version is the VersionOf the Secret that holds them.
 	Version string
 	// Created tells that this call made the key pair.
 	Created bool
-	// HostKeys says which keys of the host are trusted, in the order of KnownHosts.
+	// HostKeys says which keys of the host are trusted, in the order of key known_hosts of SecretRef.
 	HostKeys []HostKey
+
+	// namespace is the project's.
+	namespace string
+	// salt is what only those know who may read the Secret in the garden. It is the same on all seeds.
+	salt string
 }
+
+// ShootSecret is a Secret of the shoot, in the namespace of the source.
+type ShootSecret struct {
+	// Name follows from Type, which a Secret can't change.
+	Name string
+	// Type is the Secret's type.
+	Type corev1.SecretType
+	// Data is what it holds.
+	Data Data
+}
+
+// Names of Secrets in a shoot. A Secret has the same type as long as it exists: one of another type has another name, so that the new one
+// is there before the old one goes, and Flux always finds the one that its source names.
+const (
+	// registrySecretName is that of type kubernetes.io/dockerconfigjson.
+	registrySecretName = SecretName + "-registry"
+)
+
+// ShootSecretNames are all names that Secrets of credentials have in shoots.
+func ShootSecretNames() []string { return []string{SecretName, registrySecretName} }
 
 // HostKey is a key that the Git server may identify itself with.
 type HostKey struct {
@@ -55,40 +102,62 @@ const (
 	OriginScanned HostKeyOrigin = "scanned"
 )
 
-// PublicKey is the line to register at the Git server.
-func (c Credentials) PublicKey() string { return strings.TrimSpace(string(c.IdentityPub)) }
+// Secrets returns all Secrets that the shoot gets.
+func (c *Credentials) Secrets() []*ShootSecret {
+	return slices.DeleteFunc([]*ShootSecret{c.SecretRef, c.CertSecretRef}, func(secret *ShootSecret) bool { return secret == nil })
+}
+
+// PublicKey is the line to register at the Git server, or "" if there is no key pair.
+func (c Credentials) PublicKey() string {
+	if c.SecretRef == nil {
+		return ""
+	}
+	return strings.TrimSpace(string(c.SecretRef.Data[KeyIdentityPub]))
+}
 
 // visible is what may be shown of Credentials.
 type visible struct {
-	PublicKey string    `json:"publicKey"`
+	Kind      Kind      `json:"kind"`
+	Keys      []string  `json:"keys"`
+	PublicKey string    `json:"publicKey,omitempty"`
 	Created   bool      `json:"created"`
-	HostKeys  []HostKey `json:"hostKeys"`
+	HostKeys  []HostKey `json:"hostKeys,omitempty"`
 }
 
 func (c Credentials) visible() visible {
-	return visible{PublicKey: c.PublicKey(), Created: c.Created, HostKeys: c.HostKeys}
+	shown := visible{Kind: c.Kind, PublicKey: c.PublicKey(), Created: c.Created, HostKeys: c.HostKeys}
+	for _, secret := range c.Secrets() {
+		shown.Keys = append(shown.Keys, secret.Data.Keys()...)
+	}
+	return shown
 }
 
-// String implements fmt.Stringer without the private key.
+// String implements fmt.Stringer without secrets.
 func (c Credentials) String() string { return fmt.Sprintf("%+v", c.visible()) }
 
-// GoString implements fmt.GoStringer without the private key.
+// GoString implements fmt.GoStringer without secrets.
 func (c Credentials) GoString() string { return fmt.Sprintf("%#v", c.visible()) }
 
-// Format implements fmt.Formatter without the private key: for every verb.
-func (c Credentials) Format(state fmt.State, verb rune) {
-	if verb == 'v' && state.Flag('#') {
-		_, _ = io.WriteString(state, c.GoString())
-		return
-	}
-	_, _ = io.WriteString(state, c.String())
-}
+// Format implements fmt.Formatter without secrets: for every verb.
+func (c Credentials) Format(state fmt.State, verb rune) { format(state, verb, c) }
 
-// MarshalJSON implements json.Marshaler without the private key.
+// MarshalJSON implements json.Marshaler without secrets.
 func (c Credentials) MarshalJSON() ([]byte, error) { return json.Marshal(c.visible()) }
 
-// LogValue implements slog.LogValuer without the private key.
+// LogValue implements slog.LogValuer without secrets.
 func (c Credentials) LogValue() slog.Value { return slog.AnyValue(c.visible()) }
 
-// MarshalLog implements logr.Marshaler without the private key.
+// MarshalLog implements logr.Marshaler without secrets.
 func (c Credentials) MarshalLog() any { return c.visible() }
+
+// format prints in the same form for every verb.
+func format(state fmt.State, verb rune, value interface {
+	fmt.Stringer
+	fmt.GoStringer
+}) {
+	if verb == 'v' && state.Flag('#') {
+		_, _ = io.WriteString(state, value.GoString())
+		return
+	}
+	_, _ = io.WriteString(state, value.String())
+}

@@ -6,11 +6,14 @@ package source
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -19,6 +22,9 @@ import (
 
 // maxKeyLength in bytes is room for an RSA key of 16384 bits, the longest that golang.org/x/crypto/ssh reads.
 const maxKeyLength = 16 << 10
+
+// rsaBits is the length of an RSA key that counts as strong as an Ed25519 key (NIST SP 800-57). Twice as long takes ten times the time to make.
+const rsaBits = 3072
 
 // PublicKey gives the public key that key identity.pub of a Secret holds, as type and base64. What else stands there, such as a
 // comment, an option, another key or the private one, is left out. It is "" if there is no public key.
@@ -38,12 +44,17 @@ func parsePublicKey(identityPub []byte) (ssh.PublicKey, error) {
 	return public, err
 }
 
-// checkIdentity checks the key pair of a Secret and gives the public key, which is derived from the private one if the Secret has
-// none. Of what the Secret holds, it gives only what is the public key. No error repeats what a key holds.
-func checkIdentity(identity, identityPub []byte) ([]byte, error) {
+// checkIdentity checks the key pair of a Secret for the Git server at hostPort and gives the public key, which is derived from the private
+// one if the Secret has none. Of what the Secret holds, it gives only what is the public key. No error repeats what a key holds.
+func checkIdentity(identity, identityPub []byte, hostPort string) ([]byte, error) {
 	signer, err := parsePrivateKey(identity)
 	if err != nil {
 		return nil, err
+	}
+	if keyType := signer.PublicKey().Type(); wantsRSA(hostPort) && keyType != ssh.KeyAlgoRSA {
+		host, _, _ := net.SplitHostPort(hostPort)
+		return nil, fmt.Errorf("key %s is of type %s, and %s accepts RSA keys only: write one (ssh-keygen -t rsa -b 4096), or remove %s and %s and such a pair is made",
+			KeyIdentity, keyType, host, KeyIdentity, KeyIdentityPub)
 	}
 	if len(identityPub) == 0 {
 		return ssh.MarshalAuthorizedKey(signer.PublicKey()), nil
@@ -81,20 +92,35 @@ func parsePrivateKey(identity []byte) (ssh.Signer, error) {
 		KeyIdentity, KeyIdentity, KeyIdentityPub)
 }
 
-// newIdentity makes a key pair: the private key in the form that OpenSSH writes and that both Flux and ssh read, so that an
-// admin can try it out, the public key as an authorized_keys line.
-func newIdentity() (identity, identityPub []byte, err error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+// wantsRSA tells whether the Git server at hostPort accepts RSA keys only, as Azure DevOps does
+// (https://learn.microsoft.com/en-us/azure/devops/repos/git/use-ssh-keys-to-authenticate).
+func wantsRSA(hostPort string) bool {
+	host, _, _ := net.SplitHostPort(hostPort)
+	return host == "ssh.dev.azure.com" || host == "vs-ssh.visualstudio.com"
+}
+
+// newIdentity makes a key pair of a type that the Git server at hostPort accepts: the private key in the form that OpenSSH writes and that
+// both Flux and ssh read, so that an admin can try it out, the public key as an authorized_keys line.
+func newIdentity(hostPort string) (identity, identityPub []byte, err error) {
+	private, err := newPrivateKey(hostPort)
 	if err != nil {
-		return nil, nil, fmt.Errorf("could not make an Ed25519 key pair: %w", err)
+		return nil, nil, fmt.Errorf("could not make a key pair: %w", err)
 	}
 	block, err := ssh.MarshalPrivateKey(private, "")
 	if err != nil {
-		return nil, nil, fmt.Errorf("could not encode an Ed25519 private key: %w", err)
+		return nil, nil, fmt.Errorf("could not encode a private key: %w", err)
 	}
-	sshPublic, err := ssh.NewPublicKey(public)
+	public, err := ssh.NewPublicKey(private.Public())
 	if err != nil {
-		return nil, nil, fmt.Errorf("could not encode an Ed25519 public key: %w", err)
+		return nil, nil, fmt.Errorf("could not encode a public key: %w", err)
 	}
-	return pem.EncodeToMemory(block), ssh.MarshalAuthorizedKey(sshPublic), nil
+	return pem.EncodeToMemory(block), ssh.MarshalAuthorizedKey(public), nil
+}
+
+func newPrivateKey(hostPort string) (crypto.Signer, error) {
+	if wantsRSA(hostPort) {
+		return rsa.GenerateKey(rand.Reader, rsaBits)
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	return private, err
 }

@@ -6,9 +6,11 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/pem"
 	"slices"
 	"strings"
@@ -17,6 +19,11 @@ import (
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
+)
+
+const (
+	gitHub = "github.com:22"
+	azure  = "ssh.dev.azure.com:22"
 )
 
 // openSSHIdentity is a key pair as ssh-keygen makes it, encrypted if there is a passphrase.
@@ -38,7 +45,9 @@ func openSSHIdentity(t *testing.T, passphrase string) (identity, identityPub []b
 }
 
 func TestCheckIdentity(t *testing.T) {
-	made, madePub, err := newIdentity()
+	made, madePub, err := newIdentity(gitHub)
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	rsaKey, rsaPub, err := newIdentity(azure)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	admins, adminsPub := openSSHIdentity(t, "")
 	encrypted, encryptedPub := openSSHIdentity(t, "open sesame")
@@ -49,7 +58,7 @@ func TestCheckIdentity(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		identity, identityPub, want []byte
-		problem                     string
+		hostPort, problem           string
 	}{
 		"made here":                           {identity: made, identityPub: madePub, want: madePub},
 		"made by the admin":                   {identity: admins, identityPub: adminsPub, want: adminsPub},
@@ -58,6 +67,9 @@ func TestCheckIdentity(t *testing.T) {
 		"both halves":                         {identity: admins, identityPub: slices.Concat(admins, adminsPub), want: adminsPub},
 		"two public keys":                     {identity: admins, identityPub: slices.Concat([]byte("# ours\n\n"), adminsPub, madePub), want: adminsPub},
 		"public key is derived":               {identity: admins, want: adminsPub},
+		"an RSA key for Azure DevOps":         {identity: rsaKey, hostPort: azure, want: rsaPub},
+		"an RSA key for others":               {identity: rsaKey, want: rsaPub},
+		"another key for Azure DevOps":        {identity: admins, hostPort: azure, problem: "key identity is of type ecdsa-sha2-nistp256, and ssh.dev.azure.com accepts RSA keys only: write one (ssh-keygen -t rsa -b 4096), or remove identity and identity.pub and such a pair is made"},
 		"public key of another":               {identity: admins, identityPub: madePub, problem: "key identity.pub does not belong to key identity: remove the wrong one of the two; a missing identity.pub is derived from identity"},
 		"public key is none":                  {identity: admins, identityPub: admins, problem: "key identity.pub is not an SSH public key: remove it, and it is derived from identity"},
 		"private key is public key":           {identity: adminsPub, problem: "key identity is not an SSH private key: write one as ssh-keygen makes it, or remove identity and identity.pub and a new pair is made"},
@@ -70,7 +82,7 @@ func TestCheckIdentity(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			public, err := checkIdentity(tc.identity, tc.identityPub)
+			public, err := checkIdentity(tc.identity, tc.identityPub, cmp.Or(tc.hostPort, gitHub))
 			if tc.problem == "" {
 				g.Expect(err).NotTo(HaveOccurred())
 				g.Expect(public).To(Equal(tc.want))
@@ -105,15 +117,28 @@ func TestPublicKey(t *testing.T) {
 }
 
 func TestNewIdentity(t *testing.T) {
-	g := NewWithT(t)
-	identity, identityPub, err := newIdentity()
-	g.Expect(err).NotTo(HaveOccurred())
-	signer, err := ssh.ParsePrivateKey(identity)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(signer.PublicKey().Type()).To(Equal(ssh.KeyAlgoED25519))
-	g.Expect(ssh.MarshalAuthorizedKey(signer.PublicKey())).To(Equal(identityPub))
+	for hostPort, keyType := range map[string]string{
+		gitHub:                         ssh.KeyAlgoED25519,
+		azure:                          ssh.KeyAlgoRSA,
+		"vs-ssh.visualstudio.com:22":   ssh.KeyAlgoRSA,
+		"git.dev.azure.example.com:22": ssh.KeyAlgoED25519,
+		"":                             ssh.KeyAlgoED25519,
+	} {
+		t.Run(hostPort, func(t *testing.T) {
+			g := NewWithT(t)
+			identity, identityPub, err := newIdentity(hostPort)
+			g.Expect(err).NotTo(HaveOccurred())
+			signer, err := ssh.ParsePrivateKey(identity)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(signer.PublicKey().Type()).To(Equal(keyType))
+			g.Expect(ssh.MarshalAuthorizedKey(signer.PublicKey())).To(Equal(identityPub))
+			if public, ok := signer.PublicKey().(ssh.CryptoPublicKey).CryptoPublicKey().(*rsa.PublicKey); ok {
+				g.Expect(public.N.BitLen()).To(Equal(3072))
+			}
 
-	other, _, err := newIdentity()
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(other).NotTo(Equal(identity))
+			other, _, err := newIdentity(hostPort)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(other).NotTo(Equal(identity))
+		})
+	}
 }

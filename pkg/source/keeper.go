@@ -2,11 +2,12 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package source keeps the credentials that the shoots of a project read their private Git repository
-// with: Secret flux-source in the project's namespace of the garden.
+// Package source keeps the credentials that the shoots of a project read their private repository with: Secret flux-source in the
+// project's namespace of the garden.
 //
-// The Secret is made once and then only completed. Two writers that start at the same moment, for example
-// on two seeds, end with the same key pair. All requests carry the Secret's name, so that RBAC rules
+// For Git over SSH, the Secret is made once and then only completed. Two writers that start at the same moment, for example on two seeds,
+// end with the same key pair. For Git over HTTPS and for OCI, it is what the project's admin has written, and only read: nobody but the
+// Git server or registry can make tokens, and the extension does not talk to it. All requests carry the Secret's name, so that RBAC rules
 // restricted to it (resourceNames) suffice: get, create and patch.
 package source
 
@@ -32,10 +33,10 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 )
 
-// SecretName is the Secret in a project's namespace of the garden, and in the shoot.
+// SecretName is the Secret in a project's namespace of the garden, and one in the shoot.
 const SecretName = "flux-source"
 
-// The keys of the Secret. They are those of Flux's GitRepository for SSH.
+// The keys of the Secret for SSH. They are those of Flux's GitRepository.
 const (
 	KeyIdentity    = "identity"
 	KeyIdentityPub = "identity.pub"
@@ -77,7 +78,7 @@ func (k *Keeper) OnAnswer(answered func(namespace string)) {
 // The client must read from the garden and not from a cache: a cache may not know yet what another writer
 // has just made. If the Secret is complete, one GET is the only request.
 //
-// It does not wait for the Git server: as long as that is asked for its host keys, the error is ErrPending.
+// It does not wait for the Git server: as long as that is asked for its host keys, the error is ErrPending. Only SSH servers are asked.
 //
 // An error says which Secret and key is wrong and what to do, and never repeats what a key holds. It
 // wraps the error of the garden or of the network, if there is one.
@@ -85,11 +86,23 @@ func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace str
 	if repository == nil || !repository.IsPrivate() {
 		return nil, nil
 	}
-	credentials, err := k.ensure(ctx, garden, namespace, repository)
-	if err != nil {
-		return nil, fmt.Errorf("secret %s/%s in the garden: %w", namespace, SecretName, err)
+	var credentials *Credentials
+	var err error
+	if strings.HasPrefix(repository.URL, schemeSSH) {
+		credentials, err = k.ensure(ctx, garden, namespace, repository)
+	} else {
+		credentials, err = read(ctx, garden, namespace, repository.URL)
 	}
+	if err != nil {
+		return nil, describeSecret(namespace, err)
+	}
+	credentials.namespace = namespace
 	return credentials, nil
+}
+
+// describeSecret says which Secret an error is about.
+func describeSecret(namespace string, err error) error {
+	return fmt.Errorf("secret %s/%s in the garden: %w", namespace, SecretName, err)
 }
 
 // PresentedHostKey returns which host key the Git server at a URL presents, by its type and SHA-256 fingerprint: of several the one of
@@ -110,6 +123,9 @@ func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace str
 		secret, err := get(ctx, garden, namespace)
 		if err != nil {
 			return nil, err
+		}
+		if secret.DeletionTimestamp != nil {
+			return nil, errors.New("it is being deleted: once it is gone, a new key pair is made, whose public key must be registered at the Git server")
 		}
 		credentials, missing, err := completion.of(secret)
 		if err != nil {
@@ -141,8 +157,6 @@ func get(ctx context.Context, garden client.Client, namespace string) (*corev1.S
 		return &corev1.Secret{}, nil
 	case err != nil:
 		return nil, explain(err, "read", "get")
-	case secret.DeletionTimestamp != nil:
-		return nil, errors.New("it is being deleted: once it is gone, a new key pair is made, whose public key must be registered at the Git server")
 	}
 	return secret, nil
 }
@@ -158,12 +172,20 @@ type completion struct {
 
 // of gives the credentials that the Secret holds once the missing data is written into it.
 func (c *completion) of(secret *corev1.Secret) (*Credentials, map[string][]byte, error) {
-	credentials := &Credentials{Identity: secret.Data[KeyIdentity], Version: VersionOf(secret.UID, secret.ResourceVersion)}
+	credentials := &Credentials{
+		Kind:      KindSSH,
+		SecretRef: &ShootSecret{Name: SecretName, Type: corev1.SecretTypeOpaque, Data: Data{}},
+		Version:   VersionOf(secret.UID, secret.ResourceVersion),
+	}
 	missing := map[string][]byte{}
-	if err := c.completeIdentity(secret, credentials, missing); err != nil {
+	if err := c.checkIdentity(secret, credentials, missing); err != nil {
 		return nil, nil, err
 	}
 	if err := c.completeKnownHosts(secret, credentials, missing); err != nil {
+		return nil, nil, err
+	}
+	// At last: an RSA key takes its time, and nobody needs one as long as the server is being asked.
+	if err := c.completeIdentity(credentials, missing); err != nil {
 		return nil, nil, err
 	}
 	if len(missing) > 0 && ptr.Deref(secret.Immutable, false) {
@@ -173,30 +195,42 @@ func (c *completion) of(secret *corev1.Secret) (*Credentials, map[string][]byte,
 	return credentials, missing, nil
 }
 
-func (c *completion) completeIdentity(secret *corev1.Secret, credentials *Credentials, missing map[string][]byte) error {
-	stored := secret.Data[KeyIdentityPub]
-	if len(credentials.Identity) > 0 {
-		var err error
-		if credentials.IdentityPub, err = checkIdentity(credentials.Identity, stored); err != nil {
-			return err
-		}
-		if len(stored) == 0 {
-			missing[KeyIdentityPub] = credentials.IdentityPub
+// checkIdentity takes the key pair of the Secret, if there is one.
+func (c *completion) checkIdentity(secret *corev1.Secret, credentials *Credentials, missing map[string][]byte) error {
+	identity, stored := secret.Data[KeyIdentity], secret.Data[KeyIdentityPub]
+	if len(identity) == 0 {
+		if len(stored) > 0 {
+			return fmt.Errorf("key %s is there, but not the private key %s: add it, or remove %s and a new pair is made",
+				KeyIdentityPub, KeyIdentity, KeyIdentityPub)
 		}
 		return nil
 	}
-	if len(stored) > 0 {
-		return fmt.Errorf("key %s is there, but not the private key %s: add it, or remove %s and a new pair is made",
-			KeyIdentityPub, KeyIdentity, KeyIdentityPub)
+	public, err := checkIdentity(identity, stored, project.HostPort(c.repository.URL))
+	if err != nil {
+		return err
+	}
+	credentials.SecretRef.Data[KeyIdentity], credentials.SecretRef.Data[KeyIdentityPub] = identity, public
+	if len(stored) == 0 {
+		missing[KeyIdentityPub] = public
+	}
+	return nil
+}
+
+// completeIdentity makes a key pair, if there is none.
+func (c *completion) completeIdentity(credentials *Credentials, missing map[string][]byte) error {
+	if credentials.SecretRef.Data.has(KeyIdentity) {
+		return nil
 	}
 	if c.identity == nil {
 		var err error
-		if c.identity, c.identityPub, err = newIdentity(); err != nil {
+		if c.identity, c.identityPub, err = newIdentity(project.HostPort(c.repository.URL)); err != nil {
 			return err
 		}
 	}
-	credentials.Identity, credentials.IdentityPub, credentials.Created = c.identity, c.identityPub, true
-	missing[KeyIdentity], missing[KeyIdentityPub] = c.identity, c.identityPub
+	credentials.Created = true
+	for key, value := range map[string][]byte{KeyIdentity: c.identity, KeyIdentityPub: c.identityPub} {
+		credentials.SecretRef.Data[key], missing[key] = value, value
+	}
 	return nil
 }
 
@@ -218,7 +252,7 @@ func (c *completion) completeKnownHosts(secret *corev1.Secret, credentials *Cred
 		missing[KeyKnownHosts] = []byte(merged)
 	}
 	credentials.HostKeys = found.describe()
-	credentials.KnownHosts = []byte(found.lines.String())
+	credentials.SecretRef.Data[KeyKnownHosts] = []byte(found.lines.String())
 	return nil
 }
 

@@ -60,7 +60,7 @@ func TestStoredHostKeys(t *testing.T) {
 			repository.KnownHosts = line + "\n"
 			credentials, missing, err := completion.of(secret)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(string(credentials.KnownHosts)).To(Equal(line + "\n"))
+			g.Expect(string(credentials.SecretRef.Data[KeyKnownHosts])).To(Equal(line + "\n"))
 			if name == "two keys of one type" {
 				g.Expect(missing).To(Equal(map[string][]byte{KeyKnownHosts: []byte(line + "\n")}))
 			} else {

@@ -177,6 +177,9 @@ func (a *Actuator) follow(ctx context.Context, gardenClient client.Client, ex *e
 	if err != nil {
 		return nil, nil, err
 	}
+	if credentials, err = credentials.ForRelease(flux.version); err != nil {
+		return nil, nil, err
+	}
 	flux.status.Notices = noticesOf(project, flux.warning, credentials)
 	if err := a.addNotices(ctx, ex, flux.status.Notices...); err != nil { // at once: the key pair is made only once
 		return nil, nil, err

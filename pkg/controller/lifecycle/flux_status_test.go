@@ -33,8 +33,8 @@ func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 	g := NewWithT(t)
 	status := fluxv1alpha1.FluxStatus{}
 	g.Expect(describe(&status, sourceOf("GitRepository", map[string]any{"url": "ssh://git@git.example.com/fleet", "ref": map[string]any{"branch": "main"}}), &source.Credentials{
-		Identity: []byte("private"), IdentityPub: []byte("ssh-ed25519 AAAA\n"),
-		HostKeys: []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
+		SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentity: []byte("private"), source.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
+		HostKeys:  []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
 	})).To(Succeed())
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{
 		RepositoryURL: "ssh://git@git.example.com/fleet", Reference: `branch "main"`, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"},
@@ -52,7 +52,7 @@ func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 func TestStatusIsBounded(t *testing.T) {
 	g := NewWithT(t)
 	long := strings.Repeat("x", 1_000_000)
-	credentials := &source.Credentials{IdentityPub: []byte(long)}
+	credentials := &source.Credentials{SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentityPub: []byte(long)}}}
 	for range 10_000 {
 		credentials.HostKeys = append(credentials.HostKeys, source.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
 	}

@@ -34,7 +34,8 @@ func TestNoticesOf(t *testing.T) {
 	g.Expect(noticesOf("garden-shop", "", nil)).To(BeEmpty())
 	g.Expect(noticesOf("garden-shop", "", &source.Credentials{HostKeys: []source.HostKey{{Type: "ssh-ed25519", Origin: source.OriginSecret}}})).To(BeEmpty())
 	notices := noticesOf("garden-shop", "could not ask:\n again", &source.Credentials{
-		Created: true, IdentityPub: []byte("ssh-ed25519 AAAA\n"), HostKeys: []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
+		Created: true, SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
+		HostKeys: []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
 	})
 	var sentences []string
 	for _, notice := range notices {

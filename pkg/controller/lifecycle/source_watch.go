@@ -39,10 +39,10 @@ func watchSources(mgr manager.Manager, access *garden.Access) func(controller.Co
 	w := newSourceWatch(mgr)
 	return func(c controller.Controller) error {
 		return c.Watch(crsource.Func(func(ctx context.Context, queue requestQueue) error {
-			watch := garden.SecretWatch{Access: access, Name: source.SecretName, Log: w.log, Seen: func(ctx context.Context, old, secret *metav1.PartialObjectMetadata) {
+			watch := garden.SecretWatch{Access: access, Name: source.SecretName, Log: w.log, Note: source.NoteKeyPairMade, Seen: func(ctx context.Context, old, secret *metav1.PartialObjectMetadata) {
 				changed := old != nil && old.ResourceVersion != secret.ResourceVersion
 				w.enqueue(ctx, queue, secret.Namespace, "The Secret of the project has changed", func(ex *extensionsv1alpha1.Extension) (bool, error) {
-					return w.isOutdated(ctx, ex, source.VersionOf(secret.UID, secret.ResourceVersion), changed)
+					return w.isOutdated(ctx, ex, secret, changed)
 				})
 			}}
 			go watch.Run(ctx)
@@ -92,13 +92,13 @@ func (w *sourceWatch) requests(ctx context.Context, namespace string, choose fun
 	})
 }
 
-// isOutdated tells whether the shoot has credentials of an older version of the Secret, or is to be tried again: because it
+// isOutdated tells whether the shoot has credentials of another version of the Secret, or is to be tried again: because it
 // fails, or because the Secret has changed and it is not known which version the shoot has. That is so for one that an earlier extension
 // gave its credentials to.
 //
-// A Secret that was made anew has a key that nobody may have registered yet: it does not go to all shoots at once, but to each when
-// Gardener reconciles it.
-func (w *sourceWatch) isOutdated(ctx context.Context, ex *extensionsv1alpha1.Extension, version string, changed bool) (bool, error) {
+// A Secret that was made anew with a key pair by an extension, because somebody has deleted it, has a key that nobody may have registered
+// yet: it does not go to all shoots at once, but to each when Gardener reconciles it. One that the project's admin has made anew does.
+func (w *sourceWatch) isOutdated(ctx context.Context, ex *extensionsv1alpha1.Extension, secret *metav1.PartialObjectMetadata, changed bool) (bool, error) {
 	if ex.Status.LastOperation.State == gardencorev1beta1.LastOperationStateError || fluxv1alpha1.StatusOf(ex).Problem != nil {
 		return true, nil
 	}
@@ -107,7 +107,8 @@ func (w *sourceWatch) isOutdated(ctx context.Context, ex *extensionsv1alpha1.Ext
 		return false, err
 	}
 	if configuration != nil && configuration.Labels[managedresource.SourceVersionLabel] != "" {
-		return source.IsOlder(configuration.Labels[managedresource.SourceVersionLabel], version), nil
+		has, current := configuration.Labels[managedresource.SourceVersionLabel], source.VersionOf(secret.UID, secret.ResourceVersion)
+		return has != current && (source.IsOlder(has, current) || !source.IsKeyPairMade(secret)), nil
 	}
 	reconciled := ex.Status.LastOperation.State == gardencorev1beta1.LastOperationStateSucceeded
 	return changed && (!reconciled || fluxv1alpha1.StatusOf(ex).PublicKey != ""), nil

@@ -19,6 +19,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 func newSeed(t *testing.T, objects ...client.Object) client.Client {
@@ -39,6 +40,7 @@ func TestIsOutdated(t *testing.T) {
 		state   gardencorev1beta1.LastOperationState
 		told    string // in the providerStatus
 		changed bool
+		made    bool // the key pair, by an extension
 		want    bool
 	}{
 		"has this version":                       {labels: map[string]string{managedresource.SourceVersionLabel: "a.5"}, state: succeeded, changed: true},
@@ -46,7 +48,9 @@ func TestIsOutdated(t *testing.T) {
 		"has another version, after a restart":   {labels: map[string]string{managedresource.SourceVersionLabel: "a.4"}, state: succeeded, changed: false, want: true},
 		"is getting another version":             {labels: map[string]string{managedresource.SourceVersionLabel: "a.4"}, state: processing, changed: true, want: true},
 		"fails with this version":                {labels: map[string]string{managedresource.SourceVersionLabel: "a.5"}, state: failing, want: true},
-		"has that of a Secret that has gone":     {labels: map[string]string{managedresource.SourceVersionLabel: "b.4"}, state: succeeded, changed: true},
+		"has another version of a key pair":      {labels: map[string]string{managedresource.SourceVersionLabel: "a.4"}, state: succeeded, made: true, want: true},
+		"has that of a Secret that has gone":     {labels: map[string]string{managedresource.SourceVersionLabel: "b.4"}, state: succeeded, want: true},
+		"nobody knows the new key pair yet":      {labels: map[string]string{managedresource.SourceVersionLabel: "b.4"}, state: succeeded, changed: true, made: true},
 		"public repository":                      {labels: map[string]string{managedresource.SourceVersionLabel: ""}, state: succeeded, changed: true},
 		"of an earlier extension":                {labels: map[string]string{}, state: succeeded, told: "ssh-ed25519 AAAA", changed: true, want: true},
 		"of an earlier extension, after a start": {labels: map[string]string{}, state: succeeded, told: "ssh-ed25519 AAAA"},
@@ -65,7 +69,13 @@ func TestIsOutdated(t *testing.T) {
 				objects = append(objects, &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: ex.Namespace, Name: managedresource.Configuration, Labels: test.labels}})
 			}
 			w := &sourceWatch{seed: newSeed(t, objects...)}
-			g.Expect(w.isOutdated(t.Context(), ex, "a.5", test.changed)).To(Equal(test.want))
+			secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{UID: "a", ResourceVersion: "5"}}
+			if test.made {
+				source.NoteKeyPairMade(secret, &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
+					{Manager: "gardener-extension-shoot-flux-X", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{".":{},"f:identity":{}}}`)}},
+				}}})
+			}
+			g.Expect(w.isOutdated(t.Context(), ex, secret, test.changed)).To(Equal(test.want))
 		})
 	}
 }

@@ -134,7 +134,7 @@ func TestTheRightsSuffice(t *testing.T) {
 	completed, err := source.NewKeeper(noHost).Ensure(t.Context(), other, namespace,
 		&fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(completed.Identity).To(Equal(made.Identity), "another seed has the same key, and adds host keys")
+	g.Expect(completed.SecretRef.Data["identity"]).To(Equal(made.SecretRef.Data["identity"]), "another seed has the same key, and adds host keys")
 }
 
 // What people read is written with the rights that the extension has, and by each seed for itself.

@@ -38,7 +38,7 @@ func TestProjectGarden(t *testing.T) {
 	}, patience).Should(Succeed())
 	completed, err := source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(completed.Identity).To(Equal(made.Identity))
+	g.Expect(completed.SecretRef.Data["identity"]).To(Equal(made.SecretRef.Data["identity"]))
 
 	configMap, err := report.ReadStatusConfigMap(t.Context(), seed, namespace, ownSeed)
 	g.Expect(err).NotTo(HaveOccurred())

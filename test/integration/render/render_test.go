@@ -42,7 +42,7 @@ func TestNormalised(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	configuration, err := installation.Configuration(
 		&fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots", Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate},
-		&source.Credentials{Identity: []byte("not a real key")},
+		&source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{source.KeyIdentity: []byte("not a real key")}}},
 	)
 	g.Expect(err).NotTo(HaveOccurred())
 

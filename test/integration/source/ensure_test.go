@@ -73,13 +73,13 @@ func TestFirstAndSecondTime(t *testing.T) {
 	secret := readSecret(t, namespace)
 	g.Expect(secret.Type).To(Equal(corev1.SecretTypeOpaque))
 	g.Expect(secret.Data).To(Equal(map[string][]byte{
-		"identity":     first.Identity,
-		"identity.pub": first.IdentityPub,
+		"identity":     first.SecretRef.Data["identity"],
+		"identity.pub": first.SecretRef.Data["identity.pub"],
 		"known_hosts":  []byte(server.KnownHosts),
 	}))
-	signer, err := ssh.ParsePrivateKey(first.Identity)
+	signer, err := ssh.ParsePrivateKey(first.SecretRef.Data["identity"])
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(ssh.MarshalAuthorizedKey(signer.PublicKey())).To(Equal(first.IdentityPub))
+	g.Expect(ssh.MarshalAuthorizedKey(signer.PublicKey())).To(Equal(first.SecretRef.Data["identity.pub"]))
 
 	// A restarted extension: nothing but one GET, and the host is not asked again.
 	restarted := source.NewKeeper(nil)
@@ -89,9 +89,9 @@ func TestFirstAndSecondTime(t *testing.T) {
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 	g.Expect(server.Connections()).To(Equal(2))
 	g.Expect(second.Created).To(BeFalse())
-	g.Expect(second.Identity).To(Equal(first.Identity))
-	g.Expect(second.IdentityPub).To(Equal(first.IdentityPub))
-	g.Expect(second.KnownHosts).To(Equal([]byte(server.KnownHosts)))
+	g.Expect(second.SecretRef.Data["identity"]).To(Equal(first.SecretRef.Data["identity"]))
+	g.Expect(second.SecretRef.Data["identity.pub"]).To(Equal(first.SecretRef.Data["identity.pub"]))
+	g.Expect(second.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
 	g.Expect(second.HostKeys).To(Equal([]source.HostKey{{Type: "ssh-ed25519", Fingerprint: server.Fingerprint, Origin: source.OriginSecret}}))
 	g.Expect(readSecret(t, namespace).ResourceVersion).To(Equal(secret.ResourceVersion))
 }
@@ -125,9 +125,9 @@ func TestRace(t *testing.T) {
 			created := 0
 			for i := range writers {
 				g.Expect(errs[i]).NotTo(HaveOccurred())
-				g.Expect(results[i].Identity).To(Equal(secret.Data["identity"]))
-				g.Expect(results[i].IdentityPub).To(Equal(secret.Data["identity.pub"]))
-				g.Expect(results[i].KnownHosts).To(Equal(secret.Data["known_hosts"]))
+				g.Expect(results[i].SecretRef.Data["identity"]).To(Equal(secret.Data["identity"]))
+				g.Expect(results[i].SecretRef.Data["identity.pub"]).To(Equal(secret.Data["identity.pub"]))
+				g.Expect(results[i].SecretRef.Data["known_hosts"]).To(Equal(secret.Data["known_hosts"]))
 				if results[i].Created {
 					created++
 				}
@@ -159,8 +159,8 @@ func TestRaceToComplete(t *testing.T) {
 	g.Expect(secret.Data).To(HaveKeyWithValue("password", []byte("x")))
 	for i := range writers {
 		g.Expect(errs[i]).NotTo(HaveOccurred())
-		g.Expect(results[i].Identity).To(Equal(secret.Data["identity"]))
-		g.Expect(results[i].KnownHosts).To(Equal(secret.Data["known_hosts"]))
+		g.Expect(results[i].SecretRef.Data["identity"]).To(Equal(secret.Data["identity"]))
+		g.Expect(results[i].SecretRef.Data["known_hosts"]).To(Equal(secret.Data["known_hosts"]))
 	}
 }
 
@@ -208,9 +208,9 @@ func TestExistingSecretIsOnlyCompleted(t *testing.T) {
 			g.Expect(requests.take()).To(Equal(tc.requests))
 			g.Expect(server.Connections() - before).To(Equal(tc.asked))
 			g.Expect(credentials.Created).To(BeFalse())
-			g.Expect(credentials.Identity).To(Equal(pair.PrivateKey))
+			g.Expect(credentials.SecretRef.Data["identity"]).To(Equal(pair.PrivateKey))
 			g.Expect(credentials.PublicKey() + "\n").To(Equal(string(pair.PublicKey)))
-			g.Expect(credentials.KnownHosts).To(Equal([]byte(server.KnownHosts)), "only the lines of the host")
+			g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)), "only the lines of the host")
 
 			secret := readSecret(t, namespace)
 			for key, value := range tc.data {
@@ -226,7 +226,7 @@ func TestExistingSecretIsOnlyCompleted(t *testing.T) {
 			again, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()))
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(requests.take()).To(Equal([]string{"GET"}))
-			g.Expect(again.KnownHosts).To(Equal(credentials.KnownHosts))
+			g.Expect(again.SecretRef.Data["known_hosts"]).To(Equal(credentials.SecretRef.Data["known_hosts"]))
 		})
 	}
 }
@@ -242,8 +242,8 @@ func TestHostKeysFollowTheURL(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	after, err := ensure(t, keeper, extension, requests, namespace, private(current.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(after.Identity).To(Equal(before.Identity))
-	g.Expect(after.KnownHosts).To(Equal([]byte(current.KnownHosts)), "the port tells the servers apart")
+	g.Expect(after.SecretRef.Data["identity"]).To(Equal(before.SecretRef.Data["identity"]))
+	g.Expect(after.SecretRef.Data["known_hosts"]).To(Equal([]byte(current.KnownHosts)), "the port tells the servers apart")
 	g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(Equal([]byte(old.KnownHosts + current.KnownHosts)))
 }
 
@@ -261,7 +261,7 @@ func TestConfiguredKnownHosts(t *testing.T) {
 		credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(requests.take()).To(Equal([]string{"GET", "PATCH"}))
-		g.Expect(credentials.KnownHosts).To(Equal([]byte(configured)))
+		g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(configured)))
 		g.Expect(credentials.HostKeys).To(HaveLen(1))
 		g.Expect(credentials.HostKeys[0].Origin).To(Equal(source.OriginConfigured))
 		g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(Equal([]byte(configured)))
@@ -276,7 +276,7 @@ func TestConfiguredKnownHosts(t *testing.T) {
 	credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
-	g.Expect(credentials.KnownHosts).To(Equal([]byte(server.KnownHosts)))
+	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
 }
 
 func TestWellKnownForge(t *testing.T) {
@@ -288,7 +288,7 @@ func TestWellKnownForge(t *testing.T) {
 	g.Expect(credentials.HostKeys).To(HaveLen(3))
 	g.Expect(credentials.HostKeys[0]).To(Equal(source.HostKey{
 		Type: "ssh-ed25519", Fingerprint: "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU", Origin: source.OriginPublished}))
-	g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(Equal(credentials.KnownHosts))
+	g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(Equal(credentials.SecretRef.Data["known_hosts"]))
 }
 
 func TestImmutableButComplete(t *testing.T) {
@@ -303,7 +303,7 @@ func TestImmutableButComplete(t *testing.T) {
 	credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
-	g.Expect(credentials.KnownHosts).To(Equal([]byte(server.KnownHosts)))
+	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
 }
 
 func TestProblemsOfTheSecret(t *testing.T) {

@@ -118,7 +118,7 @@ func TestKeysOfAllTypesAreKept(t *testing.T) {
 	}))
 	kept := readSecret(t, namespace).Data["known_hosts"]
 	g.Expect(string(kept)).To(HavePrefix(server.KnownHosts))
-	g.Expect(credentials.KnownHosts).To(Equal(kept))
+	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal(kept))
 
 	// What was kept before of one type only stays the only one that is trusted.
 	secret := readSecret(t, namespace)
@@ -126,6 +126,6 @@ func TestKeysOfAllTypesAreKept(t *testing.T) {
 	g.Expect(admin.Update(t.Context(), secret)).To(Succeed())
 	credentials, err = source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(credentials.KnownHosts).To(BeEquivalentTo(server.KnownHosts))
+	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(BeEquivalentTo(server.KnownHosts))
 	g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(BeEquivalentTo(server.KnownHosts))
 }
