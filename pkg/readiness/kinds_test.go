@@ -218,6 +218,17 @@ func TestAdviceNamesWhereItWasWritten(t *testing.T) {
 	}
 }
 
+// That somebody wants Flux to stand still is no fault.
+func TestSuspendedByConfiguration(t *testing.T) {
+	g := NewWithT(t)
+	o := state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.Suspended = true }}.observe()
+	g.Expect(Assess(o).Status).To(Equal(gardencorev1beta1.ConditionFalse), "somebody did it in the shoot")
+	o.Told.Fields = map[string]string{"GitRepository.suspend": "x"}
+	o.Origins = map[string]string{"suspend": OriginShoot}
+	g.Expect(Assess(o)).To(And(HaveField("Status", gardencorev1beta1.ConditionTrue), HaveField("Reason", Suspended), HaveField("Revision", revision),
+		HaveField("Message", "Flux does not follow the repository, and what it has deployed stays as it is: suspend in the Shoot's providerConfig says so")))
+}
+
 // Objects of other names, in other namespaces, are named by them.
 func TestOtherNames(t *testing.T) {
 	for name, test := range map[string]struct {

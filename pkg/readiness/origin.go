@@ -37,6 +37,7 @@ var fields = map[string]field{
 	"knownHosts": {path: "repository.knownHosts", key: "knownHosts"},
 	"verify":     {path: "repository.verify", template: "source.template.spec.verify", key: "verifyKeys, verifyIssuer and verifySubject", written: "source.template"},
 	"reference":  {path: "repository", template: "source.template.spec.ref", written: "source.template"},
+	"suspend":    {path: "suspend", key: "suspend"},
 	"path":       {path: "repository.path", template: "kustomization.template.spec.path", key: "repositoryPath", written: "kustomization.template"},
 }
 

@@ -187,6 +187,12 @@ func progressing(reason, sentence string) Readiness {
 }
 
 func (o Observation) suspended(kind flux.ObjectKind, key client.ObjectKey) Readiness {
+	if o.Told.Fields[kind.Kind+".suspend"] != "" { // it is to be so
+		return Readiness{
+			Status: gardencorev1beta1.ConditionTrue, Reason: Suspended,
+			Message: fmt.Sprintf("Flux does not follow the %s, and what it has deployed stays as it is: %s says so", o.SourceKind.Content, o.where("suspend")),
+		}
+	}
 	command := "flux resume " + kind.Command + " " + key.Name
 	if key.Namespace != flux.Namespace {
 		command += " -n " + key.Namespace

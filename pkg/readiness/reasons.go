@@ -36,7 +36,7 @@ const (
 
 // Reasons of status False.
 const (
-	// Suspended means that somebody told Flux not to go on.
+	// Suspended means that somebody told Flux not to go on: in the shoot, or, with status True, in the configuration.
 	Suspended = "Suspended"
 	// BeingDeleted means that somebody deletes Flux's objects, or their namespace.
 	BeingDeleted = "BeingDeleted"

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // customResource knows how the API server of the shoot will see an object of a CustomResourceDefinition.
@@ -57,17 +56,12 @@ func newCustomResource(definition *unstructured.Unstructured) (*customResource, 
 	}, nil
 }
 
-// render turns a typed object into what the API server would store for it: fields that the served version doesn't know
-// are dropped, and its defaults are set.
-func (c *customResource) render(object client.Object) (client.Object, error) {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
-	if err != nil {
-		return nil, fmt.Errorf("failed to render %s %s: %w", c.gvk.Kind, client.ObjectKeyFromObject(object), err)
-	}
-	rendered := &unstructured.Unstructured{Object: content}
-	rendered.SetGroupVersionKind(c.gvk)
-	pruning.Prune(content, c.schema, true)
-	defaulting.Default(content, c.schema)
-	dropServerFields(rendered)
-	return rendered, nil
+// complete turns an object into what the API server would store for it: it gets the version that is served, fields that this doesn't know are
+// dropped, and its defaults are set. It returns the fields that were dropped. (Flux's definitions have no other conversion.)
+func (c *customResource) complete(object *unstructured.Unstructured) []string {
+	object.SetGroupVersionKind(c.gvk)
+	dropped := pruning.PruneWithOptions(object.Object, c.schema, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
+	defaulting.Default(object.Object, c.schema)
+	dropServerFields(object)
+	return dropped
 }

@@ -137,7 +137,7 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 	if err := keepUsersFlux(ctx, has, objects); err != nil {
 		return err
 	}
-	if err := describe(&flux.status, objects, credentials); err != nil {
+	if err := describe(&flux.status, configuration.Flux.Namespace, objects, credentials); err != nil {
 		return err
 	}
 	if flux.status.Fields, err = render.FieldDigests(objects); err != nil {
@@ -156,7 +156,7 @@ func (a *Actuator) bringFlux(ctx context.Context, log logr.Logger, ex *extension
 		return err
 	}
 	// gardenlet gives its gardener-resource-manager the right argument when it tries again.
-	if err := a.checkResourceManager(ctx, ex.Namespace, shoot); err != nil {
+	if err := a.checkResourceManager(ctx, ex.Namespace, shoot, flux.status); err != nil {
 		return mustFail(err)
 	}
 	return a.handOver(ctx, ex, configuration)
@@ -184,8 +184,11 @@ func (a *Actuator) follow(ctx context.Context, gardenClient client.Client, ex *e
 	if err := a.addNotices(ctx, ex, flux.status.Notices...); err != nil { // at once: the key pair is made only once
 		return nil, nil, err
 	}
-	objects, err := flux.Configuration(configuration.Repository, credentials)
-	return credentials, objects, err
+	rendered, err := flux.Configuration(render.Wanted{Config: configuration.FluxConfig, Credentials: credentials})
+	if err != nil {
+		return nil, nil, err
+	}
+	return credentials, rendered.Objects, nil
 }
 
 // configure makes Flux follow the project's repository.
@@ -218,11 +221,11 @@ func (a *Actuator) shoot(ctx context.Context, namespace string) (*gardencorev1be
 	return shoot, nil
 }
 
-func (a *Actuator) checkResourceManager(ctx context.Context, namespace string, shoot *gardencorev1beta1.Shoot) error {
+func (a *Actuator) checkResourceManager(ctx context.Context, namespace string, shoot *gardencorev1beta1.Shoot, status fluxv1alpha1.FluxStatus) error {
 	deployment := &appsv1.Deployment{}
 	key := client.ObjectKey{Namespace: namespace, Name: resourcemanager.DeploymentName}
 	if err := a.Seed.Get(ctx, key, deployment); err != nil {
 		return fmt.Errorf("failed to read Deployment %s of the seed, which applies Flux to the shoot: %w", key, err)
 	}
-	return resourcemanager.CheckNamespace(deployment, a.GardenerVersion, client.ObjectKeyFromObject(shoot).String())
+	return resourcemanager.CheckNamespaces(deployment, a.GardenerVersion, client.ObjectKeyFromObject(shoot).String(), namespacesOf(status)...)
 }

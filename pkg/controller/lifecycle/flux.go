@@ -11,10 +11,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -30,8 +33,26 @@ type chosen struct {
 	warning string
 }
 
-// fetch returns the chosen release, rendered with tolerations. If it is the one that the shoot has, it need not be available any more.
-func (a *Actuator) fetch(ctx context.Context, choice *fluxversion.Choice, tolerations []corev1.Toleration, has *present) (*chosen, error) {
+// variant is how a release is installed.
+type variant struct {
+	export.Options
+	// registry is where its images come from, or empty for the landscape's.
+	registry string
+	// tolerations are of the taints that all nodes have.
+	tolerations []corev1.Toleration
+}
+
+// variantFor is how a release is installed in a shoot.
+func variantFor(shoot *gardencorev1beta1.Shoot, configuration *fluxv1alpha1.FluxConfig) variant {
+	return variant{
+		Options:     export.Options{Namespace: configuration.Flux.Namespace, Components: configuration.Flux.AllComponents()},
+		registry:    configuration.Flux.Registry,
+		tolerations: tolerationsFor(shoot),
+	}
+}
+
+// fetch returns the chosen release, rendered in a variant. If it is the one that the shoot has, it need not be available any more.
+func (a *Actuator) fetch(ctx context.Context, choice *fluxversion.Choice, as variant, has *present) (*chosen, error) {
 	images, err := a.Images()
 	if err != nil {
 		return nil, err
@@ -39,7 +60,7 @@ func (a *Actuator) fetch(ctx context.Context, choice *fluxversion.Choice, tolera
 	flux, err := a.Releases.Get(ctx, choice.Version)
 	switch {
 	case err == nil:
-		rendered, err := a.installations.of(flux, images, tolerations)
+		rendered, err := a.installations.of(flux, images, as)
 		return &chosen{
 			installation: rendered, version: flux.Version, warning: choice.Warning,
 			status: fluxv1alpha1.FluxStatus{Version: flux.Version, Origin: flux.Origin, Source: flux.Source, Digest: flux.Digest},

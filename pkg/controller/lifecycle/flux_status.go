@@ -5,8 +5,10 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,8 +34,9 @@ const (
 	maxToldHostKeys  = 16
 )
 
-// describe says what the shoot follows by the objects that it is to have, and how Flux gets in. credentials are nil for a public repository.
-func describe(status *fluxv1alpha1.FluxStatus, objects []client.Object, credentials *source.Credentials) error {
+// describe says where Flux is, what the shoot follows by the objects that it is to have, and how Flux gets in. credentials are nil for a public repository.
+func describe(status *fluxv1alpha1.FluxStatus, namespace string, objects []client.Object, credentials *source.Credentials) error {
+	setNamespaces(status, namespace, objects)
 	status.RepositoryURL, status.Reference, status.PublicKey, status.HostKeys = "", "", "", nil
 	followed, err := sourceAmong(objects)
 	if err != nil {
@@ -55,6 +58,28 @@ func describe(status *fluxv1alpha1.FluxStatus, objects []client.Object, credenti
 		status.HostKeys = append(status.HostKeys, readiness.Shorten(key.Type+" "+key.Fingerprint, maxToldHostKey))
 	}
 	return nil
+}
+
+// setNamespaces says where Flux and the objects are.
+func setNamespaces(status *fluxv1alpha1.FluxStatus, namespace string, objects []client.Object) {
+	status.Namespace, status.OtherNamespaces = "", nil
+	if namespace = cmp.Or(namespace, flux.Namespace); namespace != flux.Namespace {
+		status.Namespace = namespace
+	}
+	known := namespacesOf(*status)
+	for _, object := range objects {
+		if other := object.GetNamespace(); other != "" && !slices.Contains(known, other) {
+			known = append(known, other)
+		}
+	}
+	if len(known) > 1 {
+		status.OtherNamespaces = slices.Clone(known[1:])
+	}
+}
+
+// namespacesOf returns the namespaces in which the shoot has something of Flux.
+func namespacesOf(status fluxv1alpha1.FluxStatus) []string {
+	return append([]string{cmp.Or(status.Namespace, flux.Namespace)}, status.OtherNamespaces...)
 }
 
 // sourceAmong reads the source among some objects, or returns nil if there is none.

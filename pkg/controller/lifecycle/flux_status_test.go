@@ -32,7 +32,7 @@ func sourceOf(kind string, spec map[string]any) []client.Object {
 func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 	g := NewWithT(t)
 	status := fluxv1alpha1.FluxStatus{}
-	g.Expect(describe(&status, sourceOf("GitRepository", map[string]any{"url": "ssh://git@git.example.com/fleet", "ref": map[string]any{"branch": "main"}}), &source.Credentials{
+	g.Expect(describe(&status, "flux-system", sourceOf("GitRepository", map[string]any{"url": "ssh://git@git.example.com/fleet", "ref": map[string]any{"branch": "main"}}), &source.Credentials{
 		SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentity: []byte("private"), source.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
 		HostKeys:  []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
 	})).To(Succeed())
@@ -40,12 +40,27 @@ func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 		RepositoryURL: "ssh://git@git.example.com/fleet", Reference: `branch "main"`, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"},
 	}))
 
-	g.Expect(describe(&status, sourceOf("OCIRepository", map[string]any{"url": "oci://r/x", "ref": map[string]any{"semver": "1.x"}}), nil)).To(Succeed())
+	g.Expect(describe(&status, "flux-system", sourceOf("OCIRepository", map[string]any{"url": "oci://r/x", "ref": map[string]any{"semver": "1.x"}}), nil)).To(Succeed())
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "oci://r/x", Reference: `tag in the range "1.x"`}))
-	g.Expect(describe(&status, sourceOf("Bucket", map[string]any{"endpoint": "s3", "bucketName": "x"}), nil)).To(Succeed())
+	g.Expect(describe(&status, "flux-system", sourceOf("Bucket", map[string]any{"endpoint": "s3", "bucketName": "x"}), nil)).To(Succeed())
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "s3/x"}))
-	g.Expect(describe(&status, nil, nil)).To(Succeed())
+	g.Expect(describe(&status, "", nil, nil)).To(Succeed())
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{}))
+}
+
+// Whoever applies and manages the objects has to know where they are.
+func TestStatusSaysWhereFluxIs(t *testing.T) {
+	g := NewWithT(t)
+	status := fluxv1alpha1.FluxStatus{}
+	in := func(namespace string) client.Object {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace}}
+	}
+	g.Expect(describe(&status, "gitops", []client.Object{in("gitops"), in("other"), in(""), in("other"), in("flux-system")}, nil)).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{Namespace: "gitops", OtherNamespaces: []string{"other", "flux-system"}}))
+	g.Expect(namespacesOf(status)).To(Equal([]string{"gitops", "other", "flux-system"}))
+	g.Expect(describe(&status, "flux-system", []client.Object{in("flux-system")}, nil)).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{}))
+	g.Expect(namespacesOf(status)).To(Equal([]string{"flux-system"}))
 }
 
 // A project's admin can write known_hosts and a URL of any size.
@@ -57,7 +72,7 @@ func TestStatusIsBounded(t *testing.T) {
 		credentials.HostKeys = append(credentials.HostKeys, source.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
 	}
 	status := fluxv1alpha1.FluxStatus{}
-	g.Expect(describe(&status, sourceOf("GitRepository", map[string]any{"url": long, "ref": map[string]any{"branch": long}}), credentials)).To(Succeed())
+	g.Expect(describe(&status, "flux-system", sourceOf("GitRepository", map[string]any{"url": long, "ref": map[string]any{"branch": long}}), credentials)).To(Succeed())
 	raw, err := json.Marshal(status)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(raw)).To(BeNumerically("<", 10_000))

@@ -62,7 +62,7 @@ func (a *Actuator) fluxToManage(ctx context.Context, ex *extensionsv1alpha1.Exte
 	if err != nil {
 		return nil, err
 	}
-	return a.fetch(ctx, choice, tolerationsFor(shoot), has)
+	return a.fetch(ctx, choice, variantFor(shoot, configuration.FluxConfig), has)
 }
 
 // keepsFlux tells whether a floating version must not move now. It moves only when Gardener asks for a reconciliation, which

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/lru"
@@ -39,28 +38,29 @@ type installation struct {
 // changed.
 type installations struct {
 	mutex sync.Mutex
-	// known has an *installation by the digests of release and images, and tolerant one that tolerates taints by its
-	// tolerations as well: the owners of shoots choose them, and must not push others out of memory.
-	known, tolerant *lru.Cache
+	// known has an *installation by the digests of release and images, and variants one of other variants by these as well: the owners of
+	// shoots choose them, and must not push others out of memory.
+	known, variants *lru.Cache
 }
 
-// of returns the installation of a release, whose pods have the tolerations. Rendering takes well below a second, so that
+// of returns the installation of a release in a variant. Rendering takes well below a second, so that
 // others simply wait for it.
-func (i *installations) of(flux *release.Release, images render.Images, tolerations []corev1.Toleration) (*installation, error) {
+func (i *installations) of(flux *release.Release, images render.Images, as variant) (*installation, error) {
+	images = images.From(as.registry)
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 
 	if i.known == nil {
-		i.known, i.tolerant = lru.New(maxInstallations), lru.New(maxInstallations)
+		i.known, i.variants = lru.New(maxInstallations), lru.New(maxInstallations)
 	}
 	cache, key := i.known, flux.Digest+images.Digest()
-	if len(tolerations) > 0 {
-		cache, key = i.tolerant, fmt.Sprintf("%s%x", key, sha256.Sum256(fmt.Append(nil, tolerations)))
+	if len(as.tolerations) > 0 || as.registry != "" || !as.IsDefault() {
+		cache, key = i.variants, fmt.Sprintf("%s%x", key, sha256.Sum256(fmt.Append(nil, as)))
 	}
 	if known, ok := cache.Get(key); ok {
 		return known.(*installation), nil
 	}
-	rendered, err := newInstallation(flux, images, tolerations)
+	rendered, err := newInstallation(flux, images, as)
 	if err != nil {
 		return nil, fmt.Errorf("the manifests of Flux %s (%s) cannot be used: %w", flux.Version, flux.Origin, err)
 	}
@@ -68,12 +68,16 @@ func (i *installations) of(flux *release.Release, images render.Images, tolerati
 	return rendered, nil
 }
 
-func newInstallation(flux *release.Release, images render.Images, tolerations []corev1.Toleration) (*installation, error) {
-	rendered, err := render.NewInstallation(flux.Manifests, images)
+func newInstallation(flux *release.Release, images render.Images, as variant) (*installation, error) {
+	manifests, err := flux.Install(as.Options)
 	if err != nil {
 		return nil, err
 	}
-	if err := rendered.Tolerate(tolerations); err != nil {
+	rendered, err := render.NewInstallation(manifests, images)
+	if err != nil {
+		return nil, err
+	}
+	if err := rendered.Tolerate(as.tolerations); err != nil {
 		return nil, err
 	}
 	data, err := managedresource.Serialize(rendered.Objects)

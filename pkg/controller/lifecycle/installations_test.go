@@ -30,7 +30,7 @@ func TestInstallationsKeepTheirDefinitions(t *testing.T) {
 	catalogue := newCatalogue(t)
 	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
-	rendered, err := (&installations{}).of(flux, render.Images{}, nil)
+	rendered, err := (&installations{}).of(flux, render.Images{}, variant{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(rendered.definitions)).To(BeNumerically(">", 5))
 	for _, definition := range rendered.definitions {
@@ -54,16 +54,16 @@ func TestInstallationsAreRenderedOnce(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 
 	var installations installations
-	first, err := installations.of(flux, render.Images{}, nil)
+	first, err := installations.of(flux, render.Images{}, variant{})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(installations.of(flux, render.Images{}, nil)).To(BeIdenticalTo(first))
-	mirrored, err := installations.of(flux, render.Images{Registry: "registry.example.org/fluxcd"}, nil)
+	g.Expect(installations.of(flux, render.Images{}, variant{})).To(BeIdenticalTo(first))
+	mirrored, err := installations.of(flux, render.Images{Registry: "registry.example.org/fluxcd"}, variant{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(mirrored.data).NotTo(Equal(first.data))
 
 	broken := *flux
 	broken.Digest, broken.Manifests = "sha256:other", []byte("kind: None")
-	_, err = installations.of(&broken, render.Images{}, nil)
+	_, err = installations.of(&broken, render.Images{}, variant{})
 	g.Expect(err).To(MatchError(HavePrefix("the manifests of Flux " + flux.Version + " (embedded) cannot be used: ")))
 }
 
@@ -77,15 +77,15 @@ func BenchmarkShoots(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		flux, err := a.fetch(b.Context(), choice, nil, &present{})
+		flux, err := a.fetch(b.Context(), choice, variant{}, &present{})
 		if err != nil {
 			b.Fatal(err)
 		}
-		objects, err := flux.Configuration(repository, nil)
+		configuration, err := flux.Configuration(render.Wanted{Config: &fluxv1alpha1.FluxConfig{Repository: repository}})
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := managedresource.Serialize(objects); err != nil {
+		if _, err := managedresource.Serialize(configuration.Objects); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -101,7 +101,7 @@ func BenchmarkShoots(b *testing.B) {
 	}
 	kept := a.Releases.Stats().KeptBytes
 	for _, version := range versions {
-		flux, err := a.fetch(b.Context(), &fluxversion.Choice{Version: version}, nil, &present{})
+		flux, err := a.fetch(b.Context(), &fluxversion.Choice{Version: version}, variant{}, &present{})
 		if err != nil {
 			b.Fatal(err)
 		}

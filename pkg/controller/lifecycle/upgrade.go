@@ -62,7 +62,7 @@ func (a *Actuator) install(ctx context.Context, object *gardencorev1beta1.Shoot,
 	if err := a.applyInstallation(ctx, ex, has, labels, flux.status, data); err != nil {
 		return err
 	}
-	if err := a.checkResourceManager(ctx, ex.Namespace, object); err != nil {
+	if err := a.checkResourceManager(ctx, ex.Namespace, object, flux.status); err != nil {
 		return mustFail(err)
 	}
 	return soon(time.Now(), fmt.Errorf("the shoot gets Flux %s in two steps: first with the API versions of the release before (%s), and, as soon as gardener-resource-manager "+

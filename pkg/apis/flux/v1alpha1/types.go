@@ -41,6 +41,10 @@ type FluxStatus struct {
 	//
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
+	// OtherNamespaces are namespaces of the shoot in which something of Flux's is too, because a template says so.
+	//
+	// +optional
+	OtherNamespaces []string `json:"otherNamespaces,omitempty"`
 	// RepositoryURL is the repository, or bucket, that the shoot follows. It has no password. It is empty if only Flux is installed.
 	//
 	// +optional
