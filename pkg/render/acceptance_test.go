@@ -91,6 +91,10 @@ func TestRefusedTemplates(t *testing.T) {
 		"no spec":              {git + "kustomization: {template: {kind: Kustomization}}", "kustomization.template has no spec"},
 		"a source as a root":   {git + "kustomization: {template: {kind: GitRepository, spec: {}}}", "kustomization.template has kind GitRepository, which can't be here"},
 		"a name that is none":  {"source: {template: {metadata: {name: [1]}, spec: {}}}\n" + root, "source.template: "},
+		"OCI by https":         {"source: {template: {kind: OCIRepository, spec: {url: https://h/x, ref: {tag: x}}}}\n" + root, "source.template.spec.url: Invalid value: \"https://h/x\": spec.url in body should match '^oci://.*$'"},
+		"no URL":               {"source: {template: {spec: {ref: {branch: x}}}}\n" + root, "source.template.spec.url: Required value"},
+		"a boolean":            {"source: {template: {spec: {url: https://h/x, secretRef: {name: y}}}}\n" + root, "source.template.spec.secretRef.name: Invalid value: \"boolean\": spec.secretRef.name in body must be of type string"},
+		"a rule":               {"source: {template: {kind: Bucket, spec: {endpoint: h, bucketName: x, serviceAccountName: x}}}\n" + root, "ServiceAccountName is not supported for the 'generic' Bucket provider"},
 		"two of the same name": {git + root + "additionalSecretResources: [{name: age, targetName: x}, {name: ca, targetName: x}]", "the shoot would get two objects Secret flux-system/x: give one of them another name"},
 	} {
 		t.Run(name, func(t *testing.T) {

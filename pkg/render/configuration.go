@@ -108,22 +108,27 @@ func (i *Installation) follow(wanted Wanted, configuration *Configuration) ([]*u
 		object   *unstructured.Unstructured
 		template string
 		written  bool
-	}{{origin, "source.template.", config.Source != nil}, {root, "kustomization.template.", config.Kustomization != nil}} {
-		unknown, err := i.complete(followed.object)
+	}{{origin, "source.template", config.Source != nil}, {root, "kustomization.template", config.Kustomization != nil}} {
+		resource, err := i.resourceOf(followed.object)
 		if err != nil {
 			return nil, err
 		}
+		unknown := resource.complete(followed.object)
+		if !followed.written { // an old release does not know all of what we set
+			continue
+		}
+		if err := resource.validate(followed.object, followed.template); err != nil {
+			return nil, err
+		}
 		for _, field := range unknown {
-			if followed.written { // an old release does not know all of what we set
-				configuration.Unknown = append(configuration.Unknown, followed.template+field)
-			}
+			configuration.Unknown = append(configuration.Unknown, followed.template+"."+field)
 		}
 	}
 	return []*unstructured.Unstructured{origin, root}, nil
 }
 
-// complete makes of an object what the API server of the shoot makes of it, and returns the fields that it does not know.
-func (i *Installation) complete(object *unstructured.Unstructured) ([]string, error) {
+// resourceOf returns how the API server of the shoot sees an object.
+func (i *Installation) resourceOf(object *unstructured.Unstructured) (*customResource, error) {
 	kind, ok := flux.KindOf(object.GroupVersionKind().GroupKind())
 	if !ok {
 		return nil, fmt.Errorf("the kind %s of %s can't be followed", object.GetKind(), object.GetAPIVersion())
@@ -132,7 +137,7 @@ func (i *Installation) complete(object *unstructured.Unstructured) ([]string, er
 	if resource == nil {
 		return nil, fmt.Errorf("the Flux of the shoot has no kind %s: choose a newer release with version (fluxVersion)", kind.Kind)
 	}
-	return resource.complete(object), nil
+	return resource, nil
 }
 
 // otherNamespaces are those of some objects beside that of Flux. They stay when the objects go, because others may have come into them, and are

@@ -5,23 +5,44 @@
 package render
 
 import (
+	"context"
 	"fmt"
+	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/version"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
 )
 
 // customResource knows how the API server of the shoot will see an object of a CustomResourceDefinition.
 type customResource struct {
 	gvk    schema.GroupVersionKind
 	schema *structuralschema.Structural
+	// validator is made only if somebody writes an object of the kind.
+	validator func() validator
+}
+
+// validator is what an API server checks objects of a kind with.
+type validator struct {
+	schema validation.SchemaValidator
+	rules  *cel.Validator
+}
+
+func newValidator(structural *structuralschema.Structural) validator {
+	return validator{
+		schema: validation.NewSchemaValidatorFromOpenAPI(structural.ToKubeOpenAPI()),
+		rules:  cel.NewValidator(structural, true, celconfig.PerCallLimit),
+	}
 }
 
 // newCustomResource chooses the newest version that the CustomResourceDefinition serves.
@@ -53,6 +74,8 @@ func newCustomResource(definition *unstructured.Unstructured) (*customResource, 
 	return &customResource{
 		gvk:    schema.GroupVersionKind{Group: crd.Spec.Group, Version: newest.Name, Kind: crd.Spec.Names.Kind},
 		schema: structural,
+
+		validator: sync.OnceValue(func() validator { return newValidator(structural) }),
 	}, nil
 }
 
@@ -64,4 +87,17 @@ func (c *customResource) complete(object *unstructured.Unstructured) []string {
 	defaulting.Default(object.Object, c.schema)
 	dropServerFields(object)
 	return dropped
+}
+
+// maxErrors is how many mistakes are named.
+const maxErrors = 3
+
+// validate returns what the API server would refuse of an object that is complete. The error says which fields of a template are meant.
+func (c *customResource) validate(object *unstructured.Unstructured, template string) error {
+	check, path := c.validator(), field.NewPath(template)
+	mistakes := validation.ValidateCustomResource(path, object.Object, check.schema)
+	if len(mistakes) == 0 && check.rules != nil {
+		mistakes, _ = check.rules.Validate(context.Background(), path, c.schema, object.Object, nil, celconfig.RuntimeCELCostBudget)
+	}
+	return mistakes[:min(len(mistakes), maxErrors)].ToAggregate()
 }

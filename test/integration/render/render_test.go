@@ -54,6 +54,7 @@ func TestNormalised(t *testing.T) {
 	for _, object := range configuration.Objects {
 		// until the CustomResourceDefinitions are established
 		g.Eventually(func(g Gomega) { expectAccepted(g, t, shoot.Client, object) }, "1m").Should(Succeed())
+		g.Expect(shoot.Client.Delete(t.Context(), object.DeepCopyObject().(client.Object))).To(Succeed())
 	}
 }
 
