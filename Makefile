@@ -57,8 +57,8 @@ demo: tools-landscape build $(LANDSCAPE) ## Show the main job from the registrat
 
 # VERSION counts here only if it is given: it is then a version of Flux, and otherwise the extension's own.
 .PHONY: images-list
-images-list: ## Print the images of a Flux release. VERSION=v2.8.8 chooses it, REGISTRY=… prints the names in a mirror.
-	@go run ./hack/flux-images $(if $(filter command environment,$(origin VERSION)),-version '$(VERSION)') $(if $(REGISTRY),-registry '$(REGISTRY)')
+images-list: ## Print the images of a Flux release. VERSION=v2.8.8 chooses it, ALL=1 adds components that only some shoots have, REGISTRY=… prints the names in a mirror.
+	@go run ./hack/flux-images $(if $(filter command environment,$(origin VERSION)),-version '$(VERSION)') $(if $(filter 1 true yes,$(ALL)),-all) $(if $(REGISTRY),-registry '$(REGISTRY)')
 
 .PHONY: up
 up: tools-landscape build $(LANDSCAPE) ## Start the local landscape, and write its kubeconfigs to dev/.

@@ -7,6 +7,7 @@
 //
 //	go run ./hack/flux-images                                     those of the newest embedded release
 //	go run ./hack/flux-images -version v2.8.8                     those of another one
+//	go run ./hack/flux-images -all                                those of all components, which shoots can choose
 //	go run ./hack/flux-images -registry registry.example.org/flux under the names that they have in a mirror
 package main
 
@@ -27,6 +28,7 @@ import (
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/server"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
@@ -40,6 +42,8 @@ type request struct {
 	version string
 	// registry is the registry, with the path in it, of a mirror, or empty for the images' own names.
 	registry string
+	// all tells that those of components count too that are installed only where somebody asks for them.
+	all bool
 	// releasesURL is the address of Flux's releases or of a mirror of them.
 	releasesURL string
 }
@@ -48,6 +52,7 @@ func main() {
 	var asked request
 	flag.StringVar(&asked.version, "version", "", "the release, such as v2.8.8, a range, or latest (default: the newest embedded one)")
 	flag.StringVar(&asked.registry, "registry", "", "name the images as in this mirror, such as registry.example.org/flux; as flux install --registry does")
+	flag.BoolVar(&asked.all, "all", false, "also the images of components that are installed only where somebody asks for them")
 	flag.StringVar(&asked.releasesURL, "releases-url", server.DefaultURL, "where a release that is not embedded is downloaded from")
 	flag.Parse()
 
@@ -76,17 +81,25 @@ func run(ctx context.Context, asked request, output, warnings io.Writer) error {
 	if choice.Warning != "" {
 		fmt.Fprintln(warnings, choice.Warning)
 	}
-	flux, err := catalogue.Get(ctx, choice.Version)
+	found, err := catalogue.Get(ctx, choice.Version)
 	if err != nil {
 		return err
 	}
-	installation, err := render.NewInstallation(flux.Manifests, render.Images{Registry: asked.registry})
+	options := export.Options{}
+	if asked.all {
+		options.Components = found.Components()
+	}
+	manifests, err := found.Install(options)
 	if err != nil {
-		return fmt.Errorf("reading the manifests of Flux %s: %w", flux.Version, err)
+		return err
+	}
+	installation, err := render.NewInstallation(manifests, render.Images{Registry: asked.registry})
+	if err != nil {
+		return fmt.Errorf("reading the manifests of Flux %s: %w", found.Version, err)
 	}
 	images, err := imagesOf(installation.Objects)
 	if err != nil {
-		return fmt.Errorf("reading the manifests of Flux %s: %w", flux.Version, err)
+		return fmt.Errorf("reading the manifests of Flux %s: %w", found.Version, err)
 	}
 	for _, image := range images {
 		if _, err := fmt.Fprintln(output, image); err != nil {

@@ -7,6 +7,7 @@ package main
 import (
 	"bytes"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -78,6 +79,11 @@ func TestDefaultNeedsNoNetwork(t *testing.T) {
 	g.Expect(run(t.Context(), request{version: catalogue.Embedded()[0], releasesURL: server.URL}, &named, &warnings)).To(Succeed())
 	g.Expect(byDefault.String()).To(And(Equal(named.String()), MatchRegexp(`^ghcr\.io/fluxcd/helm-controller:v1\.\d+\.\d+\n`)))
 	g.Expect(warnings.String()).To(BeEmpty())
+
+	var all bytes.Buffer
+	g.Expect(run(t.Context(), request{all: true, releasesURL: server.URL}, &all, &warnings)).To(Succeed())
+	g.Expect(strings.Split(all.String(), "\n")).To(ContainElements(
+		HavePrefix("ghcr.io/fluxcd/source-controller:"), HavePrefix("ghcr.io/fluxcd/image-automation-controller:"), HavePrefix("ghcr.io/fluxcd/image-reflector-controller:"), HavePrefix("ghcr.io/fluxcd/source-watcher:")))
 
 	g.Expect(run(t.Context(), request{version: "latest", releasesURL: server.URL}, &latest, &warnings)).To(Succeed())
 	g.Expect(latest.String()).To(Equal(named.String()))

@@ -8,8 +8,7 @@
 // A Flux release publishes its manifests as manifests.tar.gz. Everything in it comes from Go modules: the directory
 // manifests/ of Flux itself, and config/crd and config/manager of each controller. The command gets these modules
 // with the go command, compares each with its hash in modules.sum, and builds them with kustomize as the release
-// does. So the embedded releases need no release server, and every input is pinned. Of the controllers, only those
-// are embedded that pkg/release/export installs.
+// does. So the embedded releases need no release server, and every input is pinned.
 //
 //	go run ./hack/flux-manifests               write the embedded file and its licence
 //	go run ./hack/flux-manifests -check        fail if the embedded file is not current
@@ -27,11 +26,10 @@ import (
 	"os/signal"
 	"path/filepath"
 
-	"github.com/fluxcd/flux2/v2/pkg/manifestgen/install"
-
 	"github.com/23technologies/gardener-extension-shoot-flux/hack/flux-manifests/internal/archive"
 	"github.com/23technologies/gardener-extension-shoot-flux/hack/flux-manifests/internal/gomod"
 	"github.com/23technologies/gardener-extension-shoot-flux/hack/flux-manifests/internal/manifests"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 const (
@@ -39,6 +37,8 @@ const (
 	sumFile      = "hack/flux-manifests/modules.sum"
 	releasesFile = "hack/flux-manifests/releases.txt"
 	fluxModule   = "github.com/fluxcd/flux2/v2"
+	// unknownToSumDB are modules that the public checksum database has no answer for. Their pinned hashes vouch for them.
+	unknownToSumDB = "github.com/fluxcd/source-watcher/*"
 )
 
 // task is what the command line asks for.
@@ -81,6 +81,7 @@ func run(ctx context.Context, todo task, progress io.Writer) error {
 		return err
 	}
 	source.PinNew = pin
+	source.NoSumDB = unknownToSumDB
 
 	built, err := build(ctx, source, versions, progress)
 	if err != nil {
@@ -127,13 +128,12 @@ func releases(root, add string) ([]string, error) {
 
 // build returns the files of all releases by version and name.
 func build(ctx context.Context, source *gomod.Source, versions []string, progress io.Writer) (map[string]map[string][]byte, error) {
-	components := install.MakeDefaultOptions().Components
 	built := map[string]map[string][]byte{}
 	for i, version := range versions {
 		fmt.Fprintf(progress, "[%d/%d] Flux %s\n", i+1, len(versions), version)
-		flux, err := source.Directory(ctx, gomod.Version("fluxcd/flux2", version))
+		dir, err := source.Directory(ctx, gomod.Version("fluxcd/flux2", version))
 		if err == nil {
-			built[version], err = manifests.Release(ctx, flux, components, manifests.Modules{Source: source})
+			built[version], err = manifests.Release(ctx, dir, flux.Components(), manifests.Modules{Source: source})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("building the manifests of Flux %s: %w", version, err)

@@ -123,7 +123,7 @@ func readFluxImages(ctx context.Context) ([]byte, error) {
 	defer catalogue.Close()
 	var images []string
 	for _, version := range catalogue.Embedded() {
-		output, err := command(ctx, nil, "go", "run", "./hack/flux-images", "-version", version)
+		output, err := command(ctx, nil, "go", "run", "./hack/flux-images", "-all", "-version", version)
 		if err != nil {
 			return nil, err
 		}

@@ -41,13 +41,14 @@ func InstallationLabels(namespace string) map[string]string {
 const (
 	SourceController    = "source-controller"
 	KustomizeController = "kustomize-controller"
-	// SourceWatcher is a component that others get an argument for.
-	SourceWatcher = "source-watcher"
+	// NotificationController and SourceWatcher are components that others get an argument for.
+	NotificationController = "notification-controller"
+	SourceWatcher          = "source-watcher"
 )
 
 // controllers are the Deployments of all releases, first those that `flux install` installs if it is not told which.
 var controllers = []string{
-	SourceController, KustomizeController, "helm-controller", "notification-controller", "image-reflector-controller", "image-automation-controller", SourceWatcher,
+	SourceController, KustomizeController, "helm-controller", NotificationController, "image-reflector-controller", "image-automation-controller", SourceWatcher,
 }
 
 // Components returns the names of all controllers of Flux.

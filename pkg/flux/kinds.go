@@ -59,13 +59,15 @@ var Kustomization = ObjectKind{
 // SourceKind is a kind of source that a Kustomization can follow.
 type SourceKind struct {
 	ObjectKind
+	// Server and Content are what sentences call what serves such a source, and what it has there.
+	Server, Content string
 	// HarmlessFields are fields of the specification in place of which others can be put without another content being deployed.
 	HarmlessFields []string
 
 	read func(content map[string]any) (*Source, error)
 }
 
-// GitRepository is a branch of a Git repository.
+// GitRepository is a branch, tag or commit of a Git repository.
 var GitRepository = SourceKind{
 	ObjectKind: ObjectKind{
 		GroupKind:      sourcev1.GroupVersion.WithKind(sourcev1.GitRepositoryKind).GroupKind(),
@@ -74,13 +76,45 @@ var GitRepository = SourceKind{
 		DecidingFields: []string{"ignore", "include", "sparseCheckout"},
 		NewSpec:        func() any { return &sourcev1.GitRepositorySpec{} },
 	},
+	Server:         "Git server",
+	Content:        "repository",
 	HarmlessFields: []string{"gitImplementation", "interval", "secretRef", "timeout"},
-	read:           readGitRepository,
+	read:           readAs(fromGitRepository),
+}
+
+// OCIRepository is a tag or digest of a repository of an OCI registry.
+var OCIRepository = SourceKind{
+	ObjectKind: ObjectKind{
+		GroupKind:      sourcev1.GroupVersion.WithKind(sourcev1.OCIRepositoryKind).GroupKind(),
+		Plural:         "ocirepositories",
+		Command:        "source oci",
+		DecidingFields: []string{"ignore", "layerSelector"},
+		NewSpec:        func() any { return &sourcev1.OCIRepositorySpec{} },
+	},
+	Server:         "registry",
+	Content:        "repository",
+	HarmlessFields: []string{"certSecretRef", "interval", "secretRef", "timeout"},
+	read:           readAs(fromOCIRepository),
+}
+
+// Bucket is a bucket of an object storage.
+var Bucket = SourceKind{
+	ObjectKind: ObjectKind{
+		GroupKind:      sourcev1.GroupVersion.WithKind(sourcev1.BucketKind).GroupKind(),
+		Plural:         "buckets",
+		Command:        "source bucket",
+		DecidingFields: []string{"ignore", "prefix"},
+		NewSpec:        func() any { return &sourcev1.BucketSpec{} },
+	},
+	Server:         "object storage",
+	Content:        "bucket",
+	HarmlessFields: []string{"certSecretRef", "interval", "secretRef", "timeout"},
+	read:           readAs(fromBucket),
 }
 
 // SourceKinds returns the kinds of sources that the extension knows.
 func SourceKinds() []SourceKind {
-	return []SourceKind{GitRepository}
+	return []SourceKind{GitRepository, OCIRepository, Bucket}
 }
 
 // SourceKindOf returns the kind of source with this group and kind.

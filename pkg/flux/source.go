@@ -5,6 +5,8 @@
 package flux
 
 import (
+	"cmp"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,11 +25,14 @@ type Source struct {
 	// Spec is its whole specification, as NewSpec of its kind returns it.
 	Spec any
 
-	// URL is the address, and Branch what is read there.
-	URL, Branch string
+	// URL is the address, and Reference what is read there.
+	URL       string
+	Reference Reference
 	// HasCredentials tells whether a Secret is named.
 	HasCredentials bool
-	Suspended      bool
+	// Verifies tells whether only what has a trusted signature is taken.
+	Verifies  bool
+	Suspended bool
 	// Timeout is how long source-controller tries to read it.
 	Timeout time.Duration
 
@@ -38,33 +43,56 @@ type Source struct {
 	LastHandledReconcileAt string
 }
 
-// FromGitRepository returns what a GitRepository says.
-func FromGitRepository(repository *sourcev1.GitRepository) *Source {
-	source := &Source{
-		ObjectMeta:             repository.ObjectMeta,
-		Spec:                   &repository.Spec,
-		URL:                    repository.Spec.URL,
-		HasCredentials:         repository.Spec.SecretRef != nil,
-		Suspended:              repository.Spec.Suspend,
-		Timeout:                defaultTimeout,
-		Artifact:               repository.Status.Artifact,
-		Conditions:             repository.Status.Conditions,
-		ObservedGeneration:     repository.Status.ObservedGeneration,
-		LastHandledReconcileAt: repository.Status.LastHandledReconcileAt,
+// fromGitRepository reads the fields of a reference in the order in which source-controller does (gogit/client.go of fluxcd/pkg/git).
+func fromGitRepository(repository *sourcev1.GitRepository) *Source {
+	spec, status := &repository.Spec, &repository.Status
+	reference := Reference{Branch, "master"}
+	if ref := spec.Reference; ref != nil {
+		reference = firstReference(Reference{Commit, ref.Commit}, Reference{RefName, ref.Name}, Reference{Tag, ref.Tag}, Reference{SemVer, ref.SemVer},
+			Reference{Branch, ref.Branch}, reference)
 	}
-	if repository.Spec.Reference != nil {
-		source.Branch = repository.Spec.Reference.Branch
+	return &Source{
+		ObjectMeta: repository.ObjectMeta, Spec: spec, URL: spec.URL, Reference: reference,
+		HasCredentials: spec.SecretRef != nil, Verifies: spec.Verification != nil, Suspended: spec.Suspend, Timeout: timeoutOf(spec.Timeout),
+		Artifact: status.Artifact, Conditions: status.Conditions, ObservedGeneration: status.ObservedGeneration, LastHandledReconcileAt: status.LastHandledReconcileAt,
 	}
-	if repository.Spec.Timeout != nil {
-		source.Timeout = repository.Spec.Timeout.Duration
-	}
-	return source
 }
 
-func readGitRepository(content map[string]any) (*Source, error) {
-	repository := &sourcev1.GitRepository{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, repository); err != nil {
-		return nil, err
+// fromOCIRepository does likewise (getArtifactRef in ocirepository_controller.go of source-controller).
+func fromOCIRepository(repository *sourcev1.OCIRepository) *Source {
+	spec, status := &repository.Spec, &repository.Status
+	reference := Reference{Tag, "latest"}
+	if ref := spec.Reference; ref != nil {
+		reference = firstReference(Reference{Digest, ref.Digest}, Reference{SemVer, ref.SemVer}, Reference{Tag, ref.Tag}, reference)
 	}
-	return FromGitRepository(repository), nil
+	return &Source{
+		ObjectMeta: repository.ObjectMeta, Spec: spec, URL: spec.URL, Reference: reference,
+		HasCredentials: spec.SecretRef != nil, Verifies: spec.Verify != nil, Suspended: spec.Suspend, Timeout: timeoutOf(spec.Timeout),
+		Artifact: status.Artifact, Conditions: status.Conditions, ObservedGeneration: status.ObservedGeneration, LastHandledReconcileAt: status.LastHandledReconcileAt,
+	}
+}
+
+// fromBucket makes an address of the two parts that a bucket has. What is read there is all that it holds.
+func fromBucket(bucket *sourcev1.Bucket) *Source {
+	spec, status := &bucket.Spec, &bucket.Status
+	return &Source{
+		ObjectMeta: bucket.ObjectMeta, Spec: spec, URL: strings.TrimSuffix(spec.Endpoint, "/") + "/" + spec.BucketName,
+		HasCredentials: spec.SecretRef != nil, Suspended: spec.Suspend, Timeout: timeoutOf(spec.Timeout),
+		Artifact: status.Artifact, Conditions: status.Conditions, ObservedGeneration: status.ObservedGeneration, LastHandledReconcileAt: status.LastHandledReconcileAt,
+	}
+}
+
+func timeoutOf(timeout *metav1.Duration) time.Duration {
+	return cmp.Or(timeout, &metav1.Duration{Duration: defaultTimeout}).Duration
+}
+
+// readAs makes a function that reads an object of any version of T's kind.
+func readAs[T any](from func(*T) *Source) func(content map[string]any) (*Source, error) {
+	return func(content map[string]any) (*Source, error) {
+		object := new(T)
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, object); err != nil {
+			return nil, err
+		}
+		return from(object), nil
+	}
 }

@@ -63,7 +63,7 @@ func findStoppedController(o Observation) *Readiness {
 		if problem == "" {
 			continue
 		}
-		advice := fmt.Sprintf("the %s of Flux does not run in the shoot, so Flux does not follow the repository: %s", controller.Name, problem)
+		advice := fmt.Sprintf("the %s of Flux does not run in the shoot, so Flux does not follow the %s: %s", controller.Name, o.SourceKind.Content, problem)
 		return &Readiness{Status: gardencorev1beta1.ConditionFalse, Reason: ControllersUnavailable, Message: withWords(advice, "; its pod says: ", controller.podWords())}
 	}
 	return nil
@@ -71,7 +71,7 @@ func findStoppedController(o Observation) *Readiness {
 
 // problem says why a controller does not run. What has begun a moment ago is none: controllers start, and are replaced.
 func (c Controller) problem(o Observation) string {
-	look := fmt.Sprintf("look at kubectl -n flux-system describe pods -l app=%s", c.Name)
+	look := fmt.Sprintf("look at kubectl -n %s describe pods -l app=%s", o.Namespace, c.Name)
 	switch {
 	case c.Deployment == nil && (o.Told.Origin == originShoot || !o.overdue(o.Source.CreationTimestamp.Time, 0)):
 		return "" // its users may call it otherwise, or it comes in a moment
@@ -80,7 +80,7 @@ func (c Controller) problem(o Observation) string {
 	case c.Deployment.DeletionTimestamp != nil, c.Deployment.Status.ObservedGeneration < c.Deployment.Generation:
 		return ""
 	case c.Deployment.Spec.Replicas != nil && *c.Deployment.Spec.Replicas == 0:
-		return fmt.Sprintf("somebody scaled its Deployment to 0: kubectl -n flux-system scale deployment %s --replicas=1", c.Name)
+		return fmt.Sprintf("somebody scaled its Deployment to 0: kubectl -n %s scale deployment %s --replicas=1", o.Namespace, c.Name)
 	case c.Deployment.Status.AvailableReplicas == 0 && o.overdue(c.unavailableSince(), 0):
 		return "none of its pods is ready: " + look
 	case c.crashes(o.Now):

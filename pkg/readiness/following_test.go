@@ -17,6 +17,8 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -201,7 +203,10 @@ func TestChangedFieldsAreTold(t *testing.T) {
 			o.Told.Fields, o.Told.RepositoryURL = digests, sshURL
 
 			test.change(&repository.Spec, &o.Kustomization.Spec)
-			o.Source = flux.FromGitRepository(repository)
+			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(repository)
+			g.Expect(err).NotTo(HaveOccurred())
+			o.Source, err = flux.GitRepository.Read(&unstructured.Unstructured{Object: content})
+			g.Expect(err).NotTo(HaveOccurred())
 			now := Assess(o)
 			if test.words == "" {
 				g.Expect(now.Reason).To(Equal(Applied))
@@ -271,7 +276,8 @@ func TestLasting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			got := Readiness{Reason: test.reason, Message: "Flux has not looked yet", Revision: revision}.Lasting(test.before, noon.Add(test.after))
+			o := Observation{Now: noon.Add(test.after), Namespace: "flux-system"}
+			got := o.Lasting(Readiness{Reason: test.reason, Message: "Flux has not looked yet", Revision: revision}, test.before)
 			g.Expect(got).To(And(HaveField("Reason", test.want), HaveField("Revision", revision), HaveField("Message", ContainSubstring("Flux has not looked yet"))))
 		})
 	}

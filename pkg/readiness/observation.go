@@ -10,6 +10,7 @@ import (
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
@@ -27,11 +28,17 @@ type Observation struct {
 	Project string
 	// Told is what the extension says of the shoot: its repository, public key and host keys.
 	Told fluxv1alpha1.FluxStatus
-	// SourceKind is the kind of source that the shoot is to follow.
-	SourceKind flux.SourceKind
+	// Namespace is where Flux is installed in the shoot.
+	Namespace string
+	// SourceKind is the kind of source that the shoot is to follow, and SourceKey and KustomizationKey are the names of Flux's objects.
+	SourceKind                  flux.SourceKind
+	SourceKey, KustomizationKey client.ObjectKey
 	// Source and Kustomization are Flux's objects in the shoot, or nil if they do not exist.
 	Source        *flux.Source
 	Kustomization *kustomizev1.Kustomization
+	// Origins says of fields of the configuration, such as repository.url or source.template, who wrote them: OriginProject, OriginShoot, ….
+	// What it does not know was written by the project.
+	Origins map[string]string
 	// Controllers are Flux's controllers in the shoot, or nil if nobody has looked at them.
 	Controllers []Controller
 	// PresentedHostKey is what the Git server presents to the seed by now, as type and fingerprint. It is empty if nobody has
@@ -51,7 +58,7 @@ func (o Observation) bounded() Observation {
 	o.changedFields = changedFields(o)
 	if o.Source != nil {
 		source := *o.Source
-		source.URL, source.Branch = word(source.URL, maxURL), word(source.Branch, maxBranch)
+		source.URL, source.Reference.Value = word(source.URL, maxURL), word(source.Reference.Value, maxReference)
 		if artifact := source.Artifact; artifact != nil {
 			source.Artifact = &fluxmeta.Artifact{Revision: word(artifact.Revision, maxRevision), LastUpdateTime: artifact.LastUpdateTime}
 		}
@@ -73,22 +80,22 @@ func (o Observation) bounded() Observation {
 func changedFields(o Observation) []string {
 	var changed []string
 	if o.Source != nil {
-		changed = appendFields(changed, o.SourceKind.Kind, render.ChangedFields(o.SourceKind.ObjectKind, o.Source.Spec, o.Told.Fields))
+		changed = appendFields(changed, o.SourceKind.ObjectKind, o.SourceKey, render.ChangedFields(o.SourceKind.ObjectKind, o.SourceKey.Namespace, o.Source.Spec, o.Told.Fields))
 	}
 	if o.Kustomization != nil {
-		changed = appendFields(changed, flux.Kustomization.Kind, render.ChangedFields(flux.Kustomization, &o.Kustomization.Spec, o.Told.Fields))
+		changed = appendFields(changed, flux.Kustomization, o.KustomizationKey, render.ChangedFields(flux.Kustomization, o.KustomizationKey.Namespace, &o.Kustomization.Spec, o.Told.Fields))
 	}
 	return changed
 }
 
-func appendFields(all []string, kind string, fields []string) []string {
+func appendFields(all []string, kind flux.ObjectKind, key client.ObjectKey, fields []string) []string {
 	for i, field := range fields {
 		fields[i] = "spec." + field
 	}
 	if len(fields) == 0 {
 		return all
 	}
-	return append(all, strings.Join(fields, ", ")+" of the "+kind)
+	return append(all, strings.Join(fields, ", ")+" of the "+kind.Kind+" "+nameOf(key))
 }
 
 // boundedConditions are those that are looked at, with their messages as Normalise makes them.

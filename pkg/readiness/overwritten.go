@@ -22,17 +22,21 @@ func assessOwners(o Observation) *Readiness {
 	if o.Kustomization.Status.Inventory == nil || render.HeedsProtection(o.Told.Version) {
 		return nil
 	}
-	for _, kind := range []flux.ObjectKind{o.SourceKind.ObjectKind, flux.Kustomization} {
-		id := kind.InventoryID(flux.Namespace, flux.Name)
+	for _, id := range o.OwnInventory() {
 		if slices.ContainsFunc(o.Kustomization.Status.Inventory.Entries, func(entry kustomizev1.ResourceRef) bool { return entry.ID == id }) {
 			return &Readiness{
 				Status: gardencorev1beta1.ConditionFalse,
 				Reason: TwoOwners,
-				Message: fmt.Sprintf("the repository holds Flux's own objects of the name flux-system too, and Flux %s writes them in turn with the extension: remove the directory "+
-					"that flux bootstrap has made from the repository (%s), or set %s to v0.21.0 or newer, which leaves them alone",
-					o.Told.Version, path.Join(o.Kustomization.Spec.Path, "flux-system", "gotk-sync.yaml"), keyOf(o, "fluxVersion")),
+				Message: fmt.Sprintf("the %s holds Flux's own objects of the name %s too, and Flux %s writes them in turn with the extension: remove the directory "+
+					"that flux bootstrap has made from the %s (%s), or set %s to v0.21.0 or newer, which leaves them alone",
+					o.SourceKind.Content, nameOf(o.SourceKey), o.Told.Version, o.SourceKind.Content, path.Join(o.Kustomization.Spec.Path, "flux-system", "gotk-sync.yaml"), o.where("version")),
 			}
 		}
 	}
 	return nil
+}
+
+// OwnInventory are what the extension's own objects are called in the inventory of a Kustomization that deploys them.
+func (o Observation) OwnInventory() []string {
+	return []string{o.SourceKind.InventoryID(o.SourceKey.Namespace, o.SourceKey.Name), flux.Kustomization.InventoryID(o.KustomizationKey.Namespace, o.KustomizationKey.Name)}
 }

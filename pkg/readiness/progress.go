@@ -5,6 +5,7 @@
 package readiness
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 // which Flux has a timeout.
 func (o Observation) underWay(reason, sentence string, since time.Time, timeout time.Duration) Readiness {
 	if o.overdue(since, timeout) {
-		return noProgress(sentence + " since " + since.UTC().Format(time.RFC3339))
+		return o.noProgress(sentence + " since " + since.UTC().Format(time.RFC3339))
 	}
 	return progressing(reason, sentence)
 }
@@ -34,23 +35,23 @@ func (o Observation) overdue(since time.Time, timeout time.Duration) bool {
 	return !since.IsZero() && o.Now.After(since.Add(progressTimeout+min(max(timeout, 0), maxTimeout)))
 }
 
-func noProgress(sentence string) Readiness {
+func (o Observation) noProgress(sentence string) Readiness {
 	return Readiness{
 		Status: gardencorev1beta1.ConditionFalse,
 		Reason: NoProgress,
-		Message: sentence + ", and does not get on: look at the controllers of Flux in the shoot: " +
-			"kubectl -n flux-system get pods, and kubectl -n flux-system logs deployment/source-controller or deployment/kustomize-controller",
+		Message: fmt.Sprintf("%s, and does not get on: look at the controllers of Flux in the shoot: "+
+			"kubectl -n %[2]s get pods, and kubectl -n %[2]s logs deployment/source-controller or deployment/kustomize-controller", sentence, o.Namespace),
 	}
 }
 
 // Lasting returns what a readiness becomes if it was said already: that Flux has not looked yet is a fault if it lasts. before is
 // the condition that said it.
-func (r Readiness) Lasting(before *gardencorev1beta1.Condition, now time.Time) Readiness {
+func (o Observation) Lasting(r Readiness, before *gardencorev1beta1.Condition) Readiness {
 	if r.Reason != NotObserved || before == nil {
 		return r
 	}
-	if before.Reason == NoProgress || before.Reason == NotObserved && now.After(before.LastUpdateTime.Add(progressTimeout)) {
-		lasting := noProgress(r.Message)
+	if before.Reason == NoProgress || before.Reason == NotObserved && o.Now.After(before.LastUpdateTime.Add(progressTimeout)) {
+		lasting := o.noProgress(r.Message)
 		lasting.Revision = r.Revision
 		return lasting
 	}

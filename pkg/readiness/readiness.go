@@ -16,6 +16,7 @@ import (
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
@@ -51,17 +52,17 @@ func Assess(o Observation) Readiness {
 func assess(o Observation) Readiness {
 	switch {
 	case o.Source == nil:
-		return missing(o.SourceKind.ObjectKind)
+		return missing(o.SourceKind.ObjectKind, o.SourceKey)
 	case o.Kustomization == nil:
-		return missing(flux.Kustomization)
+		return missing(flux.Kustomization, o.KustomizationKey)
 	case o.Source.DeletionTimestamp != nil:
-		return beingDeleted(o.SourceKind.ObjectKind)
+		return o.beingDeleted(o.SourceKind.ObjectKind, o.SourceKey)
 	case o.Kustomization.DeletionTimestamp != nil:
-		return beingDeleted(flux.Kustomization)
+		return o.beingDeleted(flux.Kustomization, o.KustomizationKey)
 	case o.Source.Suspended:
-		return suspended(o.SourceKind.ObjectKind)
+		return o.suspended(o.SourceKind.ObjectKind, o.SourceKey)
 	case o.Kustomization.Spec.Suspend:
-		return suspended(flux.Kustomization)
+		return o.suspended(flux.Kustomization, o.KustomizationKey)
 	}
 	for _, find := range []func(Observation) *Readiness{assessOwners, findOtherConfiguration, findStoppedController, assessSource} {
 		if problem := find(o); problem != nil {
@@ -76,10 +77,10 @@ func findOtherConfiguration(o Observation) *Readiness {
 	wanted, is := word(o.Told.RepositoryURL, maxURL), o.Source.URL
 	switch {
 	case wanted != "" && is != wanted:
-		return new(progressing(NotApplied, fmt.Sprintf("the %s flux-system of the shoot names %s in place of %s: if somebody changed it there, Gardener puts it back within an hour", o.SourceKind.Kind, is, wanted)))
+		return new(progressing(NotApplied, fmt.Sprintf("the %s %s of the shoot names %s in place of %s: if somebody changed it there, Gardener puts it back within an hour", o.SourceKind.Kind, nameOf(o.SourceKey), is, wanted)))
 	case len(o.changedFields) > 0:
-		return new(progressing(NotApplied, fmt.Sprintf("in the shoot, %s flux-system is not as configured: if somebody changed it there, Gardener puts it back within an hour",
-			strings.Join(o.changedFields, " flux-system and "))))
+		return new(progressing(NotApplied, fmt.Sprintf("in the shoot, %s is not as configured: if somebody changed it there, Gardener puts it back within an hour",
+			strings.Join(o.changedFields, " and "))))
 	}
 	return nil
 }
@@ -87,16 +88,16 @@ func findOtherConfiguration(o Observation) *Readiness {
 func assessSource(o Observation) *Readiness {
 	ready, timeout := currentCondition(o.Source, o.Source.ObservedGeneration, o.Source.Conditions), o.Source.Timeout
 	open := openRequest(o.Source, o.Source.LastHandledReconcileAt)
-	switch url := o.Source.URL; {
+	switch content := o.content(); {
 	case ready == nil:
-		return new(progressing(NotObserved, "Flux has not looked at the repository "+url+" yet"))
+		return new(progressing(NotObserved, "Flux has not looked at "+content+" yet"))
 	case ready.Status == metav1.ConditionUnknown, ready.Status == metav1.ConditionTrue && o.Source.Artifact == nil:
-		return new(o.underWay(Fetching, "Flux is reading the repository "+url, ready.LastTransitionTime.Time, timeout))
+		return new(o.underWay(Fetching, "Flux is reading "+content, ready.LastTransitionTime.Time, timeout))
 	case open != nil && o.overdue(open.since, timeout):
-		return new(noProgress("Flux was asked to look at the repository " + url + " again at " + open.since.UTC().Format(time.RFC3339)))
+		return new(o.noProgress("Flux was asked to look at " + content + " again at " + open.since.UTC().Format(time.RFC3339)))
 	case ready.Status == metav1.ConditionFalse && open != nil && open.ours:
-		// What it says is about a key and host keys that have been replaced.
-		return new(progressing(NotObserved, "Flux has not looked at the repository "+url+" yet since the key or the trusted host keys have changed"))
+		// What it says is about credentials that have been replaced.
+		return new(progressing(NotObserved, "Flux has not looked at "+content+" yet since "+credentialsOf(o)+" have changed"))
 	case ready.Status == metav1.ConditionFalse:
 		return new(explainSource(o, ready.Reason, ready.Message))
 	}
@@ -106,17 +107,17 @@ func assessSource(o Observation) *Readiness {
 func assessKustomization(o Observation) Readiness {
 	status := o.Kustomization.Status
 	ready := currentCondition(o.Kustomization, status.ObservedGeneration, status.Conditions)
-	applying, fetched := "Flux is applying "+artifactOf(o.Source), o.Source.Artifact
+	applying, fetched := "Flux is applying "+artifactOf(o), o.Source.Artifact
 	open := openRequest(o.Kustomization, status.LastHandledReconcileAt)
 	switch {
 	case ready == nil:
-		return progressing(NotObserved, "Flux has not looked at the Kustomization flux-system yet")
+		return progressing(NotObserved, "Flux has not looked at the Kustomization "+nameOf(o.KustomizationKey)+" yet")
 	case ready.Status == metav1.ConditionUnknown:
 		return o.underWay(Applying, applying, ready.LastTransitionTime.Time, o.Kustomization.GetTimeout())
 	case ready.Status == metav1.ConditionFalse && isOfEarlierArtifact(ready, status, fetched), ready.Status == metav1.ConditionTrue && status.LastAppliedRevision != fetched.Revision:
 		return o.underWay(Applying, applying, firstSet(fetched.LastUpdateTime, ready.LastTransitionTime), 0)
 	case open != nil && o.overdue(open.since, o.Kustomization.GetTimeout()):
-		return noProgress("Flux was asked to apply " + artifactOf(o.Source) + " again at " + open.since.UTC().Format(time.RFC3339))
+		return o.noProgress("Flux was asked to apply " + artifactOf(o) + " again at " + open.since.UTC().Format(time.RFC3339))
 	case ready.Status == metav1.ConditionFalse:
 		return explainKustomization(o, ready)
 	}
@@ -157,36 +158,59 @@ func currentCondition(object metav1.Object, observed int64, conditions []metav1.
 	return ready
 }
 
-func artifactOf(source *flux.Source) string {
-	if source.Artifact == nil {
-		return "the repository " + source.URL
-	}
-	return fmt.Sprintf("revision %s of %s", source.Artifact.Revision, source.URL)
+// content is what the source is a part of, in words: the repository or bucket at an address.
+func (o Observation) content() string {
+	return "the " + o.SourceKind.Content + " " + o.Source.URL
 }
 
-func missing(kind flux.ObjectKind) Readiness {
-	return progressing(NotApplied, fmt.Sprintf("the %s flux-system does not exist in the shoot yet", kind.Kind))
+func artifactOf(o Observation) string {
+	if o.Source.Artifact == nil {
+		return o.content()
+	}
+	return fmt.Sprintf("revision %s of %s", o.Source.Artifact.Revision, o.Source.URL)
+}
+
+// nameOf is the name of an object for a sentence: with its namespace, if that is not the usual one.
+func nameOf(key client.ObjectKey) string {
+	if key.Namespace == flux.Namespace {
+		return key.Name
+	}
+	return key.String()
+}
+
+func missing(kind flux.ObjectKind, key client.ObjectKey) Readiness {
+	return progressing(NotApplied, fmt.Sprintf("the %s %s does not exist in the shoot yet", kind.Kind, nameOf(key)))
 }
 
 func progressing(reason, sentence string) Readiness {
 	return Readiness{Status: gardencorev1beta1.ConditionProgressing, Reason: reason, Message: sentence}
 }
 
-func suspended(kind flux.ObjectKind) Readiness {
+func (o Observation) suspended(kind flux.ObjectKind, key client.ObjectKey) Readiness {
+	if o.Told.Fields[kind.Kind+".suspend"] != "" { // it is to be so
+		return Readiness{
+			Status: gardencorev1beta1.ConditionTrue, Reason: Suspended,
+			Message: fmt.Sprintf("Flux does not follow the %s, and what it has deployed stays as it is: %s says so", o.SourceKind.Content, o.where("suspend")),
+		}
+	}
+	command := "flux resume " + kind.Command + " " + key.Name
+	if key.Namespace != flux.Namespace {
+		command += " -n " + key.Namespace
+	}
 	return Readiness{
 		Status:  gardencorev1beta1.ConditionFalse,
 		Reason:  Suspended,
-		Message: fmt.Sprintf("somebody suspended the %s flux-system of the shoot, so Flux does not follow the repository: flux resume %s flux-system lets it go on", kind.Kind, kind.Command),
+		Message: fmt.Sprintf("somebody suspended the %s %s of the shoot, so Flux does not follow the %s: %s lets it go on", kind.Kind, nameOf(key), o.SourceKind.Content, command),
 	}
 }
 
 // beingDeleted says what to do, because Flux can't finish the deletion if its controllers have gone with their namespace.
-func beingDeleted(kind flux.ObjectKind) Readiness {
+func (o Observation) beingDeleted(kind flux.ObjectKind, key client.ObjectKey) Readiness {
 	return Readiness{
 		Status: gardencorev1beta1.ConditionFalse,
 		Reason: BeingDeleted,
-		Message: fmt.Sprintf("somebody deletes the %s flux-system of the shoot, so Flux does not follow the repository; once it is gone, Gardener puts it back; if it stays, "+
-			`let it go: kubectl -n flux-system patch %s flux-system --type merge -p '{"metadata":{"finalizers":null}}'`, kind.Kind, kind.Singular()),
+		Message: fmt.Sprintf("somebody deletes the %s %s of the shoot, so Flux does not follow the %s; once it is gone, Gardener puts it back; if it stays, "+
+			`let it go: kubectl -n %s patch %s %s --type merge -p '{"metadata":{"finalizers":null}}'`, kind.Kind, nameOf(key), o.SourceKind.Content, key.Namespace, kind.Definition(), key.Name),
 	}
 }
 

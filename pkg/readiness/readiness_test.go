@@ -11,6 +11,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
@@ -26,6 +27,9 @@ const (
 	publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 	revision  = "main@sha1:5f0c1a"
 )
+
+// root is what flux bootstrap calls its objects.
+var root = client.ObjectKey{Namespace: "flux-system", Name: "flux-system"}
 
 var noon = metav1.Date(2026, time.March, 4, 12, 0, 0, 0, time.UTC)
 
@@ -43,9 +47,12 @@ func (s state) observe() Observation {
 		s.url = sshURL
 		s.told = fluxv1alpha1.FluxStatus{PublicKey: publicKey, HostKeys: []string{"ssh-ed25519 SHA256:trusted"}}
 	}
-	o := Observation{Now: noon.Add(time.Minute), Project: "garden-shop", Told: s.told, SourceKind: flux.GitRepository, Source: &flux.Source{Spec: &sourcev1.GitRepositorySpec{}}, Kustomization: &kustomizev1.Kustomization{}}
+	o := Observation{
+		Now: noon.Add(time.Minute), Project: "garden-shop", Told: s.told, Namespace: "flux-system", SourceKind: flux.GitRepository, SourceKey: root, KustomizationKey: root,
+		Source: &flux.Source{Spec: &sourcev1.GitRepositorySpec{}}, Kustomization: &kustomizev1.Kustomization{},
+	}
 	o.Source.Generation, o.Kustomization.Generation = 2, 2
-	o.Source.URL, o.Source.Branch, o.Source.Timeout = s.url, "main", time.Minute
+	o.Source.URL, o.Source.Reference, o.Source.Timeout = s.url, flux.Reference{Kind: flux.Branch, Value: "main"}, time.Minute
 	o.Kustomization.Spec.Path = "./clusters"
 	if s.repository != nil {
 		o.Source.Conditions = []metav1.Condition{*s.repository}
@@ -118,9 +125,9 @@ func TestAssess(t *testing.T) {
 		"suspended Kustomization": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.Spec.Suspend = true }}, "False", Suspended,
 			[]string{"flux resume kustomization flux-system"}},
 		"deleted with its namespace": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.DeletionTimestamp = new(metav1.Now()) }}, "False", BeingDeleted,
-			[]string{"somebody deletes the GitRepository flux-system", "kubectl -n flux-system patch gitrepository flux-system"}},
+			[]string{"somebody deletes the GitRepository flux-system", "kubectl -n flux-system patch gitrepositories.source.toolkit.fluxcd.io flux-system"}},
 		"only the Kustomization is deleted": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.DeletionTimestamp = new(metav1.Now()) }}, "False", BeingDeleted,
-			[]string{"patch kustomization flux-system"}},
+			[]string{"patch kustomizations.kustomize.toolkit.fluxcd.io flux-system"}},
 
 		"unregistered key": {
 			state{repository: refused("unable to list remote for '" + sshURL + "': ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain")},
@@ -140,7 +147,7 @@ func TestAssess(t *testing.T) {
 			"False", RepositoryNotFound, []string{"does not show https://git.example.com/a/b without credentials", "set repositoryType to private"}},
 		"public repository that wants credentials": {
 			state{url: "https://git.example.com/a/b", repository: refused("unable to list remote for 'https://git.example.com/a/b': authentication required")},
-			"False", AuthenticationFailed, []string{"wants credentials", "set repositoryType to private and write its SSH URL" + inConfig}},
+			"False", AuthenticationFailed, []string{"the Git server wants credentials", "set repositoryType to private" + inConfig + ", and put them into Secret garden-shop/flux-source of the garden"}},
 		"unknown branch": {state{repository: refused(`unable to clone '` + sshURL + `': couldn't find remote ref "refs/heads/main"`)},
 			"False", BranchNotFound, []string{`has no branch "main"`, "correct repositoryBranch" + inConfig}},
 		"other host key": {state{repository: refused("unable to list remote for '" + sshURL + "': ssh: handshake failed: knownhosts: key mismatch")},

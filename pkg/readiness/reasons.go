@@ -36,7 +36,7 @@ const (
 
 // Reasons of status False.
 const (
-	// Suspended means that somebody told Flux not to go on.
+	// Suspended means that somebody told Flux not to go on: in the shoot, or, with status True, in the configuration.
 	Suspended = "Suspended"
 	// BeingDeleted means that somebody deletes Flux's objects, or their namespace.
 	BeingDeleted = "BeingDeleted"
@@ -48,21 +48,37 @@ const (
 	// NoProgress means that Flux does not get on with what it should do, though its controllers seem to run.
 	NoProgress = "NoProgress"
 
-	// AuthenticationFailed means that the Git server does not accept the project's key.
+	// AuthenticationFailed means that the server does not accept the credentials, or wants some.
 	AuthenticationFailed = "AuthenticationFailed"
 	// HostKeyMismatch means that the Git server presents none of the trusted host keys.
 	HostKeyMismatch = "HostKeyMismatch"
+	// CertificateUntrusted means that the shoot does not trust the certificate that the server presents.
+	CertificateUntrusted = "CertificateUntrusted"
+	// VerificationFailed means that what is to be signed is not, or not by one of those who are trusted.
+	VerificationFailed = "VerificationFailed"
 	// BranchNotFound means that the repository has no such branch, or is empty.
 	BranchNotFound = "BranchNotFound"
-	// RepositoryNotFound means that the Git server knows no such repository, or does not show it to this key.
+	// TagNotFound means that the repository has no such tag.
+	TagNotFound = "TagNotFound"
+	// VersionNotFound means that no tag of the repository is in the range of versions.
+	VersionNotFound = "VersionNotFound"
+	// CommitNotFound means that the repository has no such commit.
+	CommitNotFound = "CommitNotFound"
+	// ReferenceNotFound means that the repository has no Git reference of this name.
+	ReferenceNotFound = "ReferenceNotFound"
+	// DigestNotFound means that the repository has no artifact with this digest.
+	DigestNotFound = "DigestNotFound"
+	// RepositoryNotFound means that the server knows no such repository, or does not show it to these credentials.
 	RepositoryNotFound = "RepositoryNotFound"
-	// HostNotFound means that the name of the Git server is not known to the shoot's DNS.
+	// BucketNotFound means that the object storage knows no such bucket.
+	BucketNotFound = "BucketNotFound"
+	// HostNotFound means that the name of the server is not known to the shoot's DNS.
 	HostNotFound = "HostNotFound"
-	// HostUnreachable means that the shoot gets no connection to the Git server.
+	// HostUnreachable means that the shoot gets no connection to the server.
 	HostUnreachable = "HostUnreachable"
-	// FetchTimeout means that reading the repository takes longer than Flux may try.
+	// FetchTimeout means that reading the source takes longer than Flux may try.
 	FetchTimeout = "FetchTimeout"
-	// FetchFailed means that the repository can't be read for another reason.
+	// FetchFailed means that the source can't be read for another reason.
 	FetchFailed = "FetchFailed"
 
 	// ArtifactFailed means that Flux can read the repository, but can't store what it read, or hand it to its other controller.
@@ -78,7 +94,10 @@ const (
 )
 
 var (
-	sourceFaults        = []string{AuthenticationFailed, HostKeyMismatch, BranchNotFound, RepositoryNotFound, HostNotFound, HostUnreachable, FetchTimeout, FetchFailed}
+	sourceFaults = []string{
+		AuthenticationFailed, HostKeyMismatch, CertificateUntrusted, VerificationFailed, BranchNotFound, TagNotFound, VersionNotFound, CommitNotFound, ReferenceNotFound,
+		DigestNotFound, RepositoryNotFound, BucketNotFound, HostNotFound, HostUnreachable, FetchTimeout, FetchFailed,
+	}
 	kustomizationFaults = []string{ArtifactFailed, PathNotFound, BuildFailed, HealthCheckFailed, ApplyFailed}
 )
 

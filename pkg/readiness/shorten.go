@@ -21,11 +21,11 @@ const (
 	maxRead, maxWord = 32 << 10, 4 << 10
 
 	// How many bytes are repeated of what a shoot's admin can write.
-	maxURL      = 300
-	maxPath     = 200
-	maxBranch   = 200
-	maxRevision = 340 // the longest name of a branch, and a SHA-256 commit
-	maxReason   = 64
+	maxURL       = 300
+	maxPath      = 200
+	maxReference = 200
+	maxRevision  = 340 // the longest name of a branch, and a SHA-256 commit
+	maxReason    = 64
 
 	cut = "…"
 )

@@ -80,11 +80,11 @@ func longMessages(long string) map[string]state {
 
 func longFields(long string) map[string]func(*Observation) {
 	return map[string]func(*Observation){
-		"URL":      func(o *Observation) { o.Source.URL = long },
-		"branch":   func(o *Observation) { o.Source.Branch = long },
-		"path":     func(o *Observation) { o.Kustomization.Spec.Path = long },
-		"artifact": func(o *Observation) { o.Source.Artifact = &fluxmeta.Artifact{Revision: long} },
-		"revision": func(o *Observation) { o.Kustomization.Status.LastAppliedRevision = long },
+		"URL":       func(o *Observation) { o.Source.URL = long },
+		"reference": func(o *Observation) { o.Source.Reference.Value = long },
+		"path":      func(o *Observation) { o.Kustomization.Spec.Path = long },
+		"artifact":  func(o *Observation) { o.Source.Artifact = &fluxmeta.Artifact{Revision: long} },
+		"revision":  func(o *Observation) { o.Kustomization.Status.LastAppliedRevision = long },
 		"request": func(o *Observation) {
 			o.Source.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: long}
 		},

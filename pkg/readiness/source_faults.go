@@ -5,22 +5,161 @@
 package readiness
 
 import (
+	"cmp"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
-// fault is a kind of error of reading a repository.
+// fault is a kind of error of reading a source.
 type fault struct {
-	// words are those of Flux, go-git, golang.org/x/crypto/ssh, libgit2 (in Flux before v2.0.0) or Git servers, in small letters.
-	// One of them is enough. "…" stands for anything. The repository's address does not count: it may hold any word.
-	words  []string
+	// words are those of Flux, of the libraries it reads sources with, or of servers, in small letters: go-git, golang.org/x/crypto/ssh and
+	// libgit2 (in Flux before v2.0.0), go-containerregistry, minio-go. One of them is enough. "…" stands for anything. The source's address
+	// does not count: it may hold any word.
+	words []string
+	// reason is missing if it says of what kind the reference is that was not found.
 	reason string
 	// advice is what it means, and what to do about it. It has no dot.
 	advice func(Observation) string
 }
 
-// sourceFaultTable is in the order in which to look. Over HTTPS, forges want credentials for a repository that does not exist, and
-// go-git repeats the whole page that a server answers with: what is unmistakable comes before what may mean anything.
-var sourceFaultTable = []fault{
+// notFound are the reasons of references that a source does not have.
+var notFound = map[flux.ReferenceKind]string{
+	flux.Branch: BranchNotFound, flux.Tag: TagNotFound, flux.SemVer: VersionNotFound, flux.Commit: CommitNotFound, flux.RefName: ReferenceNotFound, flux.Digest: DigestNotFound,
+}
+
+func (f *fault) reasonFor(o Observation) string {
+	return cmp.Or(f.reason, notFound[o.Source.Reference.Kind], FetchFailed)
+}
+
+// messagesOfServers are the reasons of source-controller with which it repeats what a server, or the network, says.
+var messagesOfServers = map[schema.GroupKind][]string{
+	flux.GitRepository.GroupKind: {sourcev1.GitOperationFailedReason, emptyGitRepository},
+	flux.OCIRepository.GroupKind: {sourcev1.OCIPullFailedReason, sourcev1.ReadOperationFailedReason, sourcev1.OCILayerOperationFailedReason},
+	flux.Bucket.GroupKind:        {sourcev1.BucketOperationFailedReason},
+}
+
+// faultsOf are the faults of a kind of source, in the order in which to look.
+var faultsOf = map[schema.GroupKind][]fault{
+	flux.GitRepository.GroupKind: gitFaults,
+	flux.OCIRepository.GroupKind: registryFaults,
+	flux.Bucket.GroupKind:        bucketFaults,
+}
+
+var (
+	hostNotFound = fault{
+		words: []string{
+			"no such host", "server misbehaving", "temporary failure in name resolution", "name or service not known", "could not resolve host",
+			"failed to resolve address", "lookup …i/o timeout",
+		},
+		reason: HostNotFound,
+		advice: adviseHost,
+	}
+	clientCertificateWanted = fault{
+		words:  []string{"tls: certificate required", "tls: bad certificate", "tls: unknown certificate authority"},
+		reason: AuthenticationFailed,
+		advice: adviseClientCertificate,
+	}
+	certificateUntrusted = fault{
+		words:  []string{"x509: ", "ssl error: certificate", "certificate is not trusted"},
+		reason: CertificateUntrusted,
+		advice: adviseCertificate,
+	}
+	hostUnreachable = fault{
+		words: []string{
+			"connection refused", "i/o timeout", "no route to host", "network is unreachable", "connection reset", "context deadline exceeded",
+			"connection timed out", "tls handshake timeout", "tls: ", "server gave http response to https client", "handshake failed: eof",
+			"failed to connect to", "failed getting banner", "ssl error", "broken pipe", "proxyconnect", "socks connect",
+		},
+		reason: HostUnreachable,
+		advice: adviseConnection,
+	}
+)
+
+// registryFaults are of registries, by the codes of the distribution specification, which go-containerregistry puts before a registry's
+// words (pkg/v1/remote/transport/error.go). Registries want credentials for a repository that does not exist.
+var registryFaults = []fault{
+	{
+		words:  []string{"semver '…parse error"},
+		reason: FetchFailed,
+		advice: adviseRange,
+	},
+	{
+		words:  []string{"manifest_unknown", "manifest unknown", "no match found for semver", "manifest not found", "tag_invalid"},
+		advice: adviseReference,
+	},
+	{
+		words:  []string{"name_unknown", "name_invalid", "repository name not known", "repository not found", "project not found", "unexpected status code 404"},
+		reason: RepositoryNotFound,
+		advice: adviseRepository,
+	},
+	{
+		words:  []string{"unauthorized", "denied", "unexpected status code 401", "unexpected status code 403", "authentication required", "no token in bearer response"},
+		reason: AuthenticationFailed,
+		advice: adviseCredentials,
+	},
+	{
+		words: []string{
+			"toomanyrequests", "too many requests", "unavailable", "unexpected status code 5", "unexpected status code 429", "unexpected eof", "challenge scheme",
+			"www-authenticate",
+		},
+		reason: FetchFailed,
+		advice: adviseServer,
+	},
+	hostNotFound,
+	clientCertificateWanted,
+	certificateUntrusted,
+	{
+		words:  []string{"failed to extract layer contents…context deadline exceeded", "failed to copy layer…context deadline exceeded"},
+		reason: FetchTimeout,
+		advice: adviseTimeout,
+	},
+	hostUnreachable,
+	{
+		words:  []string{"layer", "failed to parse artifact manifest"},
+		reason: FetchFailed,
+		advice: adviseLayer,
+	},
+}
+
+// bucketFaults are of object storages with the API of S3, and of Azure's and Google's.
+var bucketFaults = []fault{
+	{
+		words: []string{
+			"access denied", "accessdenied", "access key id you provided does not exist", "signature we calculated does not match", "invalidaccesskeyid", "403 forbidden",
+			"authentication failed", "authenticationfailed", "authorizationfailure", "permission", "forbidden", "unauthorized", "401",
+		},
+		reason: AuthenticationFailed,
+		advice: adviseCredentials,
+	},
+	{
+		words:  []string{"bucket '…not found", "bucket does not exist", "nosuchbucket", "containernotfound", "bucket doesn't exist", "nonexistent"},
+		reason: BucketNotFound,
+		advice: adviseBucket,
+	},
+	hostNotFound,
+	clientCertificateWanted,
+	certificateUntrusted,
+	{
+		words:  []string{"fetch from bucket…context deadline exceeded", "indexation of objects…context deadline exceeded"},
+		reason: FetchTimeout,
+		advice: adviseTimeout,
+	},
+	hostUnreachable,
+	{
+		words:  []string{"slow down", "service unavailable", "internal error", "500 ", "502 ", "503 ", "504 "},
+		reason: FetchFailed,
+		advice: adviseServer,
+	},
+}
+
+// gitFaults are of Git servers. Over HTTPS, forges want credentials for a repository that does not exist, and go-git repeats the whole page
+// that a server answers with: what is unmistakable comes before what may mean anything.
+var gitFaults = []fault{
 	{
 		words: []string{
 			"knownhosts: key mismatch", "knownhosts: key is unknown", "knownhosts: key is revoked", "hostkey could not be verified", "hostkey cannot be verified",
@@ -36,13 +175,19 @@ var sourceFaultTable = []fault{
 	},
 	{
 		words:  []string{"git repository is empty", "remote repository is empty"},
-		reason: BranchNotFound,
 		advice: adviseEmpty,
 	},
 	{
-		words:  []string{"couldn't find remote ref", "reference not found", "reference 'refs/", "cannot locate remote-tracking branch", "unable to resolve ref '"},
-		reason: BranchNotFound,
-		advice: adviseBranch,
+		words:  []string{"semver parse error"},
+		reason: FetchFailed,
+		advice: adviseRange,
+	},
+	{
+		words: []string{
+			"couldn't find remote ref", "reference not found", "reference 'refs/", "cannot locate remote-tracking branch", "unable to resolve ref '",
+			"no match found for semver", "unable to resolve commit object for '…object not found", "unable to find reference for tag",
+		},
+		advice: adviseReference,
 	},
 	{
 		words: []string{
@@ -51,7 +196,7 @@ var sourceFaultTable = []fault{
 			"using ssh-rsa that is about to be deprecated",
 		},
 		reason: AuthenticationFailed,
-		advice: adviseKey,
+		advice: adviseCredentials,
 	},
 	{
 		words: []string{
@@ -66,16 +211,11 @@ var sourceFaultTable = []fault{
 	{
 		words:  []string{"authentication required", "authorization failed", "status code: 401", "status code: 403", "authentication failed"},
 		reason: AuthenticationFailed,
-		advice: adviseKey,
+		advice: adviseCredentials,
 	},
-	{
-		words: []string{
-			"no such host", "server misbehaving", "temporary failure in name resolution", "name or service not known", "could not resolve host",
-			"failed to resolve address", "lookup …i/o timeout",
-		},
-		reason: HostNotFound,
-		advice: adviseHost,
-	},
+	hostNotFound,
+	clientCertificateWanted,
+	certificateUntrusted,
 	{
 		words: []string{
 			"unable to clone '': context deadline exceeded", "unable to clone: context deadline exceeded", "upload-pack response…context deadline exceeded",
@@ -84,15 +224,7 @@ var sourceFaultTable = []fault{
 		reason: FetchTimeout,
 		advice: adviseTimeout,
 	},
-	{
-		words: []string{
-			"connection refused", "i/o timeout", "no route to host", "network is unreachable", "connection reset", "context deadline exceeded",
-			"connection timed out", "tls handshake timeout", "x509:", "tls: ", "server gave http response to https client", "handshake failed: eof",
-			"failed to connect to", "failed getting banner", "ssl error", "broken pipe", "proxyconnect", "socks connect",
-		},
-		reason: HostUnreachable,
-		advice: adviseConnection,
-	},
+	hostUnreachable,
 	{
 		words: []string{
 			"internal server error", "api is not accessible", "internal api", "status code: 5", "status code: 429", "too many requests", "rate limit", "service unavailable",
@@ -115,17 +247,18 @@ var sourceFaultTable = []fault{
 // faultOf finds the fault that a message speaks of, or nil.
 func faultOf(o Observation, message string) *fault {
 	message = strings.ToLower(withoutAddress(o, message))
-	for i := range sourceFaultTable {
-		for _, words := range sourceFaultTable[i].words {
+	faults := faultsOf[o.SourceKind.GroupKind]
+	for i := range faults {
+		for _, words := range faults[i].words {
 			if containsInOrder(message, words) {
-				return &sourceFaultTable[i]
+				return &faults[i]
 			}
 		}
 	}
 	return nil
 }
 
-// withoutAddress takes the repository's URL and path out of a message: Git servers repeat them, and they may hold any word.
+// withoutAddress takes the source's URL and path out of a message: servers repeat them, and they may hold any word.
 func withoutAddress(o Observation, message string) string {
 	url := o.Source.URL
 	message = strings.ReplaceAll(message, url, "")
@@ -138,7 +271,8 @@ func withoutAddress(o Observation, message string) string {
 			message = strings.ReplaceAll(message, path, "")
 		}
 	}
-	return message
+	// Registries are asked for a tag by its name.
+	return strings.ReplaceAll(message, "/manifests/"+o.Source.Reference.Value, "")
 }
 
 func containsInOrder(text, words string) bool {

@@ -126,7 +126,7 @@ var saidTable = []said{
 	{by: "Go", words: clone + "dial tcp 192.0.2.1:2222: i/o timeout", reason: HostUnreachable, advice: "no good connection"},
 	{by: "Go", words: list + "context deadline exceeded", reason: HostUnreachable, advice: "no good connection"},
 	{by: "Go", words: clone + "ssh: handshake failed: EOF", reason: HostUnreachable, advice: "no good connection"},
-	{by: "Go", https: true, words: list + `Get "URL/info/refs?service=git-upload-pack": tls: failed to verify certificate: x509: certificate signed by unknown authority`, reason: HostUnreachable, advice: "certificate"},
+	{by: "Go", https: true, words: list + `Get "URL/info/refs?service=git-upload-pack": tls: failed to verify certificate: x509: certificate signed by unknown authority`, reason: CertificateUntrusted, advice: "ca.crt of Secret garden-shop/flux-source of the garden"},
 	{by: "Go", https: true, words: list + `Get "URL/info/refs?service=git-upload-pack": proxyconnect tcp: dial tcp 192.0.2.1:3128: connect: connection refused`, reason: HostUnreachable, advice: "proxy"},
 	{by: "a clone that takes too long", words: clone + "context deadline exceeded", reason: FetchTimeout, advice: "could not read the repository URL within 1m0s"},
 	{by: "a clone that takes too long", words: clone + "error decoding upload-pack response: context deadline exceeded", reason: FetchTimeout, advice: "too large for the connection"},

@@ -34,7 +34,7 @@ type cache struct {
 func newCache(options Options) *cache {
 	c := &cache{embedded: map[string]*Release{}, failures: utilcache.NewLRUExpireCacheWithClock(maxFailures, options.clock)}
 	c.others = lru.NewWithEvictionFunc(options.MaxReleases, func(_ lru.Key, value any) {
-		c.stats.KeptBytes -= int64(len(value.(*Release).Manifests))
+		c.stats.KeptBytes -= value.(*Release).size()
 	})
 	return c
 }
@@ -65,7 +65,7 @@ func (c *cache) keep(found *Release) {
 	} else {
 		c.others.Add(found.Version, found)
 	}
-	c.stats.KeptBytes += int64(len(found.Manifests))
+	c.stats.KeptBytes += found.size()
 	if found.Origin == embedded.Origin || found.Origin == server.Origin {
 		c.stats.Renders++
 	}

@@ -155,10 +155,10 @@ func TestMemoryIsBounded(t *testing.T) {
 	catalogue := newReleaseServer(t, (*httptest.Server).Start).catalogue(t, Options{MaxReleases: 2})
 	builtIn, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
-	size := int64(len(builtIn.Manifests))
+	size := builtIn.size()
 
 	keep := func(version string, bytes int) *Release {
-		release := newRelease(version, "oci", "", make([]byte, bytes))
+		release := &Release{Version: version, Origin: "oci", Manifests: make([]byte, bytes)}
 		catalogue.cache.keep(release)
 		return release
 	}

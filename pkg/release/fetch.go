@@ -74,9 +74,10 @@ func (c *Catalogue) setProgress(what, location string) {
 func (c *Catalogue) fetch(source Source, tag string) (found *Release, err error) {
 	err = c.try(c.options.DownloadTimeout, func(ctx context.Context) error {
 		manifests, reference, err := source.Get(ctx, tag)
-		if err == nil {
-			found = newRelease(tag, source.Origin(), reference, manifests)
+		if err != nil {
+			return err
 		}
+		found, err = newRelease(tag, source.Origin(), reference, manifests)
 		return err
 	})
 	if err == nil {

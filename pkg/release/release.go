@@ -11,10 +11,18 @@
 package release
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
 )
 
 // The kinds of failure of a Catalogue, to be told apart with errors.Is, besides those of package fluxversion. The error itself is
@@ -37,7 +45,7 @@ type Source interface {
 	Origin() string
 	// Location tells, without passwords, where the source looks for a version, or, with none, for which versions there are.
 	Location(version string) string
-	// Get returns the manifests of a release, and a reference that tells where exactly they come from. It tries once. The error
+	// Get returns the manifests of all components of a release, for namespace flux-system, and a reference that tells where exactly they come from. It tries once. The error
 	// tells where it looked, and is of one of the kinds of package failure, unless the source can't be asked.
 	Get(ctx context.Context, version string) (manifests []byte, reference string, err error)
 	// Versions returns the tags of the releases that the source has, as far as it tells: a release server tells one, the latest.
@@ -58,11 +66,69 @@ type Release struct {
 	// Manifests is what the command flux install --export prints for the default components in namespace flux-system:
 	// a YAML stream with several documents.
 	Manifests []byte
+
+	// available are the manifests of all components that the release has, compressed: hardly anybody asks for others than the default ones.
+	available  []byte
+	components []string
 }
 
-func newRelease(version, origin, source string, manifests []byte) *Release {
+// newRelease makes a release of the manifests of all of its components.
+func newRelease(version, origin, source string, available []byte) (*Release, error) {
+	manifests, err := export.Select(available, version, export.Options{})
+	if err != nil {
+		return nil, err
+	}
 	digest := sha256.Sum256(manifests)
-	return &Release{Version: version, Origin: origin, Source: source, Digest: "sha256:" + hex.EncodeToString(digest[:]), Manifests: manifests}
+	release := &Release{Version: version, Origin: origin, Source: source, Digest: "sha256:" + hex.EncodeToString(digest[:]), Manifests: manifests}
+	if release.components, err = export.Components(available); err != nil {
+		return nil, err
+	}
+	if len(available) == len(manifests) {
+		return release, nil
+	}
+	var compressed bytes.Buffer
+	writer := gzip.NewWriter(&compressed)
+	if _, err := writer.Write(available); err != nil {
+		return nil, err
+	}
+	if err := writer.Close(); err != nil {
+		return nil, err
+	}
+	release.available = compressed.Bytes()
+	return release, nil
+}
+
+// Components returns the components that the release has.
+func (r *Release) Components() []string { return slices.Clone(r.components) }
+
+// size is how many bytes it takes in memory.
+func (r *Release) size() int64 { return int64(len(r.Manifests) + len(r.available)) }
+
+// Install returns what the command flux install --export prints for the options. The error names the component that the release has not.
+func (r *Release) Install(options export.Options) ([]byte, error) {
+	if options.IsDefault() {
+		return r.Manifests, nil
+	}
+	for _, component := range options.Components {
+		if !slices.Contains(r.components, component) {
+			return nil, fmt.Errorf("Flux %s (%s) has no component %s, but %s", r.Version, r.Origin, component, strings.Join(r.components, ", "))
+		}
+	}
+	available := r.Manifests
+	if r.available != nil {
+		reader, err := gzip.NewReader(bytes.NewReader(r.available))
+		if err != nil {
+			return nil, err
+		}
+		if available, err = io.ReadAll(reader); err != nil {
+			return nil, err
+		}
+	}
+	manifests, err := export.Select(available, r.Version, options)
+	if err != nil {
+		return nil, fmt.Errorf("Flux %s (%s) can't be installed so: %w", r.Version, r.Origin, err)
+	}
+	return manifests, nil
 }
 
 // Stats tells what a Catalogue has done since it was made, and how much it holds.
@@ -80,6 +146,6 @@ type Stats struct {
 	FailedLookUps int64
 	// Kept is how many releases are in memory.
 	Kept int64
-	// KeptBytes is the size of the manifests in memory, in bytes.
+	// KeptBytes is the size of the manifests in memory, in bytes, as they are there.
 	KeptBytes int64
 }

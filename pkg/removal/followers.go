@@ -10,14 +10,12 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 // finalizerTimeout is how long Flux has for its part in the deletion of the extension's own objects. It may not run at all.
@@ -69,9 +67,7 @@ func (r Removal) following(ctx context.Context, managedResource string) ([]metav
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range source.ShootSecretNames() {
-		references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: r.Namespace, Name: name})
-	}
+	references = append(references, r.secrets()...)
 	objects, err := read(ctx, r.Shoot, references)
 	return slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return !cameFrom(&object, managedResource) }), err
 }

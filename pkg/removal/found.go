@@ -23,9 +23,6 @@ import (
 // maxFound bounds how many objects are found, because anybody in the shoot can make more that look like ours. A release has about 40.
 const maxFound = 500
 
-// secrets are those that the extension makes in the shoot, in the namespace of Flux.
-var secrets = append(source.ShootSecretNames(), render.PullSecretName)
-
 // Protected returns the objects of the shoot that came from the ManagedResource of the given name and that Flux leaves alone (render.Protect).
 // It is for a seed that does not know them, because another one has made them.
 func (r Removal) Protected(ctx context.Context, managedResource string) ([]corev1.ObjectReference, error) {
@@ -62,14 +59,24 @@ func (r Removal) byName(ctx context.Context) ([]corev1.ObjectReference, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range secrets {
-		references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: r.Namespace, Name: name})
-	}
+	references = append(references, r.secrets()...)
+	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: r.Namespace, Name: render.PullSecretName},
+		corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: r.Namespace, Name: render.ShootInfoName})
 	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: namespaceKind.Kind, Name: r.Namespace})
 	return append(references, r.installation()...), nil
 }
 
-// followers are the Kustomization and the GitRepository of the extension, in the versions in which the shoot stores them, if it has their
+// secrets are those by which the extension lets Flux read the source, in its namespace.
+func (r Removal) secrets() []corev1.ObjectReference {
+	var references []corev1.ObjectReference
+	namespace := r.keyOf(flux.GitRepository.ObjectKind).Namespace
+	for _, name := range append(source.ShootSecretNames(), render.VerifySecretName) {
+		references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: namespace, Name: name})
+	}
+	return references
+}
+
+// followers are the Kustomization and the source of the extension, in the versions in which the shoot stores them, if it has their
 // kinds: first the one by which Flux deploys.
 func (r Removal) followers(ctx context.Context) ([]corev1.ObjectReference, error) {
 	var references []corev1.ObjectReference
@@ -81,8 +88,9 @@ func (r Removal) followers(ctx context.Context) ([]corev1.ObjectReference, error
 		} else if err != nil {
 			return nil, fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", name, err)
 		}
+		key := r.keyOf(followed)
 		version, kind := shoot.KindOf(definition).ToAPIVersionAndKind()
-		references = append(references, corev1.ObjectReference{APIVersion: version, Kind: kind, Namespace: r.Namespace, Name: flux.Name})
+		references = append(references, corev1.ObjectReference{APIVersion: version, Kind: kind, Namespace: key.Namespace, Name: key.Name})
 	}
 	return references, nil
 }

@@ -20,6 +20,7 @@
 package removal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -38,6 +40,17 @@ type Removal struct {
 	Shoot client.Client
 	// Namespace is where Flux is installed.
 	Namespace string
+	// Source and Kustomization are what makes Flux follow something, if they are others than flux-system in Namespace.
+	Source, Kustomization client.ObjectKey
+}
+
+// keyOf is the name of what makes Flux follow something, of a kind.
+func (r Removal) keyOf(kind flux.ObjectKind) client.ObjectKey {
+	key := r.Source
+	if kind.GroupKind == flux.Kustomization.GroupKind {
+		key = r.Kustomization
+	}
+	return cmp.Or(key, client.ObjectKey{Namespace: r.Namespace, Name: flux.Name})
 }
 
 // DeleteInstallation deletes what Flux was installed with, but for its namespace: CustomResourceDefinitions and with them all objects

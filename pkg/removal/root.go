@@ -56,7 +56,7 @@ func (r Removal) findRoot(ctx context.Context) (*unstructured.Unstructured, erro
 	}
 	root := &unstructured.Unstructured{}
 	root.SetGroupVersionKind(shoot.KindOf(definition).GroupVersionKind)
-	key := client.ObjectKey{Namespace: r.Namespace, Name: flux.Name}
+	key := r.keyOf(flux.Kustomization)
 	if err := r.Shoot.Get(ctx, key, root); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {

@@ -5,98 +5,168 @@
 package render
 
 import (
-	"time"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	"github.com/fluxcd/pkg/apis/meta"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
-// The intervals that `flux bootstrap` sets. A Kustomization that failed is tried again as often as the source is.
-const (
-	sourceInterval        = time.Minute
-	kustomizationInterval = 10 * time.Minute
-	retryInterval         = time.Minute
-)
+// Wanted is what a shoot is to have besides the installation.
+type Wanted struct {
+	// Config is complete: nothing is defaulted here but what is left out of an object that is written as a template.
+	Config *fluxv1alpha1.FluxConfig
+	// Credentials are those of the project for Config.Repository, or nil if it is public.
+	Credentials *source.Credentials
+	// Resources are Secrets that the Shoot refers to, by the names of the entries in its spec.resources.
+	Resources map[string]Resource
+	// Shoot is what ConfigMap shoot-info says, or nil.
+	Shoot *ShootInfo
+}
 
-// Configuration renders what makes Flux follow the repository: a GitRepository and a Kustomization in the versions that
-// the installation serves, and the Secrets of the credentials if there are some (nil for a public repository). Without a
-// repository there is nothing to follow, and no object. The objects are protected from what the repository says of them (Protect).
-func (i *Installation) Configuration(repository *fluxv1alpha1.Repository, credentials *source.Credentials) ([]client.Object, error) {
-	if repository == nil {
-		return nil, nil
-	}
+// Configuration is what a shoot has besides the installation.
+type Configuration struct {
+	// Objects are a source and a Kustomization, if something is followed, the Secrets, and ConfigMap shoot-info.
+	Objects []client.Object
+	// Unknown are fields of the templates that the release does not know, and that are left out.
+	Unknown []string
+}
 
-	gitRepository, err := i.followed[flux.GitRepository.Definition()].render(newGitRepository(repository, credentials))
+// namespace is where Flux is installed.
+func (w Wanted) namespace() string {
+	return cmp.Or(w.Config.Flux.Namespace, flux.Namespace)
+}
+
+// Configuration renders what makes Flux follow something, in the versions that the installation serves: a source, a Kustomization and the
+// Secrets that they need. A source and a Kustomization that are written as templates stay as they are written, but for what can't be left
+// out. The objects are protected from what the source says of them (Protect), unless they are their users' (syncMode: Once). The error says
+// which field can't be had.
+func (i *Installation) Configuration(wanted Wanted) (*Configuration, error) {
+	configuration := &Configuration{}
+	followed, err := i.follow(wanted, configuration)
 	if err != nil {
 		return nil, err
 	}
-	kustomization, err := i.followed[flux.Kustomization.Definition()].render(newKustomization(repository))
+	if wanted.Config.SyncMode != fluxv1alpha1.SyncOnce {
+		for _, object := range followed {
+			Protect(object)
+		}
+	}
+	others, err := secretsOf(wanted, followed)
 	if err != nil {
 		return nil, err
 	}
-
-	objects := []client.Object{gitRepository, kustomization}
-	if credentials != nil {
-		objects = append(objects, newSecrets(credentials)...)
+	if wanted.Shoot != nil {
+		others = append(others, wanted.Shoot.configMap(wanted.namespace()))
 	}
-	for _, object := range objects {
+	for _, object := range others {
 		Protect(object)
 	}
-	return objects, nil
+	for _, object := range followed {
+		configuration.Objects = append(configuration.Objects, object)
+	}
+	configuration.Objects = append(configuration.Objects, others...)
+	configuration.Objects = append(configuration.Objects, otherNamespaces(wanted.namespace(), configuration.Objects)...)
+	return configuration, checkDistinct(configuration.Objects)
 }
 
-func newSecrets(credentials *source.Credentials) []client.Object {
-	var secrets []client.Object
-	for _, secret := range credentials.Secrets() {
-		secrets = append(secrets, &corev1.Secret{
-			TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
-			ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: secret.Name},
-			Type:       secret.Type,
-			Data:       secret.Data,
+// follow renders the source and the Kustomization, or nothing.
+func (i *Installation) follow(wanted Wanted, configuration *Configuration) ([]*unstructured.Unstructured, error) {
+	config := wanted.Config
+	if config.Source == nil && config.Repository == nil {
+		if config.Kustomization != nil {
+			return nil, errors.New("source.template is missing: write it beside kustomization.template")
+		}
+		return nil, nil
+	}
+	origin, err := sourceObject(wanted)
+	if err != nil {
+		return nil, err
+	}
+	root, err := kustomizationObject(wanted, origin)
+	if err != nil {
+		return nil, err
+	}
+	if config.IsSuspended() {
+		for _, object := range []*unstructured.Unstructured{origin, root} {
+			if err := unstructured.SetNestedField(object.Object, true, "spec", "suspend"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, followed := range []struct {
+		object   *unstructured.Unstructured
+		template string
+		written  bool
+	}{{origin, "source.template", config.Source != nil}, {root, "kustomization.template", config.Kustomization != nil}} {
+		resource, err := i.resourceOf(followed.object)
+		if err != nil {
+			return nil, err
+		}
+		unknown := resource.complete(followed.object)
+		if !followed.written { // an old release does not know all of what we set
+			continue
+		}
+		if err := resource.validate(followed.object, followed.template); err != nil {
+			return nil, err
+		}
+		for _, field := range unknown {
+			configuration.Unknown = append(configuration.Unknown, followed.template+"."+field)
+		}
+	}
+	return []*unstructured.Unstructured{origin, root}, nil
+}
+
+// resourceOf returns how the API server of the shoot sees an object.
+func (i *Installation) resourceOf(object *unstructured.Unstructured) (*customResource, error) {
+	kind, ok := flux.KindOf(object.GroupVersionKind().GroupKind())
+	if !ok {
+		return nil, fmt.Errorf("the kind %s of %s can't be followed", object.GetKind(), object.GetAPIVersion())
+	}
+	resource := i.followed[kind.Definition()]
+	if resource == nil {
+		return nil, fmt.Errorf("the Flux of the shoot has no kind %s: choose a newer release with version (fluxVersion)", kind.Kind)
+	}
+	return resource, nil
+}
+
+// otherNamespaces are those of some objects beside that of Flux. They stay when the objects go, because others may have come into them, and are
+// not protected: a repository may say more of them.
+func otherNamespaces(namespace string, objects []client.Object) []client.Object {
+	var others []client.Object
+	known := []string{namespace, metav1.NamespaceDefault, metav1.NamespaceSystem}
+	for _, object := range objects {
+		if slices.Contains(known, object.GetNamespace()) {
+			continue
+		}
+		known = append(known, object.GetNamespace())
+		others = append(others, &corev1.Namespace{
+			TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Namespace"},
+			ObjectMeta: metav1.ObjectMeta{Name: object.GetNamespace(), Annotations: map[string]string{resourcesv1alpha1.KeepObject: "true"}},
 		})
 	}
-	return secrets
+	return others
 }
 
-func newGitRepository(repository *fluxv1alpha1.Repository, credentials *source.Credentials) *sourcev1.GitRepository {
-	gitRepository := &sourcev1.GitRepository{
-		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name},
-		Spec: sourcev1.GitRepositorySpec{
-			URL:       repository.URL,
-			Reference: &sourcev1.GitRepositoryRef{Branch: repository.Branch},
-			Interval:  metav1.Duration{Duration: sourceInterval},
-		},
+// checkDistinct refuses objects of which one would take the place of another.
+func checkDistinct(objects []client.Object) error {
+	seen := map[string]bool{}
+	for _, object := range objects {
+		name := object.GetObjectKind().GroupVersionKind().Kind + " " + client.ObjectKeyFromObject(object).String()
+		if seen[name] {
+			return fmt.Errorf("the shoot would get two objects %s: give one of them another name", name)
+		}
+		seen[name] = true
 	}
-	if credentials != nil {
-		gitRepository.Spec.Provider = credentials.Provider
-		gitRepository.Spec.SecretRef = &meta.LocalObjectReference{Name: credentials.SecretRef.Name}
-		// Flux does not watch Secrets. This makes it look at once with the new one, and then say in its status that it did.
-		// (gardener-resource-manager applies Secrets before what it has no order for.)
-		metav1.SetMetaDataAnnotation(&gitRepository.ObjectMeta, meta.ReconcileRequestAnnotation, credentials.Request())
-	}
-	return gitRepository
-}
-
-func newKustomization(repository *fluxv1alpha1.Repository) *kustomizev1.Kustomization {
-	return &kustomizev1.Kustomization{
-		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name},
-		Spec: kustomizev1.KustomizationSpec{
-			Interval:      metav1.Duration{Duration: kustomizationInterval},
-			RetryInterval: &metav1.Duration{Duration: retryInterval},
-			Path:          repository.Path,
-			Prune:         true,
-			// What Flux deployed belongs to the shoot's users: it stays when the extension is switched off.
-			DeletionPolicy: kustomizev1.DeletionPolicyOrphan,
-			SourceRef:      kustomizev1.CrossNamespaceSourceReference{Kind: flux.GitRepository.Kind, Name: flux.Name},
-		},
-	}
+	return nil
 }

@@ -5,24 +5,44 @@
 package render
 
 import (
+	"context"
 	"fmt"
+	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/version"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
 )
 
 // customResource knows how the API server of the shoot will see an object of a CustomResourceDefinition.
 type customResource struct {
 	gvk    schema.GroupVersionKind
 	schema *structuralschema.Structural
+	// validator is made only if somebody writes an object of the kind.
+	validator func() validator
+}
+
+// validator is what an API server checks objects of a kind with.
+type validator struct {
+	schema validation.SchemaValidator
+	rules  *cel.Validator
+}
+
+func newValidator(structural *structuralschema.Structural) validator {
+	return validator{
+		schema: validation.NewSchemaValidatorFromOpenAPI(structural.ToKubeOpenAPI()),
+		rules:  cel.NewValidator(structural, true, celconfig.PerCallLimit),
+	}
 }
 
 // newCustomResource chooses the newest version that the CustomResourceDefinition serves.
@@ -54,20 +74,30 @@ func newCustomResource(definition *unstructured.Unstructured) (*customResource, 
 	return &customResource{
 		gvk:    schema.GroupVersionKind{Group: crd.Spec.Group, Version: newest.Name, Kind: crd.Spec.Names.Kind},
 		schema: structural,
+
+		validator: sync.OnceValue(func() validator { return newValidator(structural) }),
 	}, nil
 }
 
-// render turns a typed object into what the API server would store for it: fields that the served version doesn't know
-// are dropped, and its defaults are set.
-func (c *customResource) render(object client.Object) (client.Object, error) {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
-	if err != nil {
-		return nil, fmt.Errorf("failed to render %s %s: %w", c.gvk.Kind, client.ObjectKeyFromObject(object), err)
+// complete turns an object into what the API server would store for it: it gets the version that is served, fields that this doesn't know are
+// dropped, and its defaults are set. It returns the fields that were dropped. (Flux's definitions have no other conversion.)
+func (c *customResource) complete(object *unstructured.Unstructured) []string {
+	object.SetGroupVersionKind(c.gvk)
+	dropped := pruning.PruneWithOptions(object.Object, c.schema, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
+	defaulting.Default(object.Object, c.schema)
+	dropServerFields(object)
+	return dropped
+}
+
+// maxErrors is how many mistakes are named.
+const maxErrors = 3
+
+// validate returns what the API server would refuse of an object that is complete. The error says which fields of a template are meant.
+func (c *customResource) validate(object *unstructured.Unstructured, template string) error {
+	check, path := c.validator(), field.NewPath(template)
+	mistakes := validation.ValidateCustomResource(path, object.Object, check.schema)
+	if len(mistakes) == 0 && check.rules != nil {
+		mistakes, _ = check.rules.Validate(context.Background(), path, c.schema, object.Object, nil, celconfig.RuntimeCELCostBudget)
 	}
-	rendered := &unstructured.Unstructured{Object: content}
-	rendered.SetGroupVersionKind(c.gvk)
-	pruning.Prune(content, c.schema, true)
-	defaulting.Default(content, c.schema)
-	dropServerFields(rendered)
-	return rendered, nil
+	return mistakes[:min(len(mistakes), maxErrors)].ToAggregate()
 }

@@ -47,15 +47,15 @@ func FieldDigests(objects []client.Object) (map[string]string, error) {
 			digests = map[string]string{}
 		}
 		for field := range rendered {
-			digests[kind.Kind+"."+field] = digestOf(field, fields[field])
+			digests[kind.Kind+"."+field] = digestOf(field, fields[field], object.GetNamespace())
 		}
 	}
 	return digests, nil
 }
 
-// ChangedFields returns in order which fields of the specification of an object of the shoot, of the type that kind.NewSpec returns, are not as
-// they were rendered. Without digests of its kind, nothing is known, and it returns none.
-func ChangedFields(kind flux.ObjectKind, spec any, digests map[string]string) []string {
+// ChangedFields returns in order which fields of the specification of an object in a namespace of the shoot, of the type that kind.NewSpec
+// returns, are not as they were rendered. Without digests of its kind, nothing is known, and it returns none.
+func ChangedFields(kind flux.ObjectKind, namespace string, spec any, digests map[string]string) []string {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(spec)
 	if err != nil {
 		return nil // a typed object has a form
@@ -71,7 +71,7 @@ func ChangedFields(kind flux.ObjectKind, spec any, digests map[string]string) []
 		if isEmpty(fields[field]) && slices.Contains(optionalFields, field) {
 			continue
 		}
-		if digestOf(field, fields[field]) != digest {
+		if digestOf(field, fields[field], namespace) != digest {
 			changed = append(changed, field)
 		}
 	}
@@ -79,7 +79,7 @@ func ChangedFields(kind flux.ObjectKind, spec any, digests map[string]string) []
 		return nil
 	}
 	for _, field := range kind.DecidingFields {
-		if !isEmpty(fields[field]) {
+		if !isEmpty(fields[field]) && digests[prefix+field] == "" {
 			changed = append(changed, field)
 		}
 	}
@@ -96,8 +96,8 @@ func newestForm(kind flux.ObjectKind, fields map[string]any) (map[string]any, er
 	return runtime.DefaultUnstructuredConverter.ToUnstructured(spec)
 }
 
-// digestOf is the same for values that mean the same to Flux.
-func digestOf(field string, value any) string {
+// digestOf is the same for values that mean the same to Flux in an object of a namespace.
+func digestOf(field string, value any, namespace string) string {
 	switch v := value.(type) {
 	case string:
 		if field == "path" {
@@ -106,7 +106,7 @@ func digestOf(field string, value any) string {
 	case map[string]any:
 		if field == "sourceRef" {
 			delete(v, "apiVersion")
-			if v["namespace"] == flux.Namespace {
+			if v["namespace"] == namespace {
 				delete(v, "namespace")
 			}
 		}

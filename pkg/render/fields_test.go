@@ -23,10 +23,12 @@ func rendered(t *testing.T, manifests []byte) []client.Object {
 	g := NewWithT(t)
 	installation, err := render.NewInstallation(manifests, render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
-	objects, err := installation.Configuration(&fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots.git", Branch: "main", Path: "./clusters/one", Type: fluxv1alpha1.RepositoryPrivate},
-		&source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{source.KeyIdentity: []byte("not a real key")}}})
+	configuration, err := installation.Configuration(render.Wanted{
+		Config:      &fluxv1alpha1.FluxConfig{Repository: &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots.git", Branch: "main", Path: "./clusters/one", Type: fluxv1alpha1.RepositoryPrivate}},
+		Credentials: &source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{source.KeyIdentity: []byte("not a real key")}}},
+	})
 	g.Expect(err).NotTo(HaveOccurred())
-	return objects
+	return configuration.Objects
 }
 
 func specOf(t *testing.T, object client.Object) map[string]any {
@@ -43,7 +45,7 @@ func changed(t *testing.T, kind string, spec map[string]any, digests map[string]
 	}
 	typed := followed.NewSpec()
 	NewWithT(t).Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(spec, typed)).To(Succeed())
-	return render.ChangedFields(followed, typed, digests)
+	return render.ChangedFields(followed, flux.Namespace, typed, digests)
 }
 
 // other returns another value of the same type.

@@ -17,11 +17,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // PullSecretName is the name of the Secret in the namespace of Flux with which the shoot's nodes pull Flux's images.
@@ -81,14 +78,21 @@ func (i Images) Digest() string {
 	return hex.EncodeToString(digest.Sum(nil))
 }
 
-// secret is what the pods' imagePullSecrets refer to.
-func (i Images) secret() *corev1.Secret {
-	return &corev1.Secret{
-		TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: PullSecretName},
-		Type:       corev1.SecretTypeDockerConfigJson,
-		Data:       map[string][]byte{corev1.DockerConfigJsonKey: i.PullSecret},
+// upstreamRegistry is where Flux's releases take their images from.
+const upstreamRegistry = "ghcr.io/fluxcd"
+
+// From returns the images for a shoot that wants them from a registry of its own. To want them from where Flux's releases take them is to want
+// nothing: the landscape's registry counts.
+func (i Images) From(registry string) Images {
+	if registry != "" && registry != upstreamRegistry {
+		i.Registry = registry
 	}
+	return i
+}
+
+// secret is what the pods' imagePullSecrets in a namespace refer to.
+func (i Images) secret(namespace string) *corev1.Secret {
+	return newSecret(namespace, PullSecretName, corev1.SecretTypeDockerConfigJson, map[string][]byte{corev1.DockerConfigJsonKey: i.PullSecret})
 }
 
 // podSpecs tells where a workload has the specification of its pods.

@@ -2,8 +2,8 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package render says which objects belong in a shoot: the Flux installation of a release, and the GitRepository and
-// Kustomization that make Flux follow the project's repository. It is pure: no I/O, the same input gives the same objects.
+// Package render says which objects belong in a shoot: the Flux installation of a release, and the source and
+// Kustomization that make Flux follow something. It is pure: no I/O, the same input gives the same objects.
 //
 // CustomResourceDefinitions and custom resources carry the values that the shoot's kube-apiserver would default, so that a
 // gardener-resource-manager that compares them with what the API server returns finds no difference
@@ -61,7 +61,7 @@ func NewInstallation(manifests []byte, images Images) (*Installation, error) {
 		}
 	}
 	if images.PullSecret != nil {
-		installation.Objects = append(installation.Objects, images.secret())
+		installation.Objects = append(installation.Objects, images.secret(namespaceOf(objects)))
 	}
 
 	if err := installation.checkComplete(); err != nil {
@@ -85,6 +85,16 @@ func AdoptInstallation(objects []*unstructured.Unstructured) (*Installation, err
 		}
 	}
 	return installation, installation.checkComplete()
+}
+
+// namespaceOf is where a release is installed.
+func namespaceOf(objects []*unstructured.Unstructured) string {
+	for _, object := range objects {
+		if object.GetKind() == "Namespace" {
+			return object.GetName()
+		}
+	}
+	return flux.Namespace
 }
 
 func (i *Installation) checkComplete() error {

@@ -67,6 +67,11 @@ func oldRelease(t *testing.T) []byte {
 	return manifests
 }
 
+const (
+	twoKeys     = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n# the old one\n-----BEGIN PUBLIC KEY-----\nBBBB\n-----END PUBLIC KEY-----\n"
+	armouredKey = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n-----END PGP PUBLIC KEY BLOCK-----\n"
+)
+
 func TestConfiguration(t *testing.T) {
 	current := embeddedRelease(t).Manifests
 	private := &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com:2222/fleet/shoots.git", Branch: "production", Path: "./clusters/one", Type: fluxv1alpha1.RepositoryPrivate}
@@ -79,6 +84,14 @@ func TestConfiguration(t *testing.T) {
 		source.KeyGitHubAppID: []byte("1"), source.KeyGitHubAppInstallationID: []byte("2"), source.KeyGitHubAppPrivateKey: []byte("not a real key"),
 	}}}
 
+	registry := &source.Credentials{
+		Kind: source.KindRegistry,
+		SecretRef: &source.ShootSecret{Name: "flux-source-registry", Type: corev1.SecretTypeDockerConfigJson, Data: source.Data{
+			corev1.DockerConfigJsonKey: []byte(`{"auths":{"registry.example.com":{"auth":"eDp5"}}}`),
+		}},
+		CertSecretRef: &source.ShootSecret{Name: source.SecretName, Type: corev1.SecretTypeOpaque, Data: source.Data{"ca.crt": []byte("not a real one")}},
+	}
+
 	for name, test := range map[string]struct {
 		manifests   []byte
 		repository  *fluxv1alpha1.Repository
@@ -89,15 +102,25 @@ func TestConfiguration(t *testing.T) {
 		"github-app":  {current, app, gitHubApp},
 		"flux-only":   {current, nil, nil},
 		"private-old": {oldRelease(t), private, credentials},
+		"tag":         {current, &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet/shoots", Tag: "v1.2.3", Path: "./"}, nil},
+		"semver":      {current, &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet/shoots", Semver: ">=1.2.0", Path: "./"}, nil},
+		"commit":      {current, &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet/shoots", Commit: "5f0c1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b", Path: "./"}, nil},
+		"ref-name":    {current, &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet/shoots", RefName: "refs/pull/7/head", Path: "./"}, nil},
+		"oci-tag":     {current, &fluxv1alpha1.Repository{URL: "oci://registry.example.com/fleet", Tag: "1.2", Path: "./"}, nil},
+		"oci-digest":  {current, &fluxv1alpha1.Repository{URL: "oci://registry.example.com/fleet", Digest: "sha256:" + strings.Repeat("5f", 32), Path: "./"}, nil},
+		"oci-keyless": {current, &fluxv1alpha1.Repository{URL: "oci://registry.example.com/fleet", Tag: "1.2", Path: "./", Verify: &fluxv1alpha1.Verification{Issuer: "^https://token\\.example\\.com$", Subject: "^https://git\\.example\\.com/fleet/.*$"}}, nil},
+		"oci-private": {current, &fluxv1alpha1.Repository{URL: "oci://registry.example.com/fleet", Semver: "1.x", Path: "./", Type: fluxv1alpha1.RepositoryPrivate, Verify: &fluxv1alpha1.Verification{Keys: twoKeys}}, registry},
+		"git-verify":  {current, &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet/shoots", Branch: "main", Path: "./", Verify: &fluxv1alpha1.Verification{Keys: armouredKey}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			installation, err := render.NewInstallation(test.manifests, render.Images{})
 			g.Expect(err).NotTo(HaveOccurred())
 
-			objects, err := installation.Configuration(test.repository, test.credentials)
+			configuration, err := installation.Configuration(render.Wanted{Config: &fluxv1alpha1.FluxConfig{Repository: test.repository}, Credentials: test.credentials})
 			g.Expect(err).NotTo(HaveOccurred())
-			expectGolden(g, "configuration-"+name, objects)
+			expectGolden(g, "configuration-"+name, configuration.Objects)
+			g.Expect(configuration.Unknown).To(BeEmpty())
 		})
 	}
 }

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package resourcemanager knows when a shoot's gardener-resource-manager manages the namespace of Flux.
+// Package resourcemanager knows when a shoot's gardener-resource-manager manages the namespaces of Flux.
 //
 // Since Gardener v1.80 gardenlet limits a shoot's gardener-resource-manager to a few namespaces of the shoot, and
 // flux-system is not among them (pkg/gardenlet/operation/botanist/resource_manager.go of Gardener). Since v1.147 the flag
@@ -19,8 +19,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
-
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 const (
@@ -28,7 +26,7 @@ const (
 	DeploymentName = v1beta1constants.DeploymentNameGardenerResourceManager
 
 	containerName = "gardener-resource-manager"
-	flag          = "--extra-target-namespace=" + flux.Namespace
+	flag          = "--extra-target-namespace="
 )
 
 var (
@@ -36,48 +34,61 @@ var (
 	firstWithFlag = semver.MustParse("1.147.0")
 )
 
-// AddNamespace makes the gardener-resource-manager of the Deployment manage the namespace of Flux, and says whether it
+// AddNamespaces makes the gardener-resource-manager of the Deployment manage namespaces of the shoot, and says whether it
 // changed the Deployment. It leaves a gardener-resource-manager alone that doesn't need the flag, or would not start with
 // it because it is too old. gardenerVersion counts where the image tag is not a version; it may be empty.
-func AddNamespace(deployment *appsv1.Deployment, gardenerVersion string) bool {
+func AddNamespaces(deployment *appsv1.Deployment, gardenerVersion string, namespaces ...string) bool {
 	container := container(deployment)
-	if container == nil || slices.Contains(container.Args, flag) {
+	if container == nil {
 		return false
 	}
-	if version := versionOf(container.Image, gardenerVersion); version == nil || version.LessThan(firstWithFlag) {
+	missing := missingFlags(container, namespaces)
+	if version := versionOf(container.Image, gardenerVersion); len(missing) == 0 || version == nil || version.LessThan(firstWithFlag) {
 		return false
 	}
-	container.Args = append(container.Args, flag)
+	container.Args = append(container.Args, missing...)
 	return true
 }
 
-// CheckNamespace returns an error that says what to do if the gardener-resource-manager of the Deployment does not manage
-// the namespace of Flux, so that nothing of what is meant for the shoot would arrive there. shoot is namespace/name of the
-// Shoot in the garden.
-func CheckNamespace(deployment *appsv1.Deployment, gardenerVersion, shoot string) error {
+// missingFlags returns the arguments that a container needs for namespaces and does not have.
+func missingFlags(container *corev1.Container, namespaces []string) []string {
+	var missing []string
+	for _, namespace := range namespaces {
+		if argument := flag + namespace; !slices.Contains(container.Args, argument) {
+			missing = append(missing, argument)
+		}
+	}
+	return missing
+}
+
+// CheckNamespaces returns an error that says what to do if the gardener-resource-manager of the Deployment does not manage one of some
+// namespaces of the shoot, so that nothing of what is meant for it would arrive there. shoot is namespace/name of the Shoot in the garden.
+func CheckNamespaces(deployment *appsv1.Deployment, gardenerVersion, shoot string, namespaces ...string) error {
 	where := deployment.Namespace + "/" + deployment.Name
 	container := container(deployment)
 	if container == nil {
-		return fmt.Errorf("the Deployment %s of the seed has no container %s: cannot tell whether namespace %s of the shoot is managed", where, containerName, flux.Namespace)
+		return fmt.Errorf("the Deployment %s of the seed has no container %s: cannot tell whether namespace %s of the shoot is managed", where, containerName, strings.Join(namespaces, ", "))
 	}
-	if slices.Contains(container.Args, flag) {
+	missing := missingFlags(container, namespaces)
+	if len(missing) == 0 {
 		return nil
 	}
+	unmanaged := strings.ReplaceAll(strings.Join(missing, ", "), flag, "")
 
 	version := versionOf(container.Image, gardenerVersion)
 	switch {
 	case version == nil:
 		return fmt.Errorf("the Deployment %s of the seed does not manage namespace %s of the shoot, and its version is unknown: "+
-			"its image has no version as tag; start the extension with --gardener-version", where, flux.Namespace)
+			"its image has no version as tag; start the extension with --gardener-version", where, unmanaged)
 	case version.LessThan(firstLimited):
 		return nil
 	case version.LessThan(firstWithFlag):
 		return fmt.Errorf("the Deployment %s of the seed has version v%s, which cannot manage namespace %s of the shoot: upgrade Gardener to v%s or newer",
-			where, version, flux.Namespace, firstWithFlag)
+			where, version, unmanaged, firstWithFlag)
 	default:
 		namespace, name, _ := strings.Cut(shoot, "/")
 		return fmt.Errorf("the Deployment %s of the seed does not manage namespace %s of the shoot yet: the extension's webhook adds %s when Gardener reconciles the shoot; "+
-			"to do that now: kubectl -n %s annotate shoot %s gardener.cloud/operation=reconcile", where, flux.Namespace, flag, namespace, name)
+			"to do that now: kubectl -n %s annotate shoot %s gardener.cloud/operation=reconcile", where, unmanaged, strings.Join(missing, " "), namespace, name)
 	}
 }
 

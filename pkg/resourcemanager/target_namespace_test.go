@@ -28,7 +28,7 @@ func TestNamespace(t *testing.T) {
 		image, gardenerVersion string
 		args                   []string
 		added                  bool
-		problem                string // after AddNamespace
+		problem                string // after AddNamespaces
 	}{
 		"current":                       {image: "registry.example/grm:v1.150.0", added: true},
 		"registry with a port":          {image: "registry.example:5000/grm", gardenerVersion: "v1.150.0", added: true},
@@ -48,13 +48,13 @@ func TestNamespace(t *testing.T) {
 			g := NewWithT(t)
 			deployment := deployment(test.image, test.args...)
 
-			g.Expect(resourcemanager.AddNamespace(deployment, test.gardenerVersion)).To(Equal(test.added))
+			g.Expect(resourcemanager.AddNamespaces(deployment, test.gardenerVersion, "flux-system")).To(Equal(test.added))
 			if test.added {
 				g.Expect(deployment.Spec.Template.Spec.Containers[0].Args).To(Equal(append(test.args, flag)))
 			}
-			g.Expect(resourcemanager.AddNamespace(deployment, test.gardenerVersion)).To(BeFalse(), "a second time")
+			g.Expect(resourcemanager.AddNamespaces(deployment, test.gardenerVersion, "flux-system")).To(BeFalse(), "a second time")
 
-			err := resourcemanager.CheckNamespace(deployment, test.gardenerVersion, "garden-local/one")
+			err := resourcemanager.CheckNamespaces(deployment, test.gardenerVersion, "garden-local/one", "flux-system")
 			if test.problem == "" {
 				g.Expect(err).NotTo(HaveOccurred())
 			} else {
@@ -67,15 +67,26 @@ func TestNamespace(t *testing.T) {
 
 func TestCheckNamespaceSaysHowToAddIt(t *testing.T) {
 	g := NewWithT(t)
-	err := resourcemanager.CheckNamespace(deployment("grm:v1.150.0"), "", "garden-local/one")
+	err := resourcemanager.CheckNamespaces(deployment("grm:v1.150.0"), "", "garden-local/one", "flux-system")
 	g.Expect(err).To(MatchError("the Deployment shoot--local--one/gardener-resource-manager of the seed does not manage namespace flux-system of the shoot yet: " +
 		"the extension's webhook adds --extra-target-namespace=flux-system when Gardener reconciles the shoot; " +
 		"to do that now: kubectl -n garden-local annotate shoot one gardener.cloud/operation=reconcile"))
 }
 
+// What is missing of several namespaces is added, and named.
+func TestSeveralNamespaces(t *testing.T) {
+	g := NewWithT(t)
+	deployment := deployment("grm:v1.150.0", "--extra-target-namespace=gitops")
+	err := resourcemanager.CheckNamespaces(deployment, "", "garden-local/one", "gitops", "other", "third")
+	g.Expect(err).To(MatchError(ContainSubstring("does not manage namespace other, third of the shoot yet: the extension's webhook adds --extra-target-namespace=other --extra-target-namespace=third when")))
+	g.Expect(resourcemanager.AddNamespaces(deployment, "", "gitops", "other", "third")).To(BeTrue())
+	g.Expect(deployment.Spec.Template.Spec.Containers[0].Args).To(Equal([]string{"--extra-target-namespace=gitops", "--extra-target-namespace=other", "--extra-target-namespace=third"}))
+	g.Expect(resourcemanager.CheckNamespaces(deployment, "", "garden-local/one", "gitops", "other", "third")).To(Succeed())
+}
+
 func TestForeignDeployment(t *testing.T) {
 	g := NewWithT(t)
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--local--one", Name: "gardener-resource-manager"}}
-	g.Expect(resourcemanager.AddNamespace(deployment, "v1.150.0")).To(BeFalse())
-	g.Expect(resourcemanager.CheckNamespace(deployment, "v1.150.0", "garden-local/one")).To(MatchError(ContainSubstring("has no container gardener-resource-manager")))
+	g.Expect(resourcemanager.AddNamespaces(deployment, "v1.150.0", "flux-system")).To(BeFalse())
+	g.Expect(resourcemanager.CheckNamespaces(deployment, "v1.150.0", "garden-local/one", "flux-system")).To(MatchError(ContainSubstring("has no container gardener-resource-manager")))
 }

@@ -153,21 +153,21 @@ func lostFields(found *unstructured.Unstructured, wanted client.Object, harmless
 	maps.Copy(all, ours)
 	var fields []string
 	for _, field := range slices.Sorted(maps.Keys(all)) {
-		if !slices.Contains(harmless, field) && !reflect.DeepEqual(normalForm(field, theirs[field]), normalForm(field, ours[field])) {
+		if !slices.Contains(harmless, field) && !reflect.DeepEqual(normalForm(field, theirs[field], found.GetNamespace()), normalForm(field, ours[field], found.GetNamespace())) {
 			fields = append(fields, field)
 		}
 	}
 	return fields, nil
 }
 
-// normalForm makes values equal that mean the same to Flux.
-func normalForm(field string, value any) any {
+// normalForm makes values equal that mean the same to Flux in an object of a namespace.
+func normalForm(field string, value any, namespace string) any {
 	switch v := value.(type) {
 	case string:
 		value = strings.TrimSuffix(v, "/")
 	case map[string]any:
 		if field == "sourceRef" {
-			reference := map[string]any{"namespace": flux.Namespace}
+			reference := map[string]any{"namespace": namespace}
 			maps.Copy(reference, v)
 			delete(reference, "apiVersion")
 			return reference

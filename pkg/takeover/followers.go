@@ -32,7 +32,7 @@ func (i *inspection) checkFollowers(ctx context.Context, source changedSource) e
 	if err != nil || gvk.Empty() {
 		return err
 	}
-	search := &search{source: source, end: time.Now().Add(searchTime)}
+	search := &search{source: source, root: rootAmong(i.request.Objects), end: time.Now().Add(searchTime)}
 	if err := shoot.ListWhole(ctx, i.shoot, gvk, search.visit); err != nil {
 		return err
 	}
@@ -47,7 +47,9 @@ func (i *inspection) checkFollowers(ctx context.Context, source changedSource) e
 // search is a search for followers of a source.
 type search struct {
 	source changedSource
-	end    time.Time
+	// root is the Kustomization that is looked at by itself.
+	root client.ObjectKey
+	end  time.Time
 
 	followers []client.ObjectKey
 	seen      int
@@ -62,8 +64,7 @@ func (s *search) visit(page []unstructured.Unstructured) bool {
 	}
 	s.seen += len(page)
 	for n := range page {
-		// The root Kustomization is looked at by itself.
-		if key := client.ObjectKeyFromObject(&page[n]); key != s.source.key && losesBy(&page[n], s.source) && !slices.Contains(s.followers, key) {
+		if key := client.ObjectKeyFromObject(&page[n]); key != s.root && losesBy(&page[n], s.source) && !slices.Contains(s.followers, key) {
 			s.followers = append(s.followers, key)
 		}
 	}

@@ -5,6 +5,7 @@
 package takeover
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -34,7 +35,7 @@ func (i *inspection) checkOtherInstallation(ctx context.Context) error {
 	}
 	// What is left of a Flux that is gone may be taken over.
 	namespace := definition.Labels[flux.LabelInstance]
-	if namespace == "" || namespace == flux.Namespace || managedresource.CameFrom(definition, i.request.Namespace) {
+	if namespace == "" || namespace == i.namespace() || managedresource.CameFrom(definition, i.request.Namespace) {
 		return nil
 	}
 	if other, err = i.removal().OtherController(ctx, namespace); err != nil {
@@ -47,7 +48,12 @@ func (i *inspection) checkOtherInstallation(ctx context.Context) error {
 }
 
 func (i *inspection) removal() removal.Removal {
-	return removal.Removal{Shoot: i.shoot, Namespace: flux.Namespace}
+	return removal.Removal{Shoot: i.shoot, Namespace: i.namespace()}
+}
+
+// namespace is where Flux is to be installed.
+func (i *inspection) namespace() string {
+	return cmp.Or(i.request.FluxNamespace, flux.Namespace)
 }
 
 func (i *inspection) addOther(deployment *metav1.PartialObjectMetadata) {

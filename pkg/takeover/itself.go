@@ -41,7 +41,7 @@ func PrunesFlux(ctx context.Context, shoot client.Client, deployer client.Object
 		return false, nil
 	}
 	i := &inspection{shoot: shoot}
-	root := client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}
+	root := rootAmong(objects)
 	present, err := i.read(ctx, kustomizationKind, root)
 	if err != nil || present == nil {
 		return false, err
@@ -65,6 +65,16 @@ func PrunesFlux(ctx context.Context, shoot client.Client, deployer client.Object
 		}
 	}
 	return true, nil // nobody knows, and what is done about it harms nobody
+}
+
+// rootAmong returns the name of the Kustomization that makes Flux follow something.
+func rootAmong(objects []client.Object) client.ObjectKey {
+	for _, object := range objects {
+		if object.GetObjectKind().GroupVersionKind().GroupKind() == kustomizationKind {
+			return client.ObjectKeyFromObject(object)
+		}
+	}
+	return client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}
 }
 
 // changes tells whether what the root Kustomization of the shoot deploys is to be another.

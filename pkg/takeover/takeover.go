@@ -60,6 +60,8 @@ func IsNotable(object client.Object) bool {
 type Request struct {
 	// Namespace is the shoot's namespace in the seed. It tells the extension's own objects from others.
 	Namespace string
+	// FluxNamespace is where Flux is installed in the shoot. Default: flux-system.
+	FluxNamespace string
 	// Restoring tells that the shoot has just come from another seed, with all that the extension has made there.
 	Restoring bool
 	// Objects are those that the extension has not written yet. They have a kind.

@@ -76,8 +76,8 @@ func (r *reconciler) installationIsUnhealthy(ctx context.Context, namespace stri
 	return false
 }
 
-// readControllers looks at the Deployments of Flux's controllers, and, if they do not run, at their pods.
-func (r *reconciler) readControllers(ctx context.Context, namespace string) ([]readiness.Controller, error) {
+// readControllers looks at the Deployments of Flux's controllers in a namespace of the shoot, and, if they do not run, at their pods.
+func (r *reconciler) readControllers(ctx context.Context, namespace, fluxNamespace string) ([]readiness.Controller, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	shoot, err := r.shoots.Get(ctx, namespace)
@@ -86,7 +86,7 @@ func (r *reconciler) readControllers(ctx context.Context, namespace string) ([]r
 	}
 	var controllers []readiness.Controller
 	for _, name := range readiness.ControllerNames {
-		controller, err := readController(ctx, shoot, name)
+		controller, err := readController(ctx, shoot, client.ObjectKey{Namespace: fluxNamespace, Name: name})
 		if err != nil {
 			return nil, err
 		}
@@ -96,11 +96,10 @@ func (r *reconciler) readControllers(ctx context.Context, namespace string) ([]r
 }
 
 // readController knows neither Deployments nor pods by the client's scheme, which has only what Gardener's library needs.
-func readController(ctx context.Context, shoot client.Client, name string) (readiness.Controller, error) {
-	controller := readiness.Controller{Name: name}
+func readController(ctx context.Context, shoot client.Client, key client.ObjectKey) (readiness.Controller, error) {
+	controller := readiness.Controller{Name: key.Name}
 	content := &unstructured.Unstructured{}
 	content.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))
-	key := client.ObjectKey{Namespace: flux.Namespace, Name: name}
 	if err := shoot.Get(ctx, key, content); apierrors.IsNotFound(err) {
 		return controller, nil
 	} else if err != nil {
@@ -115,7 +114,7 @@ func readController(ctx context.Context, shoot client.Client, name string) (read
 	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PodList"))
-	if err := shoot.List(ctx, list, client.InNamespace(flux.Namespace), client.MatchingLabels{"app": name}, client.Limit(maxPods)); err != nil {
+	if err := shoot.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingLabels{flux.LabelApp: key.Name}, client.Limit(maxPods)); err != nil {
 		return controller, fmt.Errorf("failed to list the pods of Deployment %s of the shoot: %w", key, err)
 	}
 	pods := &corev1.PodList{}

@@ -5,10 +5,10 @@
 package fluxready
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -41,110 +41,114 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 	if applied := err == nil && health.CheckManagedResourceApplied(configuration) == nil; !applied {
 		return readiness.NotThereYet(fluxv1alpha1.StatusOf(ex).Revision), nil
 	}
-	kind, ok := followedKind(configuration.Status.Resources)
+	observation, ok := newObservation(ex, project, configuration.Status.Resources)
 	if !ok {
 		return readiness.OnlyFlux(), nil
 	}
-
-	observation, err := r.readObjects(ctx, ex, project, kind)
-	if err != nil {
+	if err := r.readObjects(ctx, ex.Namespace, observation); err != nil {
 		return readiness.Readiness{}, err
 	}
-	now := readiness.Assess(observation)
+	now := readiness.Assess(*observation)
 	if now.Reason == readiness.HostKeyMismatch {
 		observation.PresentedHostKey = r.presented(ctx, ex)
-		now = readiness.Assess(observation)
+		now = readiness.Assess(*observation)
 	}
-	if now = now.Lasting(conditionOf(ex), observation.Now); !r.controllersDue(ctx, ex, now) {
+	if now = observation.Lasting(now, conditionOf(ex)); !r.controllersDue(ctx, ex, now) {
 		return now, nil
 	}
-	if observation.Controllers, err = r.readControllers(ctx, ex.Namespace); err != nil {
+	if observation.Controllers, err = r.readControllers(ctx, ex.Namespace, observation.Namespace); err != nil {
 		if before := conditionOf(ex); before != nil && before.Reason == readiness.ControllersUnavailable {
 			return readiness.Readiness{}, err
 		}
 		log.FromContext(ctx).Error(err, "Nobody knows whether the controllers of Flux run in the shoot")
 		return now, nil
 	}
-	if seen := readiness.Assess(observation); seen.Reason == readiness.ControllersUnavailable {
+	if seen := readiness.Assess(*observation); seen.Reason == readiness.ControllersUnavailable {
 		return seen, nil
 	}
 	return now, nil
 }
 
+// newObservation says what is to be looked at, by what gardener-resource-manager has brought to the shoot for Flux. Without a source or a
+// Kustomization, there is nothing.
+func newObservation(ex *extensionsv1alpha1.Extension, project string, references []resourcesv1alpha1.ObjectReference) (*readiness.Observation, bool) {
+	told := fluxv1alpha1.StatusOf(ex)
+	observation := &readiness.Observation{Now: time.Now(), Project: project, Told: told, Namespace: cmp.Or(told.Namespace, flux.Namespace)}
+	hasSource, hasKustomization := false, false
+	for _, reference := range references {
+		key := client.ObjectKey{Namespace: reference.Namespace, Name: reference.Name}
+		group := reference.GroupVersionKind().GroupKind()
+		if kind, ok := flux.SourceKindOf(group); ok {
+			observation.SourceKind, observation.SourceKey, hasSource = kind, key, true
+		} else if group == flux.Kustomization.GroupKind {
+			observation.KustomizationKey, hasKustomization = key, true
+		}
+	}
+	return observation, hasSource && hasKustomization
+}
+
 // readObjects reads what Flux says.
-func (r *reconciler) readObjects(ctx context.Context, ex *extensionsv1alpha1.Extension, project string, kind flux.SourceKind) (readiness.Observation, error) {
+func (r *reconciler) readObjects(ctx context.Context, namespace string, observation *readiness.Observation) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	observation := readiness.Observation{Now: time.Now(), Project: project, Told: fluxv1alpha1.StatusOf(ex), SourceKind: kind}
-	shoot, err := r.shoots.Get(ctx, ex.Namespace)
+	shoot, err := r.shoots.Get(ctx, namespace)
 	if err != nil {
-		return observation, err
+		return err
 	}
-	source, err := r.read(ctx, shoot, ex.Namespace, kind.GroupKind)
+	source, err := r.read(ctx, shoot, namespace, observation.SourceKind.GroupKind, observation.SourceKey)
 	if err != nil {
-		return observation, err
+		return err
 	}
-	kustomization, err := r.read(ctx, shoot, ex.Namespace, flux.Kustomization.GroupKind)
+	kustomization, err := r.read(ctx, shoot, namespace, flux.Kustomization.GroupKind, observation.KustomizationKey)
 	if err != nil {
-		return observation, err
+		return err
 	}
 	if source != nil {
-		if observation.Source, err = kind.Read(source); err != nil {
-			return observation, unknownForm(source, err)
+		if observation.Source, err = observation.SourceKind.Read(source); err != nil {
+			return unknownForm(source, err)
 		}
 	}
 	if kustomization != nil {
+		dropLists(kustomization, observation)
 		observation.Kustomization = &kustomizev1.Kustomization{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(kustomization.Object, observation.Kustomization); err != nil {
-			return observation, unknownForm(kustomization, err)
+			return unknownForm(kustomization, err)
 		}
 	}
-	return observation, nil
+	return nil
 }
 
 func unknownForm(object *unstructured.Unstructured, err error) error {
 	return fmt.Errorf("%s %s of the shoot has an unknown form: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
 }
 
-// maxOwn is more than there are kinds of objects that the extension gives its name to.
-const maxOwn = 10
-
-// followedKind is the kind of the source among the objects that the shoot is to have for Flux.
-func followedKind(references []resourcesv1alpha1.ObjectReference) (flux.SourceKind, bool) {
-	for _, reference := range references {
-		if kind, ok := flux.SourceKindOf(reference.GroupVersionKind().GroupKind()); ok && reference.Namespace == flux.Namespace && reference.Name == flux.Name {
-			return kind, true
-		}
-	}
-	return flux.SourceKind{}, false
-}
-
-// read reads the object that Flux's bootstrap names flux-system. It is nil if there is none.
-func (r *reconciler) read(ctx context.Context, shoot client.Client, namespace string, kind schema.GroupKind) (*unstructured.Unstructured, error) {
-	content, version, err := get(ctx, shoot, kind, r.memory.version(namespace, kind))
+// read reads one of Flux's objects. It is nil if there is none.
+func (r *reconciler) read(ctx context.Context, shoot client.Client, namespace string, kind schema.GroupKind, key client.ObjectKey) (*unstructured.Unstructured, error) {
+	content, version, err := get(ctx, shoot, kind, key, r.memory.version(namespace, kind))
 	if err != nil {
 		return nil, err
 	}
 	r.memory.with(namespace, func(known *shootMemory) { known.setVersion(kind, version) })
-	if content != nil {
-		dropLists(content)
-	}
 	return content, nil
 }
 
-// dropLists drops what a shoot's users may have as many of as fit into an object. Of the inventory, which names what the repository holds, the
-// extension's own objects are left.
-func dropLists(content *unstructured.Unstructured) {
-	unstructured.RemoveNestedField(content.Object, "status", "history")
-	entries, _, _ := unstructured.NestedFieldNoCopy(content.Object, "status", "inventory", "entries")
-	unstructured.RemoveNestedField(content.Object, "status", "inventory")
+// dropLists drops what a shoot's users may have as many of as fit into an object. Of the inventory, which names what the repository holds, what
+// is to be looked at is left.
+func dropLists(kustomization *unstructured.Unstructured, observation *readiness.Observation) {
+	unstructured.RemoveNestedField(kustomization.Object, "status", "history")
+	entries, _, _ := unstructured.NestedFieldNoCopy(kustomization.Object, "status", "inventory", "entries")
+	unstructured.RemoveNestedField(kustomization.Object, "status", "inventory")
 	list, _ := entries.([]any)
-	own := slices.DeleteFunc(list, func(entry any) bool {
-		reference, _ := entry.(map[string]any)
-		id, _ := reference["id"].(string)
-		return !strings.HasPrefix(id, flux.Namespace+"_"+flux.Name+"_")
-	})
-	if len(own) > 0 && len(own) <= maxOwn {
-		_ = unstructured.SetNestedSlice(content.Object, own, "status", "inventory", "entries") // fails only where status is no object
+	var own []any
+	for _, id := range observation.OwnInventory() {
+		if at := slices.IndexFunc(list, func(entry any) bool {
+			reference, _ := entry.(map[string]any)
+			return reference["id"] == id
+		}); at >= 0 {
+			own = append(own, list[at])
+		}
+	}
+	if len(own) > 0 {
+		_ = unstructured.SetNestedSlice(kustomization.Object, own, "status", "inventory", "entries") // fails only where status is no object
 	}
 }

@@ -12,9 +12,11 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
@@ -22,6 +24,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
@@ -134,23 +137,54 @@ func TestWhenControllersAreLookedAt(t *testing.T) {
 // Of a list that may have any length, what names the extension's own objects is kept: it tells who else writes them.
 func TestListsAreDropped(t *testing.T) {
 	g := NewWithT(t)
+	key := client.ObjectKey{Namespace: "gitops", Name: "base"}
+	observation := &readiness.Observation{SourceKind: flux.OCIRepository, SourceKey: key, KustomizationKey: key}
 	entry := func(id string) any { return map[string]any{"id": id, "v": "v1"} }
+	own := entry("gitops_base_source.toolkit.fluxcd.io_OCIRepository")
 	content := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{
 		"history":   []any{map[string]any{"digest": "sha256:1"}},
-		"inventory": map[string]any{"entries": []any{entry("default_shop__ConfigMap"), entry("flux-system_flux-system_source.toolkit.fluxcd.io_GitRepository")}},
+		"inventory": map[string]any{"entries": []any{entry("default_shop__ConfigMap"), own, entry("flux-system_flux-system_source.toolkit.fluxcd.io_GitRepository"), own}},
 	}}}
-	dropLists(content)
-	g.Expect(content.Object).To(Equal(map[string]any{"status": map[string]any{
-		"inventory": map[string]any{"entries": []any{entry("flux-system_flux-system_source.toolkit.fluxcd.io_GitRepository")}},
-	}}))
+	dropLists(content, observation)
+	g.Expect(content.Object).To(Equal(map[string]any{"status": map[string]any{"inventory": map[string]any{"entries": []any{own}}}}))
 
-	var many []any
-	for range 1000 {
-		many = append(many, entry("flux-system_flux-system_x"))
-	}
-	for _, entries := range []any{many, "no list", []any{"no entry"}, nil} {
+	for _, entries := range []any{"no list", []any{"no entry"}, nil} {
 		content.Object["status"] = map[string]any{"inventory": map[string]any{"entries": entries}}
-		dropLists(content)
+		dropLists(content, observation)
 		g.Expect(content.Object).To(Equal(map[string]any{"status": map[string]any{}}))
+	}
+}
+
+// What is looked at is what gardener-resource-manager has brought to the shoot, whatever it is called there.
+func TestNewObservation(t *testing.T) {
+	reference := func(apiVersion, kind, namespace, name string) resourcesv1alpha1.ObjectReference {
+		return resourcesv1alpha1.ObjectReference{ObjectReference: corev1.ObjectReference{APIVersion: apiVersion, Kind: kind, Namespace: namespace, Name: name}}
+	}
+	root := reference("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "gitops", "base")
+	for name, test := range map[string]struct {
+		references []resourcesv1alpha1.ObjectReference
+		kind       string
+	}{
+		"nothing":         {nil, ""},
+		"only Secrets":    {[]resourcesv1alpha1.ObjectReference{reference("v1", "Secret", "flux-system", "flux-source")}, ""},
+		"no source":       {[]resourcesv1alpha1.ObjectReference{root}, ""},
+		"Git":             {[]resourcesv1alpha1.ObjectReference{reference("source.toolkit.fluxcd.io/v1", "GitRepository", "other", "x"), root}, "GitRepository"},
+		"OCI, an old API": {[]resourcesv1alpha1.ObjectReference{root, reference("source.toolkit.fluxcd.io/v1beta2", "OCIRepository", "other", "x")}, "OCIRepository"},
+		"bucket":          {[]resourcesv1alpha1.ObjectReference{root, reference("source.toolkit.fluxcd.io/v1", "Bucket", "other", "x")}, "Bucket"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			ex := &extensionsv1alpha1.Extension{}
+			ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(`{"kind":"FluxStatus","namespace":"gitops"}`)}
+			observation, ok := newObservation(ex, "garden-shop", test.references)
+			g.Expect(ok).To(Equal(test.kind != ""))
+			if !ok {
+				return
+			}
+			g.Expect(observation.Namespace).To(Equal("gitops"))
+			g.Expect(observation.SourceKind.Kind).To(Equal(test.kind))
+			g.Expect(observation.SourceKey.String()).To(Equal("other/x"))
+			g.Expect(observation.KustomizationKey.String()).To(Equal("gitops/base"))
+		})
 	}
 }

@@ -33,10 +33,10 @@ func NewMapper() meta.RESTMapper {
 	return mapper
 }
 
-// get reads the object that Flux's bootstrap names flux-system, in the newest version that the shoot serves. It tries the version first in
+// get reads an object of Flux, in the newest version that the shoot serves. It tries the version first in
 // which it found the kind last, and returns the one in which it finds it now: "" if the shoot does not know the kind. The object is nil if there
 // is none.
-func get(ctx context.Context, shoot client.Client, kind schema.GroupKind, last string) (*unstructured.Unstructured, string, error) {
+func get(ctx context.Context, shoot client.Client, kind schema.GroupKind, key client.ObjectKey, last string) (*unstructured.Unstructured, string, error) {
 	versions := flux.Versions()
 	if last != "" {
 		versions = append([]string{last}, versions...)
@@ -44,14 +44,14 @@ func get(ctx context.Context, shoot client.Client, kind schema.GroupKind, last s
 	for _, version := range versions {
 		object := &unstructured.Unstructured{}
 		object.SetGroupVersionKind(kind.WithVersion(version))
-		switch err := shoot.Get(ctx, client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}, object); {
+		switch err := shoot.Get(ctx, key, object); {
 		case err == nil:
 			return object, version, nil
 		case isUnknownKind(err):
 		case apierrors.IsNotFound(err):
 			return nil, version, nil
 		default:
-			return nil, "", fmt.Errorf("failed to read %s %s/%s of the shoot: %w", kind.Kind, flux.Namespace, flux.Name, err)
+			return nil, "", fmt.Errorf("failed to read %s %s of the shoot: %w", kind.Kind, key, err)
 		}
 	}
 	return nil, "", nil

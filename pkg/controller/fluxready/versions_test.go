@@ -53,7 +53,7 @@ func TestVersions(t *testing.T) {
 			t.Cleanup(server.Close)
 			shoot, err := client.New(&rest.Config{Host: server.URL}, client.Options{Mapper: NewMapper()})
 			g.Expect(err).NotTo(HaveOccurred())
-			object, version, err := get(t.Context(), shoot, flux.GitRepository.GroupKind, test.last)
+			object, version, err := get(t.Context(), shoot, flux.GitRepository.GroupKind, client.ObjectKey{Namespace: "flux-system", Name: "flux-system"}, test.last)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(object != nil).To(Equal(test.exists))
 			g.Expect(version).To(Equal(test.version))

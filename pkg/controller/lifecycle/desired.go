@@ -79,12 +79,16 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 }
 
 // renderConfiguration renders what makes Flux follow the project's repository.
-func (r *reconciliation) renderConfiguration(context.Context) (err error) {
-	if r.desired.objects, err = r.desired.release.Configuration(r.desired.Repository, r.desired.credentials); err != nil {
+func (r *reconciliation) renderConfiguration(context.Context) error {
+	rendered, err := r.desired.release.Configuration(render.Wanted{Config: r.desired.FluxConfig, Credentials: r.desired.credentials})
+	if err != nil {
+		return err
+	}
+	r.desired.objects = rendered.Objects
+	if err = describeSource(&r.desired.status, r.desired.Flux.Namespace, rendered.Objects, r.desired.credentials); err != nil {
 		return err
 	}
 	r.desired.status.Configuration = r.desired.written
-	describeRepository(&r.desired.status, r.desired.Repository, r.desired.credentials)
 	r.desired.status.Fields, err = render.FieldDigests(r.desired.objects)
 	return err
 }

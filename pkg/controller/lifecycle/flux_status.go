@@ -5,37 +5,49 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
 // How much status.providerStatus repeats of what a project's admin wrote. The longest RSA key that OpenSSH makes has 2.7 kB.
 const (
-	maxStatusURL      = 2048
-	maxStatusKey      = 4096
-	maxStatusHostKey  = 200
-	maxStatusHostKeys = 16
+	maxStatusURL       = 2048
+	maxStatusReference = 300
+	maxStatusKey       = 4096
+	maxStatusHostKey   = 200
+	maxStatusHostKeys  = 16
 )
 
-// describeRepository says which repository the shoot follows, and how Flux gets in. credentials are nil for a public repository.
-func describeRepository(status *fluxv1alpha1.FluxStatus, repository *fluxv1alpha1.Repository, credentials *source.Credentials) {
-	status.RepositoryURL, status.PublicKey, status.HostKeys = "", "", nil
-	if repository != nil {
-		status.RepositoryURL = readiness.Shorten(repository.URL, maxStatusURL)
+// describeSource says where Flux is, what the shoot follows by the objects that it is to have, and how Flux gets in. credentials are nil for a public repository.
+func describeSource(status *fluxv1alpha1.FluxStatus, namespace string, objects []client.Object, credentials *source.Credentials) error {
+	setNamespaces(status, namespace, objects)
+	status.RepositoryURL, status.Reference, status.PublicKey, status.HostKeys = "", "", "", nil
+	followed, err := sourceAmong(objects)
+	if err != nil {
+		return err
+	}
+	if followed != nil {
+		status.RepositoryURL = readiness.Shorten(followed.URL, maxStatusURL)
+		status.Reference = readiness.Shorten(followed.Reference.String(), maxStatusReference)
 	}
 	if credentials == nil {
-		return
+		return nil
 	}
 	status.PublicKey = readiness.Shorten(credentials.PublicKey(), maxStatusKey)
 	for i, key := range credentials.HostKeys {
@@ -45,6 +57,49 @@ func describeRepository(status *fluxv1alpha1.FluxStatus, repository *fluxv1alpha
 		}
 		status.HostKeys = append(status.HostKeys, readiness.Shorten(key.Type+" "+key.Fingerprint, maxStatusHostKey))
 	}
+	return nil
+}
+
+// setNamespaces says where Flux and the objects are.
+func setNamespaces(status *fluxv1alpha1.FluxStatus, namespace string, objects []client.Object) {
+	status.Namespace, status.OtherNamespaces = "", nil
+	if namespace = cmp.Or(namespace, flux.Namespace); namespace != flux.Namespace {
+		status.Namespace = namespace
+	}
+	known := namespacesOf(*status)
+	for _, object := range objects {
+		if other := object.GetNamespace(); other != "" && !slices.Contains(known, other) {
+			known = append(known, other)
+		}
+	}
+	if len(known) > 1 {
+		status.OtherNamespaces = slices.Clone(known[1:])
+	}
+}
+
+// namespacesOf returns the namespaces in which the shoot has something of Flux.
+func namespacesOf(status fluxv1alpha1.FluxStatus) []string {
+	return append([]string{cmp.Or(status.Namespace, flux.Namespace)}, status.OtherNamespaces...)
+}
+
+// sourceAmong reads the source among some objects, or returns nil if there is none.
+func sourceAmong(objects []client.Object) (*flux.Source, error) {
+	for _, object := range objects {
+		kind, ok := flux.SourceKindOf(object.GetObjectKind().GroupVersionKind().GroupKind())
+		if !ok {
+			continue
+		}
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		if err != nil {
+			return nil, err
+		}
+		followed, err := kind.Read(&unstructured.Unstructured{Object: content})
+		if err != nil {
+			return nil, fmt.Errorf("failed to read the rendered %s: %w", kind.Kind, err)
+		}
+		return followed, nil
+	}
+	return nil, nil
 }
 
 // nextStatus is what is to be said from now on. The revision is left to who looks into the shoot, a problem stands until all is done, and a

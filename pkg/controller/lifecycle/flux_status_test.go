@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -22,20 +24,43 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 )
 
+// sourceOf is a source beside another object.
+func sourceOf(kind string, spec map[string]any) []client.Object {
+	return []client.Object{&corev1.Secret{}, &unstructured.Unstructured{Object: map[string]any{"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind, "spec": spec}}}
+}
+
 func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 	g := NewWithT(t)
 	status := fluxv1alpha1.FluxStatus{}
-	repository := &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet", Type: fluxv1alpha1.RepositoryPrivate}
-	describeRepository(&status, repository, &source.Credentials{
+	g.Expect(describeSource(&status, "flux-system", sourceOf("GitRepository", map[string]any{"url": "ssh://git@git.example.com/fleet", "ref": map[string]any{"branch": "main"}}), &source.Credentials{
 		SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentity: []byte("private"), source.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
 		HostKeys:  []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
-	})
-	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: repository.URL, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"}}))
+	})).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{
+		RepositoryURL: "ssh://git@git.example.com/fleet", Reference: `branch "main"`, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"},
+	}))
 
-	describeRepository(&status, &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet"}, nil)
-	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "https://git.example.com/fleet"}))
-	describeRepository(&status, nil, nil)
+	g.Expect(describeSource(&status, "flux-system", sourceOf("OCIRepository", map[string]any{"url": "oci://r/x", "ref": map[string]any{"semver": "1.x"}}), nil)).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "oci://r/x", Reference: `tag in the range "1.x"`}))
+	g.Expect(describeSource(&status, "flux-system", sourceOf("Bucket", map[string]any{"endpoint": "s3", "bucketName": "x"}), nil)).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{RepositoryURL: "s3/x"}))
+	g.Expect(describeSource(&status, "", nil, nil)).To(Succeed())
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{}))
+}
+
+// Whoever applies and manages the objects has to know where they are.
+func TestStatusSaysWhereFluxIs(t *testing.T) {
+	g := NewWithT(t)
+	status := fluxv1alpha1.FluxStatus{}
+	in := func(namespace string) client.Object {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace}}
+	}
+	g.Expect(describeSource(&status, "gitops", []client.Object{in("gitops"), in("other"), in(""), in("other"), in("flux-system")}, nil)).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{Namespace: "gitops", OtherNamespaces: []string{"other", "flux-system"}}))
+	g.Expect(namespacesOf(status)).To(Equal([]string{"gitops", "other", "flux-system"}))
+	g.Expect(describeSource(&status, "flux-system", []client.Object{in("flux-system")}, nil)).To(Succeed())
+	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{}))
+	g.Expect(namespacesOf(status)).To(Equal([]string{"flux-system"}))
 }
 
 // A project's admin can write known_hosts and a URL of any size.
@@ -47,7 +72,7 @@ func TestStatusIsBounded(t *testing.T) {
 		credentials.HostKeys = append(credentials.HostKeys, source.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
 	}
 	status := fluxv1alpha1.FluxStatus{}
-	describeRepository(&status, &fluxv1alpha1.Repository{URL: long}, credentials)
+	g.Expect(describeSource(&status, "flux-system", sourceOf("GitRepository", map[string]any{"url": long, "ref": map[string]any{"branch": long}}), credentials)).To(Succeed())
 	raw, err := json.Marshal(status)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(raw)).To(BeNumerically("<", 10_000))

@@ -156,5 +156,5 @@ func (r *reconciliation) checkResourceManager(ctx context.Context) error {
 	if err := r.Seed.Get(ctx, key, deployment); err != nil {
 		return mustFail(fmt.Errorf("failed to read Deployment %s of the seed, which applies Flux to the shoot: %w", key, err))
 	}
-	return mustFail(resourcemanager.CheckNamespace(deployment, r.GardenerVersion, client.ObjectKeyFromObject(r.shoot).String()))
+	return mustFail(resourcemanager.CheckNamespaces(deployment, r.GardenerVersion, client.ObjectKeyFromObject(r.shoot).String(), namespacesOf(r.desired.status)...))
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
@@ -20,6 +21,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -90,7 +92,25 @@ func isRestoring(ex *extensionsv1alpha1.Extension) bool {
 	return last != nil && last.Type == gardencorev1beta1.LastOperationTypeRestore && last.State != gardencorev1beta1.LastOperationStateSucceeded
 }
 
-// fetchRelease fetches the chosen release, rendered with tolerations. If it is the one that the shoot has, it need not be available any more.
+// variant is how a release is installed.
+type variant struct {
+	export.Options
+	// registry is where its images come from, or empty for the landscape's.
+	registry string
+	// tolerations are of the taints that all nodes have.
+	tolerations []corev1.Toleration
+}
+
+// variant is how a release is installed in the shoot.
+func (r *reconciliation) variant() variant {
+	return variant{
+		Options:     export.Options{Namespace: r.desired.Flux.Namespace, Components: r.desired.Flux.AllComponents()},
+		registry:    r.desired.Flux.Registry,
+		tolerations: tolerationsFor(r.shoot),
+	}
+}
+
+// fetchRelease fetches the chosen release, rendered as the shoot gets it. If it is the one that the shoot has, it need not be available any more.
 func (r *reconciliation) fetchRelease(ctx context.Context, choice *fluxversion.Choice) error {
 	images, err := r.Images()
 	if err != nil {
@@ -101,7 +121,7 @@ func (r *reconciliation) fetchRelease(ctx context.Context, choice *fluxversion.C
 	case err == nil:
 		r.desired.version, r.desired.warning = fetched.Version, choice.Warning
 		r.desired.status = fluxv1alpha1.FluxStatus{Version: fetched.Version, Origin: fetched.Origin, Source: fetched.Source, Digest: fetched.Digest}
-		r.desired.release, err = r.rendered.of(fetched, images, tolerationsFor(r.shoot))
+		r.desired.release, err = r.rendered.of(fetched, images, r.variant())
 		return err
 	case errors.Is(err, release.ErrPending): // it comes in a moment, and with it what else has changed
 		return err

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/lru"
@@ -39,28 +38,29 @@ type renderedRelease struct {
 // changed.
 type renderedReleases struct {
 	mutex sync.Mutex
-	// known has a *renderedRelease by the digests of release and images, and tolerant one that tolerates taints by its
-	// tolerations as well: the owners of shoots choose them, and must not push others out of memory.
-	known, tolerant *lru.Cache
+	// known has an *renderedRelease by the digests of release and images, and variants one of other variants by these as well: the owners of
+	// shoots choose them, and must not push others out of memory.
+	known, variants *lru.Cache
 }
 
-// of returns the installation of a release, whose pods have the tolerations. Rendering takes well below a second, so that
+// of returns the installation of a release in a variant. Rendering takes well below a second, so that
 // others simply wait for it.
-func (r *renderedReleases) of(fetched *release.Release, images render.Images, tolerations []corev1.Toleration) (*renderedRelease, error) {
+func (r *renderedReleases) of(fetched *release.Release, images render.Images, as variant) (*renderedRelease, error) {
+	images = images.From(as.registry)
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 
 	if r.known == nil {
-		r.known, r.tolerant = lru.New(maxRendered), lru.New(maxRendered)
+		r.known, r.variants = lru.New(maxRendered), lru.New(maxRendered)
 	}
 	cache, key := r.known, fetched.Digest+images.Digest()
-	if len(tolerations) > 0 {
-		cache, key = r.tolerant, fmt.Sprintf("%s%x", key, sha256.Sum256(fmt.Append(nil, tolerations)))
+	if len(as.tolerations) > 0 || as.registry != "" || !as.IsDefault() {
+		cache, key = r.variants, fmt.Sprintf("%s%x", key, sha256.Sum256(fmt.Append(nil, as)))
 	}
 	if known, ok := cache.Get(key); ok {
 		return known.(*renderedRelease), nil
 	}
-	rendered, err := newRenderedRelease(fetched, images, tolerations)
+	rendered, err := newRenderedRelease(fetched, images, as)
 	if err != nil {
 		return nil, fmt.Errorf("the manifests of Flux %s (%s) cannot be used: %w", fetched.Version, fetched.Origin, err)
 	}
@@ -68,12 +68,16 @@ func (r *renderedReleases) of(fetched *release.Release, images render.Images, to
 	return rendered, nil
 }
 
-func newRenderedRelease(fetched *release.Release, images render.Images, tolerations []corev1.Toleration) (*renderedRelease, error) {
-	rendered, err := render.NewInstallation(fetched.Manifests, images)
+func newRenderedRelease(fetched *release.Release, images render.Images, as variant) (*renderedRelease, error) {
+	manifests, err := fetched.Install(as.Options)
 	if err != nil {
 		return nil, err
 	}
-	if err := rendered.Tolerate(tolerations); err != nil {
+	rendered, err := render.NewInstallation(manifests, images)
+	if err != nil {
+		return nil, err
+	}
+	if err := rendered.Tolerate(as.tolerations); err != nil {
 		return nil, err
 	}
 	data, err := managedresource.Serialize(rendered.Objects)

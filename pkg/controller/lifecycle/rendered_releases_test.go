@@ -32,7 +32,7 @@ func TestInstallationsKeepTheirDefinitions(t *testing.T) {
 	catalogue := newCatalogue(t)
 	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
-	rendered, err := (&renderedReleases{}).of(flux, render.Images{}, nil)
+	rendered, err := (&renderedReleases{}).of(flux, render.Images{}, variant{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(rendered.definitions)).To(BeNumerically(">", 5))
 	for _, definition := range rendered.definitions {
@@ -56,16 +56,16 @@ func TestInstallationsAreRenderedOnce(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 
 	var rendered renderedReleases
-	first, err := rendered.of(flux, render.Images{}, nil)
+	first, err := rendered.of(flux, render.Images{}, variant{})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(rendered.of(flux, render.Images{}, nil)).To(BeIdenticalTo(first))
-	mirrored, err := rendered.of(flux, render.Images{Registry: "registry.example.org/fluxcd"}, nil)
+	g.Expect(rendered.of(flux, render.Images{}, variant{})).To(BeIdenticalTo(first))
+	mirrored, err := rendered.of(flux, render.Images{Registry: "registry.example.org/fluxcd"}, variant{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(mirrored.data).NotTo(Equal(first.data))
 
 	broken := *flux
 	broken.Digest, broken.Manifests = "sha256:other", []byte("kind: None")
-	_, err = rendered.of(&broken, render.Images{}, nil)
+	_, err = rendered.of(&broken, render.Images{}, variant{})
 	g.Expect(err).To(MatchError(HavePrefix("the manifests of Flux " + flux.Version + " (embedded) cannot be used: ")))
 }
 
@@ -79,15 +79,15 @@ func BenchmarkShoots(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		r := &reconciliation{Actuator: a, shoot: &gardencorev1beta1.Shoot{}}
+		r := &reconciliation{Actuator: a, shoot: &gardencorev1beta1.Shoot{}, desired: desired{FluxConfig: &fluxv1alpha1.FluxConfig{}}}
 		if err := r.fetchRelease(b.Context(), choice); err != nil {
 			b.Fatal(err)
 		}
-		objects, err := r.desired.release.Configuration(repository, nil)
+		configuration, err := r.desired.release.Configuration(render.Wanted{Config: &fluxv1alpha1.FluxConfig{Repository: repository}})
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := managedresource.Serialize(objects); err != nil {
+		if _, err := managedresource.Serialize(configuration.Objects); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -103,7 +103,7 @@ func BenchmarkShoots(b *testing.B) {
 	}
 	kept := a.Releases.Stats().KeptBytes
 	for _, version := range versions {
-		r := &reconciliation{Actuator: a, shoot: &gardencorev1beta1.Shoot{}}
+		r := &reconciliation{Actuator: a, shoot: &gardencorev1beta1.Shoot{}, desired: desired{FluxConfig: &fluxv1alpha1.FluxConfig{}}}
 		if err := r.fetchRelease(b.Context(), &fluxversion.Choice{Version: version}); err != nil {
 			b.Fatal(err)
 		}

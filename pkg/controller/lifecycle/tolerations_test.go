@@ -73,18 +73,18 @@ func TestAllPoolsAreTainted(t *testing.T) {
 	flux, err := catalogue.Get(t.Context(), catalogue.Embedded()[0])
 	g.Expect(err).NotTo(HaveOccurred())
 	var rendered renderedReleases
-	plain, err := rendered.of(flux, render.Images{}, nil)
+	plain, err := rendered.of(flux, render.Images{}, variant{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(tolerationsOf(g, plain)).To(HaveEach(BeEmpty()))
 
 	dedicated := []corev1.Toleration{{Key: "dedicated", Operator: corev1.TolerationOpEqual, Value: "apps", Effect: corev1.TaintEffectNoSchedule}}
-	tolerant, err := rendered.of(flux, render.Images{}, dedicated)
+	tolerant, err := rendered.of(flux, render.Images{}, variant{tolerations: dedicated})
 	g.Expect(err).NotTo(HaveOccurred())
 	got := tolerationsOf(g, tolerant)
 	g.Expect(len(got)).To(BeNumerically(">=", 4))
 	g.Expect(got).To(HaveEach(ConsistOf(map[string]any{"key": "dedicated", "operator": "Equal", "value": "apps", "effect": "NoSchedule"})))
-	g.Expect(rendered.of(flux, render.Images{}, slices.Clone(dedicated))).To(BeIdenticalTo(tolerant))
-	g.Expect(rendered.of(flux, render.Images{}, nil)).To(BeIdenticalTo(plain))
+	g.Expect(rendered.of(flux, render.Images{}, variant{tolerations: slices.Clone(dedicated)})).To(BeIdenticalTo(tolerant))
+	g.Expect(rendered.of(flux, render.Images{}, variant{})).To(BeIdenticalTo(plain))
 }
 
 // tolerationsOf returns those of each Deployment.

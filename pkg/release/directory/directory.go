@@ -66,7 +66,7 @@ func (s *Source) Get(_ context.Context, tag string) (manifests []byte, reference
 		return nil, "", failure.New(failure.ErrNotFound, "there is no "+s.Location(tag))
 	}
 	if err == nil {
-		manifests, err = export.Select(content, tag)
+		manifests, err = export.Available(content, tag)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", s.Location(tag), err)

@@ -8,23 +8,30 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/fluxcd/flux2/v2/pkg/manifestgen"
 	"github.com/fluxcd/flux2/v2/pkg/manifestgen/install"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
 )
 
 // Archive is the name of the archive with the files of which a release is rendered.
 const Archive = "manifests.tar.gz"
 
-// Render makes the manifests of a release from the files of its manifests.tar.gz. The temporary files of that go into an existing
-// directory.
+// Render makes the manifests of a release, of all components that it has files of, from the files of its manifests.tar.gz. The temporary
+// files of that go into an existing directory.
 //
 // It takes some hundred milliseconds and tens of megabytes, and one render waits for another: kustomize allows only one at a time.
 func Render(tempDir, version string, files map[string][]byte) ([]byte, error) {
 	options := install.MakeDefaultOptions()
 	options.Version = version
+	// What is not there is missing only if it is one of the default ones.
+	options.Components = slices.DeleteFunc(flux.Components(), func(component string) bool {
+		_, ok := files[component+".yaml"]
+		return !ok && !slices.Contains(flux.DefaultComponents(), component)
+	})
 
 	// Kustomize reads what is around its directory too, so this directory gets a private one around it.
 	private, err := manifestgen.MkdirTempAbs(tempDir, "flux-manifests-")
@@ -38,7 +45,7 @@ func Render(tempDir, version string, files map[string][]byte) ([]byte, error) {
 	}
 	manifests, err := generate(options, base)
 	if err == nil {
-		err = checkComplete(manifests, options)
+		err = checkComplete(manifests, Options{}.complete())
 	}
 	if err != nil {
 		return nil, failure.Mark(failure.ErrRefused, err)

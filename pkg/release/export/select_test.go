@@ -6,7 +6,6 @@ package export
 
 import (
 	"bytes"
-	"maps"
 	"strings"
 	"testing"
 
@@ -33,7 +32,7 @@ func TestSelectManifests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			selected, err := Select(manifests, testVersion)
+			selected, err := Select(manifests, testVersion, Options{})
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(string(selected)).To(Equal(string(want)))
 		})
@@ -52,10 +51,9 @@ func TestSelectManifestsWithoutComponents(t *testing.T) {
 		}
 		return []byte(strings.Join(kept, ""))
 	}
-	extra := maps.Clone(releasetest.Everything)
-	delete(extra, "source-watcher") // It is newer.
+	extra := releasetest.Everything[:2] // source-watcher is newer.
 
-	selected, err := Select(withoutLabels(releasetest.Manifests(t, testVersion, extra)), testVersion)
+	selected, err := Select(withoutLabels(releasetest.Manifests(t, testVersion, extra)), testVersion, Options{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(string(selected)).To(Equal(string(withoutLabels(releasetest.Manifests(t, testVersion, nil)))))
 }
@@ -76,10 +74,49 @@ func TestSelectManifestsRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			_, err := Select([]byte(test.manifests), testVersion)
+			_, err := Select([]byte(test.manifests), testVersion, Options{})
 			g.Expect(err).To(MatchError(HavePrefix(test.problem)))
 		})
 	}
+}
+
+// What is selected is what flux install --export prints if it is told the same.
+func TestSelectIsWhatFluxInstalls(t *testing.T) {
+	all := releasetest.Manifests(t, testVersion, releasetest.Everything)
+	for name, options := range map[string]Options{
+		"default":                            {},
+		"another namespace":                  {Namespace: "gitops"},
+		"a namespace with dashes":            {Namespace: "my-flux-system"},
+		"only what is needed":                {Components: []string{"source-controller", "kustomize-controller"}},
+		"in any order":                       {Components: []string{"kustomize-controller", "source-controller", "notification-controller"}},
+		"image controllers":                  {Components: append(flux.DefaultComponents(), "image-reflector-controller", "image-automation-controller")},
+		"source-watcher":                     {Components: append(flux.DefaultComponents(), "source-watcher")},
+		"source-watcher without helm":        {Components: []string{"source-controller", "kustomize-controller", "source-watcher"}},
+		"everything in another namespace":    {Namespace: "gitops", Components: flux.Components()},
+		"a part of it, in another namespace": {Namespace: "gitops", Components: []string{"source-controller", "kustomize-controller", "source-watcher"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			selected, err := Select(all, testVersion, options)
+			g.Expect(err).NotTo(HaveOccurred())
+			complete := options.complete()
+			g.Expect(string(selected)).To(Equal(string(releasetest.Export(t, testVersion, complete.Namespace, complete.Components))))
+		})
+	}
+}
+
+func TestSelectNamesWhatIsMissing(t *testing.T) {
+	g := NewWithT(t)
+	_, err := Select(releasetest.Manifests(t, testVersion, nil), testVersion, Options{Components: []string{"source-controller", "kustomize-controller", "source-watcher"}})
+	g.Expect(err).To(MatchError("its manifests have no Deployment flux-system/source-watcher"))
+}
+
+func TestIsDefault(t *testing.T) {
+	g := NewWithT(t)
+	g.Expect(Options{}.IsDefault()).To(BeTrue())
+	g.Expect(Options{Namespace: "flux-system", Components: []string{"notification-controller", "helm-controller", "kustomize-controller", "source-controller", "helm-controller"}}.IsDefault()).To(BeTrue())
+	g.Expect(Options{Namespace: "gitops"}.IsDefault()).To(BeFalse())
+	g.Expect(Options{Components: flux.Components()}.IsDefault()).To(BeFalse())
 }
 
 func TestRenderIsDeterministic(t *testing.T) {

@@ -161,7 +161,7 @@ func (s *Source) unpack(layer []byte, version string) ([]byte, error) {
 	if manifests == nil {
 		return nil, fmt.Errorf("it has no file %s", export.File)
 	}
-	return export.Select(manifests, version)
+	return export.Available(manifests, version)
 }
 
 // Versions returns the tags of the repository.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/fluxcd/flux2/v2/pkg/manifestgen/install"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/embedded"
 )
 
@@ -47,22 +48,21 @@ var newestFiles = sync.OnceValues(func() (files map[string][]byte, err error) {
 	return files, err
 })
 
-// Twin tells how to make a component from one that is embedded.
-type Twin struct{ Of, OldName, NewName string }
-
-// Everything is what Flux's own OCI artifacts have besides what is installed.
-var Everything = map[string]Twin{
-	"image-automation-controller": {"helm-controller", "helmreleases.helm.toolkit.fluxcd.io", "imageupdateautomations.image.toolkit.fluxcd.io"},
-	"image-reflector-controller":  {"helm-controller", "helmreleases.helm.toolkit.fluxcd.io", "imagepolicies.image.toolkit.fluxcd.io"},
-	"source-watcher":              {"source-controller", "source.toolkit.fluxcd.io", "source.extensions.fluxcd.io"},
-}
+// Everything is what Flux's own OCI artifacts have besides what is installed by default.
+var Everything = flux.Components()[len(flux.DefaultComponents()):]
 
 // Manifests returns a release as flux install --export prints it, with further components. It is rendered once for all tests, because
 // kustomize takes seconds with the race detector.
-func Manifests(t testing.TB, version string, extra map[string]Twin) []byte {
+func Manifests(t testing.TB, version string, extra []string) []byte {
+	t.Helper()
+	return Export(t, version, flux.Namespace, append(flux.DefaultComponents(), extra...))
+}
+
+// Export returns what flux install --export prints if it is told a namespace and components.
+func Export(t testing.TB, version, namespace string, components []string) []byte {
 	t.Helper()
 	base := t.TempDir()
-	once, _ := manifests.LoadOrStore(fmt.Sprint(version, extra), sync.OnceValues(func() ([]byte, error) { return export(t, base, version, extra) }))
+	once, _ := manifests.LoadOrStore(fmt.Sprint(version, namespace, components), sync.OnceValues(func() ([]byte, error) { return export(t, base, version, namespace, components) }))
 	exported, err := once.(func() ([]byte, error))()
 	if err != nil {
 		t.Fatal(err)
@@ -72,20 +72,14 @@ func Manifests(t testing.TB, version string, extra map[string]Twin) []byte {
 
 var manifests sync.Map
 
-func export(t testing.TB, base, version string, extra map[string]Twin) ([]byte, error) {
-	files := Files(t)
-	for component, twin := range extra {
-		renamed := strings.NewReplacer(twin.Of, component, twin.OldName, twin.NewName, "helm.toolkit.fluxcd.io", "image.toolkit.fluxcd.io")
-		files[component+".yaml"] = []byte(renamed.Replace(string(files[twin.Of+".yaml"])))
-	}
-	for name, content := range files {
+func export(t testing.TB, base, version, namespace string, components []string) ([]byte, error) {
+	for name, content := range Files(t) {
 		if err := os.WriteFile(filepath.Join(base, name), content, 0o600); err != nil {
 			return nil, err
 		}
 	}
 	options := install.MakeDefaultOptions()
-	options.Version = version
-	options.Components = append(options.Components, slices.Sorted(maps.Keys(extra))...)
+	options.Version, options.Namespace, options.Components = version, namespace, components
 	manifest, err := install.Generate(options, base)
 	if err != nil {
 		return nil, err

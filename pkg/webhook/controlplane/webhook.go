@@ -2,22 +2,33 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controlplane is the webhook that lets a shoot's gardener-resource-manager manage the namespace of Flux.
+// Package controlplane is the webhook that lets a shoot's gardener-resource-manager manage the namespaces of Flux.
 package controlplane
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"slices"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	extensionswebhook "github.com/gardener/gardener/extensions/pkg/webhook"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
 )
 
@@ -27,6 +38,8 @@ const (
 
 	// timeoutSeconds is how long an unreachable extension can delay a shoot's control plane.
 	timeoutSeconds = 5
+	// patience is how long the cache has to answer.
+	patience = 2 * time.Second
 )
 
 // New creates the webhook for the extension of the given type. It is called for the gardener-resource-manager of shoots
@@ -34,7 +47,7 @@ const (
 // gardenerVersion counts where the image of gardener-resource-manager tells no version; it may be empty.
 func New(mgr manager.Manager, extensionType, gardenerVersion string) (*extensionswebhook.Webhook, error) {
 	types := []extensionswebhook.Type{{Obj: &appsv1.Deployment{}}}
-	handler, err := extensionswebhook.NewBuilder(mgr, mgr.GetLogger().WithName(Name)).WithMutator(Mutator(gardenerVersion), types...).Build()
+	handler, err := extensionswebhook.NewBuilder(mgr, mgr.GetLogger().WithName(Name)).WithMutator(Mutator{Seed: mgr.GetClient(), Type: extensionType, GardenerVersion: gardenerVersion}, types...).Build()
 	if err != nil {
 		return nil, err
 	}
@@ -53,14 +66,72 @@ func New(mgr manager.Manager, extensionType, gardenerVersion string) (*extension
 	}, nil
 }
 
-// Mutator adds the namespace of Flux to those that a gardener-resource-manager manages, and leaves other objects alone.
-type Mutator string
+// Mutator adds the namespaces in which a shoot has something of Flux to those that its gardener-resource-manager manages, and leaves other
+// objects alone.
+type Mutator struct {
+	// Seed is a client of the seed that caches Extensions.
+	Seed client.Reader
+	// Type is the type of the Extensions.
+	Type string
+	// GardenerVersion counts where the image of gardener-resource-manager tells no version; it may be empty.
+	GardenerVersion string
+}
 
 // Mutate changes newObj if it is the Deployment of a gardener-resource-manager. It never returns an error.
-func (gardenerVersion Mutator) Mutate(_ context.Context, newObj, _ client.Object) error {
+func (m Mutator) Mutate(ctx context.Context, newObj, _ client.Object) error {
 	deployment, ok := newObj.(*appsv1.Deployment)
 	if ok && deployment.Name == resourcemanager.DeploymentName && deployment.DeletionTimestamp == nil {
-		resourcemanager.AddNamespace(deployment, string(gardenerVersion))
+		resourcemanager.AddNamespaces(deployment, m.GardenerVersion, m.namespaces(ctx, deployment.Namespace)...)
 	}
 	return nil
+}
+
+// namespaces returns the namespaces in which the shoot with a namespace in the seed has something of Flux: as it says that it has, and as its
+// owner has written. What the project's configuration says is told by the former, when the shoot is reconciled the next time.
+func (m Mutator) namespaces(ctx context.Context, namespace string) []string {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ex := &extensionsv1alpha1.Extension{}
+	if err := m.Seed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: m.Type}, ex); err != nil {
+		if !apierrors.IsNotFound(err) { // gardenlet has not made it yet
+			log.FromContext(ctx).Error(err, "Nobody knows which namespaces of the shoot are Flux's", "namespace", namespace)
+		}
+		return []string{flux.Namespace}
+	}
+	status, written := fluxv1alpha1.StatusOf(ex), namespacesIn(ex.Spec.ProviderConfig)
+	var namespaces []string
+	for _, candidate := range append([]string{
+		cmp.Or(status.Namespace, written.Flux.Namespace, flux.Namespace), written.Source.Template.Metadata.Namespace, written.Kustomization.Template.Metadata.Namespace,
+	}, status.OtherNamespaces...) {
+		if !slices.Contains(namespaces, candidate) && len(validation.IsDNS1123Label(candidate)) == 0 {
+			namespaces = append(namespaces, candidate)
+		}
+	}
+	return namespaces
+}
+
+// template is where a template of a FluxConfig names its namespace.
+type template struct {
+	Template struct {
+		Metadata struct {
+			Namespace string `json:"namespace"`
+		} `json:"metadata"`
+	} `json:"template"`
+}
+
+// writtenNamespaces is where a FluxConfig names namespaces. Whether all of it is valid is nobody's business here.
+type writtenNamespaces struct {
+	Flux struct {
+		Namespace string `json:"namespace"`
+	} `json:"flux"`
+	Source        template `json:"source"`
+	Kustomization template `json:"kustomization"`
+}
+
+func namespacesIn(providerConfig *runtime.RawExtension) writtenNamespaces {
+	var written writtenNamespaces
+	if providerConfig == nil || json.Unmarshal(providerConfig.Raw, &written) != nil {
+		return writtenNamespaces{}
+	}
+	return written
 }

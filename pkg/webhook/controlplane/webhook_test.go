@@ -11,7 +11,11 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/webhook/controlplane"
 )
@@ -20,6 +24,50 @@ func deployment(name string, deleted *metav1.Time) *appsv1.Deployment {
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--local--one", Name: name, DeletionTimestamp: deleted}}
 	deployment.Spec.Template.Spec.Containers = []corev1.Container{{Name: "gardener-resource-manager", Image: "registry.example/grm:latest"}}
 	return deployment
+}
+
+// mutator finds some Extensions in the seed.
+func mutator(g Gomega, gardenerVersion string, extensions ...client.Object) controlplane.Mutator {
+	scheme := runtime.NewScheme()
+	g.Expect(extensionsv1alpha1.AddToScheme(scheme)).To(Succeed())
+	return controlplane.Mutator{Seed: fake.NewClientBuilder().WithScheme(scheme).WithObjects(extensions...).Build(), Type: "shoot-flux", GardenerVersion: gardenerVersion}
+}
+
+// All namespaces are managed in which the shoot has something of Flux, or is to have it as its owner says.
+func TestNamespaces(t *testing.T) {
+	for name, test := range map[string]struct {
+		status, config string
+		want           []string
+	}{
+		"nothing":                    {"", "", []string{"flux-system"}},
+		"told":                       {`{"namespace":"gitops"}`, "", []string{"gitops"}},
+		"told with others":           {`{"namespace":"gitops","otherNamespaces":["a","b"]}`, "", []string{"gitops", "a", "b"}},
+		"only others":                {`{"otherNamespaces":["a"]}`, "", []string{"flux-system", "a"}},
+		"written":                    {"", `{"flux":{"namespace":"gitops"}}`, []string{"gitops"}},
+		"written, and told another":  {`{"namespace":"gitops"}`, `{"flux":{"namespace":"new"}}`, []string{"gitops"}},
+		"templates":                  {`{"otherNamespaces":["b"]}`, `{"source":{"template":{"metadata":{"namespace":"a"}}},"kustomization":{"template":{"metadata":{"namespace":"b"}}}}`, []string{"flux-system", "a", "b"}},
+		"what can be no namespace":   {"", `{"source":{"template":{"metadata":{"namespace":"a --x=y"}}}}`, []string{"flux-system"}},
+		"a shoot without its own":    {"", `{"installation":"once"}`, []string{"flux-system"}},
+		"what is no text, elsewhere": {"", `{"flux":{"namespace":7}}`, []string{"flux-system"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--local--one", Name: "shoot-flux"}}
+			if test.status != "" {
+				ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(test.status)}
+			}
+			if test.config != "" {
+				ex.Spec.ProviderConfig = &runtime.RawExtension{Raw: []byte(test.config)}
+			}
+			object := deployment("gardener-resource-manager", nil)
+			g.Expect(mutator(g, "v1.150.0", ex).Mutate(t.Context(), object, nil)).To(Succeed())
+			var want []string
+			for _, namespace := range test.want {
+				want = append(want, "--extra-target-namespace="+namespace)
+			}
+			g.Expect(object.Spec.Template.Spec.Containers[0].Args).To(Equal(want))
+		})
+	}
 }
 
 func TestMutator(t *testing.T) {
@@ -37,7 +85,7 @@ func TestMutator(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			before := test.object.DeepCopyObject()
-			g.Expect(controlplane.Mutator(test.gardenerVersion).Mutate(t.Context(), test.object, nil)).To(Succeed())
+			g.Expect(mutator(g, test.gardenerVersion).Mutate(t.Context(), test.object, nil)).To(Succeed())
 			if test.args == nil {
 				g.Expect(test.object).To(Equal(before))
 				return

@@ -82,13 +82,13 @@ func (l *living) expectFollowed() {
 
 // expectNoChangedFields checks that what gardener-resource-manager and the API server made of the objects is what the extension knows of them.
 func (l *living) expectNoChangedFields(g Gomega) {
-	for _, kind := range flux.Kinds() {
+	for _, kind := range []flux.ObjectKind{flux.GitRepository.ObjectKind, flux.Kustomization} {
 		object, spec := fluxObject(kind.Kind, "flux-system", nil), kind.NewSpec()
 		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
 		g.Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object["spec"].(map[string]any), spec)).To(Succeed())
 		digests := l.status(g).Fields
 		g.Expect(digests).To(And(HaveKey("GitRepository.ref"), HaveKey("Kustomization.path")))
-		g.Expect(render.ChangedFields(kind, spec, digests)).To(BeEmpty())
+		g.Expect(render.ChangedFields(kind, flux.Namespace, spec, digests)).To(BeEmpty())
 	}
 }
 

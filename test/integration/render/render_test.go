@@ -40,18 +40,21 @@ func TestNormalised(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	installation, err := render.NewInstallation(flux.Manifests, render.Images{})
 	g.Expect(err).NotTo(HaveOccurred())
-	configuration, err := installation.Configuration(
-		&fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots", Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate},
-		&source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{source.KeyIdentity: []byte("not a real key")}}},
-	)
+	configuration, err := installation.Configuration(render.Wanted{
+		Config: &fluxv1alpha1.FluxConfig{
+			Repository: &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots", Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate},
+		},
+		Credentials: &source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{source.KeyIdentity: []byte("not a real key")}}},
+	})
 	g.Expect(err).NotTo(HaveOccurred())
 
 	for _, object := range installation.Objects {
 		expectAccepted(g, t, shoot.Client, object)
 	}
-	for _, object := range configuration {
+	for _, object := range configuration.Objects {
 		// until the CustomResourceDefinitions are established
 		g.Eventually(func(g Gomega) { expectAccepted(g, t, shoot.Client, object) }, "1m").Should(Succeed())
+		g.Expect(shoot.Client.Delete(t.Context(), object.DeepCopyObject().(client.Object))).To(Succeed())
 	}
 }
 
@@ -59,7 +62,7 @@ func expectAccepted(g Gomega, t *testing.T, c client.Client, rendered client.Obj
 	object := rendered.DeepCopyObject().(client.Object)
 	g.Expect(c.Create(t.Context(), object)).To(Succeed(), "%T %s", object, object.GetName())
 	switch rendered.GetObjectKind().GroupVersionKind().Kind {
-	case "CustomResourceDefinition", "GitRepository", "Kustomization":
+	case "CustomResourceDefinition", "GitRepository", "OCIRepository", "Bucket", "Kustomization":
 		g.Expect(withoutServerFields(object)).To(Equal(withoutServerFields(rendered)))
 	}
 }

@@ -208,9 +208,9 @@ func wanted(t *testing.T, repository *gitserver.Repository, directory string) (i
 	g.Expect(err).NotTo(HaveOccurred())
 	url, err := repository.HTTPURL()
 	g.Expect(err).NotTo(HaveOccurred())
-	configuration, err = rendered.Configuration(&fluxv1alpha1.Repository{URL: url, Branch: gitserver.DefaultBranch, Path: directory}, nil)
+	following, err := rendered.Configuration(render.Wanted{Config: &fluxv1alpha1.FluxConfig{Repository: &fluxv1alpha1.Repository{URL: url, Branch: gitserver.DefaultBranch, Path: directory}}})
 	g.Expect(err).NotTo(HaveOccurred())
-	return slices.DeleteFunc(rendered.Objects, func(object client.Object) bool { return !takeover.IsNotable(object) }), configuration
+	return slices.DeleteFunc(rendered.Objects, func(object client.Object) bool { return !takeover.IsNotable(object) }), following.Objects
 }
 
 // wantedRest are the others.

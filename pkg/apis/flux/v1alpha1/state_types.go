@@ -32,6 +32,16 @@ type FluxState struct {
 	//
 	// +optional
 	OwnedByUsers bool `json:"ownedByUsers,omitempty"`
+	// Namespace is where Flux is installed in the shoot. It is empty if that is flux-system.
+	//
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// Source and Kustomization are <namespace>/<name> of what makes Flux follow something, if they are others than flux-system in Namespace.
+	//
+	// +optional
+	Source string `json:"source,omitempty"`
+	// +optional
+	Kustomization string `json:"kustomization,omitempty"`
 	// RemovalPolicy tells what is to happen when the extension is switched off. It is what remains of the choice when the
 	// project's configuration can't be read any more.
 	//

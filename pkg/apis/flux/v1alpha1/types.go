@@ -37,10 +37,22 @@ type FluxStatus struct {
 	//
 	// +optional
 	ResolvedFor string `json:"resolvedFor,omitempty"`
-	// RepositoryURL is the Git repository that the shoot follows. It has no password. It is empty if only Flux is installed.
+	// Namespace is where Flux is installed in the shoot. It is empty if that is flux-system.
+	//
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// OtherNamespaces are namespaces of the shoot in which something of Flux's is too, because a template says so.
+	//
+	// +optional
+	OtherNamespaces []string `json:"otherNamespaces,omitempty"`
+	// RepositoryURL is the repository, or bucket, that the shoot follows. It has no password. It is empty if only Flux is installed.
 	//
 	// +optional
 	RepositoryURL string `json:"repositoryURL,omitempty"`
+	// Reference is what is read there, in words, such as: branch "main". It is empty if that is all that there is.
+	//
+	// +optional
+	Reference string `json:"reference,omitempty"`
 	// Configuration is what has been written of what the shoot is to have, and by whom. What nobody has written is the default.
 	//
 	// +optional
@@ -49,7 +61,7 @@ type FluxStatus struct {
 	//
 	// +optional
 	Revision string `json:"revision,omitempty"`
-	// Fields are digests of the fields of spec that the GitRepository and the Kustomization of the shoot are to have, by <kind>.<field>. By
+	// Fields are digests of the fields of spec that the source and the Kustomization of the shoot are to have, by <kind>.<field>. By
 	// them it is known whether somebody has changed one in the shoot. Of an Extension of an earlier release nothing is known.
 	//
 	// +optional

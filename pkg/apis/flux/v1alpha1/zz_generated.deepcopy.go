@@ -144,6 +144,11 @@ func (in *FluxState) DeepCopyObject() runtime.Object {
 func (in *FluxStatus) DeepCopyInto(out *FluxStatus) {
 	*out = *in
 	out.TypeMeta = in.TypeMeta
+	if in.OtherNamespaces != nil {
+		in, out := &in.OtherNamespaces, &out.OtherNamespaces
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Configuration != nil {
 		in, out := &in.Configuration, &out.Configuration
 		*out = make([]WrittenField, len(*in))

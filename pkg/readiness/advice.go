@@ -1,0 +1,183 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+)
+
+// What a fault of reading a source means, and what to do about it.
+
+// hasOwnKey tells whether Flux gets in with the key pair that the extension has made.
+func hasOwnKey(o Observation) bool {
+	return o.Told.PublicKey != "" || o.Source.HasCredentials && strings.HasPrefix(o.Source.URL, "ssh://") && !o.fromTemplate()
+}
+
+// credentialsOf names what Flux gets in with.
+func credentialsOf(o Observation) string {
+	if hasOwnKey(o) {
+		return "the key or the trusted host keys"
+	}
+	return "the credentials"
+}
+
+func adviseCredentials(o Observation) string {
+	switch {
+	case hasOwnKey(o):
+		return withKey(o, func(url, key string) string {
+			return fmt.Sprintf("the Git server does not accept the project's key for %s: register this public key there as a read-only deploy key: %s", url, key)
+		})
+	case o.Source.HasCredentials:
+		return fmt.Sprintf("the %s does not accept the credentials for %s: correct %s", o.SourceKind.Server, o.Source.URL, o.secret())
+	}
+	return fmt.Sprintf("the %s wants credentials for %s: %s", o.SourceKind.Server, o.Source.URL, adviseNewCredentials(o))
+}
+
+// adviseNewCredentials says how Flux gets credentials that has none.
+func adviseNewCredentials(o Observation) string {
+	if o.fromTemplate() {
+		return "put them into a Secret that the Shoot names in spec.resources, and name it in source.secretResourceName of " + o.placeOf("source.template")
+	}
+	key, place := o.field("type")
+	return fmt.Sprintf("for a private repository, set %s to private in %s, and put them into %s", key, place, o.secret())
+}
+
+// adviseSecret is for a Secret that Flux can't use.
+func adviseSecret(o Observation) string {
+	return fmt.Sprintf("Flux can't use the credentials for %s: correct %s", o.Source.URL, o.secret())
+}
+
+// adviseClientCertificate is for a server that wants to know who is there before anything is said.
+func adviseClientCertificate(o Observation) string {
+	return fmt.Sprintf("the %s wants a client certificate for %s, or another one: correct tls.crt and tls.key of %s", o.SourceKind.Server, o.Source.URL, o.secret())
+}
+
+func adviseCertificate(o Observation) string {
+	return fmt.Sprintf("the shoot does not trust the certificate that the %s of %s presents: put the certificate of the CA that has signed it into ca.crt of %s, or correct %s",
+		o.SourceKind.Server, o.Source.URL, o.secret(), o.where("url"))
+}
+
+// adviseSignature is for what is not signed by whom it is to be signed.
+func adviseSignature(o Observation, message string) string {
+	if message = strings.ToLower(message); strings.Contains(message, "secret error") || strings.Contains(message, "failed to get secret") || strings.Contains(message, "found in secret") {
+		return fmt.Sprintf("Flux has not got the keys by which it is to verify what it reads of %s: correct %s", o.Source.URL, o.where("verify"))
+	}
+	what := o.Source.Reference.String()
+	if what == "" {
+		what = "what it holds"
+	}
+	return fmt.Sprintf("%s of %s is not signed as it has to be, so Flux does not take it: sign it, or correct %s", what, o.Source.URL, o.where("verify"))
+}
+
+// withKey makes a sentence with the repository's URL and the whole public key, for which a long URL is shortened. If even so
+// there is no room for the key, or if the extension has not told it yet, it says where the key is.
+func withKey(o Observation, sentence func(url, key string) string) string {
+	const shortURL = 80
+	url, key := o.Source.URL, o.Told.PublicKey
+	for _, url := range []string{url, Shorten(url, shortURL)} {
+		if text := sentence(url, key); key != "" && len(text) <= MaxMessage {
+			return text
+		}
+	}
+	return sentence(url, fmt.Sprintf("key %s of Secret %s/%s of the garden", source.KeyIdentityPub, o.Project, source.SecretName))
+}
+
+func adviseRepository(o Observation) string {
+	switch {
+	case hasOwnKey(o):
+		return withKey(o, func(url, key string) string {
+			return fmt.Sprintf("the Git server does not show %s to the project's key: correct %s, or register this public key there as a read-only deploy key: %s", url, o.where("url"), key)
+		})
+	case o.Source.HasCredentials:
+		return fmt.Sprintf("the %s does not show %s to these credentials: correct %s, or %s", o.SourceKind.Server, o.Source.URL, o.where("url"), o.secret())
+	}
+	return fmt.Sprintf("the %s does not show %s without credentials: correct %s, or, %s", o.SourceKind.Server, o.Source.URL, o.where("url"), ifPrivate(adviseNewCredentials(o)))
+}
+
+// ifPrivate makes advice of private repositories a part of a sentence.
+func ifPrivate(advice string) string {
+	const private = "for a private repository, "
+	return "if the repository is private, " + strings.TrimPrefix(advice, private)
+}
+
+func adviseBucket(o Observation) string {
+	return fmt.Sprintf("the object storage has no bucket %s: make it, or correct %s", o.Source.URL, o.where("url"))
+}
+
+// adviseReference is for a repository that has not what is to be read there.
+func adviseReference(o Observation) string {
+	push := "push it"
+	if o.Source.Reference.Kind == flux.SemVer {
+		push = "push one"
+	}
+	return fmt.Sprintf("the repository %s has no %s: %s, or correct %s", o.Source.URL, o.Source.Reference, push, o.where("reference"))
+}
+
+func adviseRange(o Observation) string {
+	return fmt.Sprintf("%q is no range of versions: correct %s", o.Source.Reference.Value, o.where("reference"))
+}
+
+func adviseEmpty(o Observation) string {
+	reference := o.Source.Reference.String()
+	if o.Source.Reference.Kind == flux.SemVer {
+		reference = "a " + reference
+	}
+	return fmt.Sprintf("the repository %s is empty: push %s, or correct %s", o.Source.URL, reference, o.where("url"))
+}
+
+func adviseSHA256(o Observation) string {
+	return fmt.Sprintf("the repository %s was made with SHA-256, which Flux can't read: put its content into one that was made with SHA-1, which is Git's default", o.Source.URL)
+}
+
+// adviseLayer is for an artifact of a registry that holds something else than Flux expects.
+func adviseLayer(o Observation) string {
+	return fmt.Sprintf("%s of %s holds nothing that Flux can unpack: push it with flux push artifact, or choose another layer in layerSelector of a source.template", o.Source.Reference, o.Source.URL)
+}
+
+func adviseHostKey(o Observation) string {
+	trusted := "none"
+	if len(o.Told.HostKeys) > 0 {
+		trusted = word(strings.Join(o.Told.HostKeys, ", "), maxURL)
+	}
+	presented := ""
+	switch key := word(o.PresentedHostKey, maxPath); {
+	case key == "":
+	case slices.Contains(o.Told.HostKeys, key):
+		presented = "; to the seed the server by now presents " + key + ", which is trusted: if the shoot still sees another one after a minute, something between the shoot and the server answers in its place"
+	default:
+		presented = "; to the seed the server presents " + key
+	}
+	if o.fromTemplate() {
+		return fmt.Sprintf("the Git server of %s does not present a host key that is trusted: find out why, then correct known_hosts of %s%s", o.Source.URL, o.secret(), presented)
+	}
+	return fmt.Sprintf("the Git server of %s does not present the host key that is trusted (%s): find out why, then correct %s, or remove the server's lines from key %s of Secret %s/%s%s",
+		o.Source.URL, trusted, o.where("knownHosts"), source.KeyKnownHosts, o.Project, source.SecretName, presented)
+}
+
+func adviseHost(o Observation) string {
+	return fmt.Sprintf("the shoot's DNS does not know the %s: correct %s, or make the name known there", o.SourceKind.Server, o.where("url"))
+}
+
+func adviseTimeout(o Observation) string {
+	large := "it"
+	if reference := o.Source.Reference; reference.Kind != "" {
+		large = reference.String()
+	}
+	return fmt.Sprintf("Flux could not read %s within %s: it is too large for the connection, or the %s is too slow: take large files out of %s, or use a smaller %s",
+		o.content(), o.Source.Timeout, o.SourceKind.Server, large, o.SourceKind.Content)
+}
+
+func adviseConnection(o Observation) string {
+	return fmt.Sprintf("the shoot gets no good connection to the %s: correct %s, or let the shoot's nodes reach it (firewall, proxy, certificate)", o.SourceKind.Server, o.where("url"))
+}
+
+func adviseServer(o Observation) string {
+	return fmt.Sprintf("the %s can't serve %s now: ask who operates it", o.SourceKind.Server, o.content())
+}

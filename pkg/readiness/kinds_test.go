@@ -1,0 +1,262 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+)
+
+const (
+	httpsURL  = "https://git.example.com/fleet/shoots"
+	ociURL    = "oci://registry.example.com/fleet/shoots"
+	bucketURL = "minio.example.com/fleet"
+
+	// What source-controller says before the words of go-containerregistry.
+	digest = "failed to determine artifact digest: "
+	tags   = "failed to determine the artifact tag for '" + ociURL + "': "
+	exists = "failed to confirm existence of 'fleet' bucket: "
+)
+
+var (
+	main    = flux.Reference{Kind: flux.Branch, Value: "main"}
+	v1      = flux.Reference{Kind: flux.Tag, Value: "v1.0.0"}
+	newest  = flux.Reference{Kind: flux.SemVer, Value: ">=1.0.0"}
+	commit  = flux.Reference{Kind: flux.Commit, Value: "5f0c1a"}
+	pull    = flux.Reference{Kind: flux.RefName, Value: "refs/pull/1/head"}
+	sha     = flux.Reference{Kind: flux.Digest, Value: "sha256:5f0c1a"}
+	nothing = flux.Reference{}
+)
+
+// kindCase is what source-controller says of a source of some kind.
+type kindCase struct {
+	kind      flux.SourceKind
+	url       string
+	reference flux.Reference
+	// secret tells that it has credentials.
+	secret        bool
+	reason, words string
+	want          string
+	// advice is in what is said.
+	advice string
+}
+
+// The words are those of source-controller v1.9.3, of fluxcd/pkg and of the libraries that they use.
+var kindCases = []kindCase{
+	// References of Git.
+	{flux.GitRepository, httpsURL, v1, false, sourcev1.GitOperationFailedReason,
+		failedTo + "unable to clone: couldn't find remote ref \"refs/tags/v1.0.0\": git repository: '" + httpsURL + "'", TagNotFound,
+		`has no tag "v1.0.0": push it, or correct repositoryTag in ConfigMap garden-shop/flux-config of the garden`},
+	{flux.GitRepository, httpsURL, newest, false, sourcev1.GitOperationFailedReason, failedTo + "no match found for semver: >=1.0.0", VersionNotFound,
+		`has no tag in the range ">=1.0.0": push one, or correct repositorySemver in ConfigMap`},
+	{flux.GitRepository, httpsURL, newest, false, sourcev1.GitOperationFailedReason, failedTo + "semver parse error: improper constraint: x", FetchFailed,
+		`">=1.0.0" is no range of versions: correct repositorySemver`},
+	{flux.GitRepository, httpsURL, commit, false, sourcev1.GitOperationFailedReason, failedTo + "unable to resolve commit object for '5f0c1a': object not found", CommitNotFound,
+		`has no commit "5f0c1a": push it, or correct repositoryCommit`},
+	{flux.GitRepository, httpsURL, pull, false, sourcev1.GitOperationFailedReason, failedTo + "unable to resolve ref 'refs/pull/1/head' to a specific commit", ReferenceNotFound,
+		`has no reference "refs/pull/1/head": push it, or correct repositoryRefName`},
+	{flux.GitRepository, httpsURL, v1, false, sourcev1.GitOperationFailedReason, failedTo + "unable to clone: remote repository is empty: git repository: '" + httpsURL + "'", TagNotFound,
+		`is empty: push tag "v1.0.0", or correct repositoryUrl`},
+	{flux.GitRepository, httpsURL, newest, false, sourcev1.GitOperationFailedReason, failedTo + "unable to clone: remote repository is empty: git repository: '" + httpsURL + "'", VersionNotFound,
+		`is empty: push a tag in the range`},
+	{flux.GitRepository, httpsURL, commit, false, sourcev1.GitOperationFailedReason, failedTo + "unable to clone '" + httpsURL + "': context deadline exceeded", FetchTimeout,
+		`take large files out of commit "5f0c1a"`},
+
+	// Credentials of Git over HTTPS.
+	{flux.GitRepository, httpsURL, main, true, sourcev1.GitOperationFailedReason, failedTo + "unable to list remote for '" + httpsURL + "': authentication required: Unauthorized", AuthenticationFailed,
+		"the Git server does not accept the credentials for " + httpsURL + ": correct Secret garden-shop/flux-source of the garden"},
+	{flux.GitRepository, httpsURL, main, true, sourcev1.GitOperationFailedReason, failedTo + "unable to list remote for '" + httpsURL + "': authorization failed", AuthenticationFailed, "does not accept the credentials"},
+	{flux.GitRepository, httpsURL, main, true, sourcev1.GitOperationFailedReason, failedTo + "unable to list remote for '" + httpsURL + "': repository not found: Not Found", RepositoryNotFound,
+		"does not show " + httpsURL + " to these credentials: correct repositoryUrl"},
+	{flux.GitRepository, httpsURL, main, true, sourcev1.GitOperationFailedReason, failedTo + "unable to list remote for '" + httpsURL + `': Get "` + httpsURL + `/info/refs?service=git-upload-pack": remote error: tls: certificate required`,
+		AuthenticationFailed, "wants a client certificate for " + httpsURL + ", or another one: correct tls.crt and tls.key of Secret garden-shop/flux-source"},
+	{flux.GitRepository, httpsURL, main, true, sourcev1.GitOperationFailedReason, failedTo + "unable to list remote for '" + httpsURL + `': Get "` + httpsURL + `/info/refs?service=git-upload-pack": tls: failed to verify certificate: x509: certificate signed by unknown authority`,
+		CertificateUntrusted, "put the certificate of the CA that has signed it into ca.crt of Secret garden-shop/flux-source of the garden"},
+	{flux.GitRepository, httpsURL, main, true, sourcev1.AuthenticationFailedReason, "failed to configure authentication options: failed to parse CA certificate", AuthenticationFailed,
+		"Flux can't use the credentials for " + httpsURL + ": correct Secret garden-shop/flux-source of the garden"},
+	{flux.GitRepository, httpsURL, main, true, sourcev1.AuthenticationFailedReason, "failed to configure authentication options: could not parse private key: invalid key: Key must be a PEM encoded PKCS1 or PKCS8 key", AuthenticationFailed, "can't use the credentials"},
+	{flux.GitRepository, httpsURL, main, true, sourcev1.AuthenticationFailedReason,
+		"failed to configure authentication options: POST https://api.github.com/app/installations/1/access_tokens: 401 A JSON web token could not be decoded []", AuthenticationFailed, "can't use the credentials"},
+	{flux.GitRepository, httpsURL, main, true, sourcev1.InvalidProviderConfigurationReason, "secretRef 'flux-system/flux-source' has github app data but provider is not set to github", AuthenticationFailed, "can't use the credentials"},
+	{flux.GitRepository, httpsURL, main, true, sourcev1.URLInvalidReason, "failed to parse url 'x': y", FetchFailed, "Flux can't do anything with the address " + httpsURL + ": correct repositoryUrl"},
+
+	// Signatures of Git.
+	{flux.GitRepository, httpsURL, main, true, "InvalidCommitSignature",
+		"signature verification of commit '5f0c1a' failed: unable to verify Git commit: unable to verify payload with any of the given key rings: no matching key", VerificationFailed,
+		`branch "main" of ` + httpsURL + " is not signed as it has to be, so Flux does not take it: sign it, or correct verifyKeys, verifyIssuer and verifySubject in ConfigMap"},
+	{flux.GitRepository, httpsURL, v1, true, "InvalidTagSignature", "signature verification of tag 'v1.0.0@5f' failed: unable to verify Git tag: signature is empty", VerificationFailed, `tag "v1.0.0" of`},
+	{flux.GitRepository, httpsURL, v1, true, "InvalidGitObject", "cannot verify signature of tag 'v1.0.0@5f' since it is not signed", VerificationFailed, "is not signed as it has to be"},
+	{flux.GitRepository, httpsURL, main, true, "InvalidVerificationMode", "cannot verify tag object's signature if a tag reference is not specified", VerificationFailed, "or correct verify"},
+	{flux.GitRepository, httpsURL, main, true, "VerificationError", `public keys secret error: secrets "keys" not found`, VerificationFailed, "has not got the keys by which it is to verify what it reads of " + httpsURL},
+	{flux.GitRepository, httpsURL, main, true, "InvalidCommitSignature", "signature verification of commit 'x' failed: PGP signature detected but no PGP public keys found in secret (keys with .asc suffix)", VerificationFailed, "has not got the keys"},
+
+	// Registries.
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + "GET https://registry.example.com/v2/fleet/shoots/manifests/v1.0.0: MANIFEST_UNKNOWN: manifest unknown; map[Tag:v1.0.0]", TagNotFound,
+		"the repository " + ociURL + ` has no tag "v1.0.0": push it, or correct repositoryTag in ConfigMap`},
+	{flux.OCIRepository, ociURL, flux.Reference{Kind: flux.Tag, Value: "latest"}, false, sourcev1.OCIPullFailedReason, digest + "GET https://registry.example.com/v2/fleet/shoots/manifests/latest: MANIFEST_UNKNOWN: manifest unknown", TagNotFound, `has no tag "latest"`},
+	{flux.OCIRepository, ociURL, sha, false, sourcev1.OCIPullFailedReason, "failed to pull artifact from '" + ociURL + "': GET https://registry.example.com/v2/fleet/shoots/manifests/sha256:5f0c1a: MANIFEST_UNKNOWN: manifest unknown", DigestNotFound,
+		`has no artifact with digest "sha256:5f0c1a": push it, or correct repositoryDigest`},
+	{flux.OCIRepository, ociURL, newest, false, sourcev1.ReadOperationFailedReason, tags + "no match found for semver: >=1.0.0", VersionNotFound, `has no tag in the range ">=1.0.0": push one, or correct repositorySemver`},
+	{flux.OCIRepository, ociURL, newest, false, sourcev1.ReadOperationFailedReason, tags + "semver '>=1.0.0' parse error: improper constraint: >=1.0.0", FetchFailed, "is no range of versions"},
+	{flux.OCIRepository, ociURL, newest, false, sourcev1.ReadOperationFailedReason, tags + "GET https://registry.example.com/v2/fleet/shoots/tags/list?n=1000: NAME_UNKNOWN: repository name not known to registry; map[name:fleet/shoots]", RepositoryNotFound,
+		"the registry does not show " + ociURL + " without credentials: correct repositoryUrl"},
+	{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "GET https://registry.example.com/v2/fleet/shoots/manifests/v1.0.0: NAME_UNKNOWN: repository name not known to registry", RepositoryNotFound, "to these credentials"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + "GET https://registry.example.com/v2/fleet/shoots/manifests/v1.0.0: UNAUTHORIZED: authentication required; [map[Action:pull Class: Name:fleet/shoots Type:repository]]", AuthenticationFailed,
+		"the registry wants credentials for " + ociURL + ": for a private repository, set repositoryType to private in ConfigMap garden-shop/flux-config of the garden, and put them into Secret garden-shop/flux-source"},
+	{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "GET https://registry.example.com/v2/fleet/shoots/manifests/v1.0.0: UNAUTHORIZED: authentication required", AuthenticationFailed,
+		"the registry does not accept the credentials for " + ociURL + ": correct Secret garden-shop/flux-source of the garden"},
+	{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "GET https://registry.example.com/token?scope=repository%3Afleet%2Fshoots%3Apull&service=registry.example.com: DENIED: denied", AuthenticationFailed, "does not accept the credentials"},
+	{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "GET https://registry.example.com/v2/: unexpected status code 401 Unauthorized", AuthenticationFailed, "does not accept the credentials"},
+	{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "HEAD https://registry.example.com/v2/fleet/shoots/manifests/v1.0.0: unexpected status code 403 Forbidden (HEAD responses have no body, use GET for details)", AuthenticationFailed, "does not accept"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + `Get "https://registry.example.com/v2/": dial tcp: lookup registry.example.com on 100.64.0.10:53: no such host`, HostNotFound, "the shoot's DNS does not know the registry"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + `Get "https://registry.example.com/v2/": dial tcp 192.0.2.1:443: connect: connection refused`, HostUnreachable, "no good connection to the registry"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + `Get "https://registry.example.com/v2/": http: server gave HTTP response to HTTPS client`, HostUnreachable, "no good connection to the registry"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + `Get "https://registry.example.com/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority`, CertificateUntrusted, "into ca.crt of Secret garden-shop/flux-source"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + "GET https://registry.example.com/v2/fleet/shoots/manifests/v1.0.0: TOOMANYREQUESTS: You have reached your pull rate limit", FetchFailed, "the registry can't serve the repository " + ociURL + " now"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + "GET https://registry.example.com/v2/: unexpected status code 502 Bad Gateway", FetchFailed, "ask who operates it"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCILayerOperationFailedReason, "failed to find layer with media type 'x' in artifact", FetchFailed, `tag "v1.0.0" of ` + ociURL + " holds nothing that Flux can unpack"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCILayerOperationFailedReason, "failed to extract layer contents from artifact: requires gzip-compressed body: gzip: invalid header", FetchFailed, "holds nothing that Flux can unpack"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.OCILayerOperationFailedReason, "failed to extract layer contents from artifact: context deadline exceeded", FetchTimeout, "could not read the repository " + ociURL},
+	{flux.OCIRepository, ociURL, v1, true, sourcev1.AuthenticationFailedReason, `failed to get credential: failed to get secret 'flux-system/flux-source': secrets "flux-source" not found`, AuthenticationFailed, "can't use the credentials for " + ociURL},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.URLInvalidReason, "URL validation failed for '" + ociURL + "': URL must not contain a tag; remove ':v1'", FetchFailed, "Flux can't do anything with the address"},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.VerificationError, "failed to verify the signature using provider 'cosign': no matching signatures were found for 'registry.example.com/fleet/shoots@sha256:5f'", VerificationFailed, `tag "v1.0.0" of ` + ociURL + " is not signed as it has to be"},
+	{flux.OCIRepository, ociURL, newest, false, sourcev1.VerificationError, "failed to verify the signature using provider 'cosign keyless': no signatures found", VerificationFailed, `tag in the range ">=1.0.0" of`},
+	{flux.OCIRepository, ociURL, v1, false, sourcev1.VerificationError, `failed to verify the signature using provider 'cosign': failed to get secret 'flux-system/keys': secrets "keys" not found`, VerificationFailed, "has not got the keys"},
+
+	// Object storages.
+	{flux.Bucket, bucketURL, nothing, true, sourcev1.BucketOperationFailedReason, exists + "Access Denied.", AuthenticationFailed, "the object storage does not accept the credentials for " + bucketURL},
+	{flux.Bucket, bucketURL, nothing, true, sourcev1.BucketOperationFailedReason, exists + "The Access Key Id you provided does not exist in our records.", AuthenticationFailed, "does not accept the credentials"},
+	{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, "bucket 'fleet' not found", BucketNotFound, "the object storage has no bucket " + bucketURL},
+	{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, "indexation of objects from bucket 'fleet' failed: listing objects from bucket 'fleet' failed: The specified bucket does not exist", BucketNotFound, "make it, or correct"},
+	{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, exists + `Get "https://minio.example.com/fleet/?location=": dial tcp 192.0.2.1:9000: connect: connection refused`, HostUnreachable, "no good connection to the object storage"},
+	{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, exists + `Get "https://minio.example.com/fleet/?location=": dial tcp: lookup minio.example.com: no such host`, HostNotFound, "the shoot's DNS does not know the object storage"},
+	{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, "fetch from bucket 'fleet' failed: failed to get 'a' object: context deadline exceeded", FetchTimeout,
+		"could not read the bucket " + bucketURL + " within 1m0s: it is too large for the connection, or the object storage is too slow: take large files out of it, or use a smaller bucket"},
+	{flux.Bucket, bucketURL, nothing, true, sourcev1.AuthenticationFailedReason, "invalid 'keys' secret data: required fields 'accesskey' and 'secretkey'", AuthenticationFailed, "can't use the credentials"},
+	{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, "something else", FetchFailed, "Flux can't read the bucket " + bucketURL},
+}
+
+func (c kindCase) observe() Observation {
+	return state{url: c.url, repository: ready("False", c.reason, c.words), change: func(o *Observation) {
+		o.SourceKind, o.Source.Reference, o.Source.HasCredentials = c.kind, c.reference, c.secret
+	}}.observe()
+}
+
+func TestWhatIsSaidOfEachKind(t *testing.T) {
+	for _, test := range kindCases {
+		t.Run(test.kind.Kind+" "+test.words, func(t *testing.T) {
+			g := NewWithT(t)
+			got := Assess(test.observe())
+			g.Expect(got.Status).To(Equal(gardencorev1beta1.ConditionFalse))
+			g.Expect(got.Reason).To(Equal(test.want), got.Message)
+			advice, words, found := strings.Cut(got.Message, "; Flux says: ")
+			g.Expect(found).To(BeTrue())
+			g.Expect(words).NotTo(BeEmpty())
+			g.Expect(advice).To(ContainSubstring(test.advice))
+			if test.reference.Kind != flux.Branch {
+				g.Expect(advice).NotTo(ContainSubstring("branch"))
+			}
+			if test.kind.GroupKind != flux.GitRepository.GroupKind {
+				g.Expect(advice).NotTo(ContainSubstring("Git"))
+			}
+			g.Expect(got.Settles(&gardencorev1beta1.Condition{Reason: Applied})).To(BeTrue())
+			g.Expect(Readiness{Reason: Fetching}.Settles(&gardencorev1beta1.Condition{Reason: got.Reason})).To(BeFalse(), "it holds until the next try has ended")
+		})
+	}
+}
+
+// What a registry is asked for is no answer of it.
+func TestAReferenceIsNoAnswer(t *testing.T) {
+	for _, name := range []string{"denied", "unavailable", "manifest_unknown"} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			o := kindCase{kind: flux.OCIRepository, url: ociURL, reference: flux.Reference{Kind: flux.Tag, Value: name}, reason: sourcev1.OCIPullFailedReason,
+				words: digest + "GET https://registry.example.com/v2/fleet/shoots/manifests/" + name + ": something else"}.observe()
+			g.Expect(Assess(o).Reason).To(Equal(FetchFailed))
+		})
+	}
+}
+
+// Advice says where the configuration is that has to be corrected.
+func TestAdviceNamesWhereItWasWritten(t *testing.T) {
+	missing := kindCase{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "MANIFEST_UNKNOWN: manifest unknown", "", ""}
+	refusedBy := kindCase{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "UNAUTHORIZED: x", "", ""}
+	anonymous := kindCase{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + "UNAUTHORIZED: x", "", ""}
+	bucket := kindCase{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, "bucket 'fleet' not found", "", ""}
+	for name, test := range map[string]struct {
+		of      kindCase
+		origins map[string]string
+		want    string
+	}{
+		"unknown":                           {missing, nil, "correct repositoryTag in ConfigMap garden-shop/flux-config of the garden;"},
+		"project":                           {missing, map[string]string{"repository.tag": OriginProject}, "correct repositoryTag in ConfigMap garden-shop/flux-config of the garden;"},
+		"override":                          {missing, map[string]string{"repository.tag": "overrides[1]"}, "correct repository.tag in overrides[1] of ConfigMap garden-shop/flux-config of the garden;"},
+		"shoot":                             {missing, map[string]string{"repository.tag": OriginShoot}, "correct repository.tag in the Shoot's providerConfig;"},
+		"landscape":                         {missing, map[string]string{"repository.tag": OriginLandscape}, "correct repository.tag in the landscape's defaults;"},
+		"template":                          {missing, map[string]string{"source.template": OriginShoot}, "correct source.template.spec.ref in the Shoot's providerConfig;"},
+		"Secret of a template":              {refusedBy, map[string]string{"source.template": OriginShoot}, "correct the Secret that source.secretResourceName names in the Shoot's providerConfig;"},
+		"no Secret of a template":           {anonymous, map[string]string{"source.template": OriginShoot}, "put them into a Secret that the Shoot names in spec.resources, and name it in source.secretResourceName of the Shoot's providerConfig;"},
+		"address of a bucket":               {bucket, map[string]string{"source.template": OriginShoot}, "correct source.template.spec.endpoint or source.template.spec.bucketName in the Shoot's providerConfig;"},
+		"template in an override of labels": {missing, map[string]string{"source.template": "overrides[0]"}, "correct source.template.spec.ref in overrides[0] of ConfigMap garden-shop/flux-config of the garden;"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			o := test.of.observe()
+			o.Origins = test.origins
+			g.Expect(Assess(o).Message).To(ContainSubstring(test.want))
+		})
+	}
+}
+
+// That somebody wants Flux to stand still is no fault.
+func TestSuspendedByConfiguration(t *testing.T) {
+	g := NewWithT(t)
+	o := state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.Suspended = true }}.observe()
+	g.Expect(Assess(o).Status).To(Equal(gardencorev1beta1.ConditionFalse), "somebody did it in the shoot")
+	o.Told.Fields = map[string]string{"GitRepository.suspend": "x"}
+	o.Origins = map[string]string{"suspend": OriginShoot}
+	g.Expect(Assess(o)).To(And(HaveField("Status", gardencorev1beta1.ConditionTrue), HaveField("Reason", Suspended), HaveField("Revision", revision),
+		HaveField("Message", "Flux does not follow the repository, and what it has deployed stays as it is: suspend in the Shoot's providerConfig says so")))
+}
+
+// Objects of other names, in other namespaces, are named by them.
+func TestOtherNames(t *testing.T) {
+	for name, test := range map[string]struct {
+		state state
+		words []string
+	}{
+		"missing": {state{change: func(o *Observation) { o.Source = nil }}, []string{"the GitRepository other/base does not exist in the shoot yet"}},
+		"suspended": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.Suspended = true }},
+			[]string{"suspended the GitRepository other/base", "flux resume source git base -n other lets"}},
+		"being deleted": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.DeletionTimestamp = &noon }},
+			[]string{"the Kustomization gitops/base", "kubectl -n gitops patch kustomizations.kustomize.toolkit.fluxcd.io base "}},
+		"not looked at": {state{repository: fetched}, []string{"Flux has not looked at the Kustomization gitops/base yet"}},
+		"no progress": {state{repository: ready("Unknown", "Progressing", ""), change: func(o *Observation) { o.Now = noon.Add(1e13) }},
+			[]string{"kubectl -n gitops get pods, and kubectl -n gitops logs deployment/source-controller"}},
+		"artifact": {broken("ArtifactFailed", "failed to download"), []string{"NetworkPolicies in namespace gitops,"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			o := test.state.observe()
+			o.Namespace = "gitops"
+			o.SourceKey.Namespace, o.SourceKey.Name = "other", "base"
+			o.KustomizationKey.Namespace, o.KustomizationKey.Name = "gitops", "base"
+			o.Told = fluxv1alpha1.FluxStatus{}
+			got := Assess(o).Message
+			for _, words := range test.words {
+				g.Expect(got).To(ContainSubstring(words))
+			}
+			g.Expect(got).NotTo(ContainSubstring("flux-system"))
+		})
+	}
+}
