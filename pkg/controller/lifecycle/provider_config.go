@@ -37,7 +37,6 @@ func checkSupported(config *fluxv1alpha1.FluxConfig) error {
 	if r := config.Repository; r != nil {
 		refuse(r.IsOCI(), "artifacts (oci://)")
 		refuse(r.Tag != "" || r.Semver != "" || r.Commit != "" || r.RefName != "" || r.Digest != "", "another reference than a branch")
-		refuse(r.IsPrivate() && !strings.HasPrefix(r.URL, "ssh://") && !r.IsOCI(), "a private repository over HTTPS")
 		refuse(r.Verify != nil, "verification")
 	}
 	refuse(config.Source != nil || config.Kustomization != nil, "templates")

@@ -51,12 +51,12 @@ func TestProviderConfigIsBounded(t *testing.T) {
 // TestUnsupported: what has no effect yet is refused.
 func TestUnsupported(t *testing.T) {
 	g := NewWithT(t)
-	for key, value := range map[string]string{"repositoryTag": "v1", "suspend": "true", "repositoryType": "private"} {
+	for key, value := range map[string]string{"repositoryTag": "v1", "suspend": "true", "repositorySemver": "1.x"} {
 		config, err := project.Parse(&corev1.ConfigMap{Data: map[string]string{"repositoryUrl": "https://example.org/x", key: value}})
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(checkSupported(config)).To(MatchError(HavePrefix("this release of the extension does not support yet: ")), key)
 	}
-	config, err := project.Parse(&corev1.ConfigMap{Data: map[string]string{"repositoryUrl": "git@example.org:a/b", "repositoryType": "private", "installation": "once"}})
+	config, err := project.Parse(&corev1.ConfigMap{Data: map[string]string{"repositoryUrl": "https://example.org/a/b", "repositoryType": "private", "installation": "once"}})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(checkSupported(config)).To(Succeed())
 }
