@@ -150,21 +150,6 @@ func addProbes(mgr manager.Manager) error {
 	return nil
 }
 
-func addWebhook(ctx context.Context, mgr manager.Manager, options *options) error {
-	if !options.servesWebhook() {
-		mgr.GetLogger().Info("The webhook is not served, because neither --webhook-config-namespace nor --webhook-config-mode=url is set: " +
-			"the gardener-resource-manager of shoots does not learn about the namespace of Flux from this process")
-		return nil
-	}
-	if _, err := options.webhook.Completed().AddToManager(ctx, mgr, nil); err != nil {
-		return fmt.Errorf("failed to add the webhook: %w", err)
-	}
-	if err := mgr.AddReadyzCheck("webhook-server", mgr.GetWebhookServer().StartedChecker()); err != nil {
-		return fmt.Errorf("failed to add the readiness check of the webhook: %w", err)
-	}
-	return nil
-}
-
 func addControllers(ctx context.Context, mgr manager.Manager, options *options, actuator *lifecycle.Actuator) error {
 	if err := addReachability(mgr, actuator.Garden); err != nil {
 		return err

@@ -10,15 +10,12 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/component-base/version"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	extensionscmdcontroller "github.com/gardener/gardener/extensions/pkg/controller/cmd"
 	extensionsheartbeatcmd "github.com/gardener/gardener/extensions/pkg/controller/heartbeat/cmd"
-	extensionswebhook "github.com/gardener/gardener/extensions/pkg/webhook"
 	extensionscmdwebhook "github.com/gardener/gardener/extensions/pkg/webhook/cmd"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/webhook/controlplane"
 )
 
@@ -95,10 +92,6 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 		"The address, such as localhost:6060, at which Go's profiles of the process are served to anybody who reaches it. Empty: nowhere.")
 }
 
-func (o *options) newWebhook(mgr manager.Manager) (*extensionswebhook.Webhook, error) {
-	return controlplane.New(mgr, lifecycle.Type, o.general.Completed().GardenerVersion)
-}
-
 // complete validates the options after the command line has been parsed.
 func (o *options) complete() error {
 	if err := o.all.Complete(); err != nil {
@@ -136,10 +129,4 @@ func (o *options) describe() []any {
 		"embeddedReleases", o.releases.catalogue.Embedded(), "maxConcurrentReconciles", o.lifecycle.Completed().MaxConcurrentReconciles,
 		"fluxReadySyncPeriod", o.fluxReady.syncPeriod.String(), "reconcileOnConfigurationChange", o.reconcileOnConfigurationChange, "servesWebhook", o.servesWebhook(),
 	}
-}
-
-// servesWebhook tells whether the seed could reach the webhook: as a service of the given namespace, or under a URL.
-// On a developer's machine it is neither, unless the developer asks for it.
-func (o *options) servesWebhook() bool {
-	return o.webhook.Server.Namespace != "" || o.webhook.Server.Mode == extensionswebhook.ModeURL
 }

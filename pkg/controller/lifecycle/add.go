@@ -7,7 +7,6 @@ package lifecycle
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -32,13 +31,6 @@ const (
 	Type = "shoot-flux"
 
 	name = Type + "-lifecycle"
-
-	// firstRetryDelay is long enough for gardener-resource-manager to have done something, because each try is written to the
-	// Extension's status. (Gardener's library gives a reconciliation no other way to ask for being repeated than an error.)
-	firstRetryDelay = 500 * time.Millisecond
-	// maxRetryDelay bounds the back-off of a failed reconciliation, so that a shoot heals soon after the project's
-	// configuration has been repaired.
-	maxRetryDelay = 30 * time.Second
 )
 
 // AddArgs are what the controller is added to a manager with.

@@ -84,13 +84,13 @@ func (w *configurationWatch) enqueueWithoutConfigMap(ctx context.Context, queue 
 		if err := gardenClient.Get(ctx, key, configMap); apierrors.IsNotFound(err) {
 			w.enqueue(ctx, queue, namespace, nil)
 		} else if err != nil {
-			w.log.Error(err, "Failed to look for the configuration of a project", "namespace", namespace)
+			w.log.Error(err, "Failed to look for the configuration of a project", "project", namespace)
 		}
 	}
 }
 
 func (w *configurationWatch) enqueue(ctx context.Context, queue requestQueue, namespace string, configMap *corev1.ConfigMap) {
-	log := w.log.WithValues("namespace", namespace)
+	log := w.log.WithValues("project", namespace)
 	requests, err := w.outdated(ctx, namespace, configMap)
 	if err != nil {
 		log.Error(err, "Failed to find the shoots of a project")

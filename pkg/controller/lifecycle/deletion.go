@@ -7,6 +7,8 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -15,6 +17,7 @@ import (
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
 // delete does what was chosen for a shoot in which the extension is switched off. The seed need not have any of the ManagedResources: after a
@@ -53,7 +56,9 @@ func (r *reconciliation) switchOff(ctx context.Context) error {
 		// wait for this Extension either.
 		return &reconcilerutils.RequeueAfterError{RequeueAfter: sleepingCheckInterval, Cause: errors.New("the shoot sleeps: what is to be removed from it goes when it wakes up")}
 	}
-	r.log.Info("The extension has been switched off", "removalPolicy", state.RemovalPolicy, "phase", state.RemovalPhase)
+	if state.RemovalPhase == "" && !r.observed.isBeingDeleted() { // else it has been said; what it waits for, Gardener's library logs
+		r.log.Info("The extension has been switched off", "removalPolicy", state.RemovalPolicy)
+	}
 	if state.RemovalPolicy == fluxv1alpha1.RemovalKeepFlux {
 		return r.run(ctx, r.stepsToKeepFlux())
 	}
@@ -114,6 +119,29 @@ func (r *reconciliation) stepsToRemoveFlux() []step {
 		)
 	}
 	return append(steps, step{do: r.orphanInstallation})
+}
+
+// checkAllDeleted says which ManagedResource is not gone yet.
+func (r *reconciliation) checkAllDeleted(ctx context.Context) error {
+	for _, name := range append(slices.Clone(managedresource.OfPredecessor), inOrderOfDeletion...) {
+		if err := r.checkDeleted(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkDeleted says that a ManagedResource is not gone yet, and makes the controller come back soon.
+func (r *reconciliation) checkDeleted(ctx context.Context, name string) error {
+	managedResource, err := managedresource.Get(ctx, r.Seed, r.extension.Namespace, name)
+	if err != nil || managedResource == nil {
+		return err
+	}
+	since := time.Now()
+	if managedResource.DeletionTimestamp != nil {
+		since = managedResource.DeletionTimestamp.Time
+	}
+	return requeueSoon(since, managedresource.CheckDeleted(managedResource))
 }
 
 // isMigrating tells whether the shoot leaves the seed, or is about to.

@@ -6,8 +6,6 @@ package lifecycle
 
 import (
 	"context"
-	"slices"
-	"time"
 
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
@@ -24,16 +22,6 @@ func (r *reconciliation) orphanAll(ctx context.Context) error {
 	}
 	for _, name := range inOrderOfDeletion {
 		if err := managedresource.Orphan(ctx, r.Seed, r.extension.Namespace, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkAllDeleted says which ManagedResource is not gone yet.
-func (r *reconciliation) checkAllDeleted(ctx context.Context) error {
-	for _, name := range append(slices.Clone(managedresource.OfPredecessor), inOrderOfDeletion...) {
-		if err := r.checkDeleted(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -62,18 +50,6 @@ func (r *reconciliation) deleteConfiguration(ctx context.Context) error {
 		return err
 	}
 	return r.checkDeleted(ctx, managedresource.Configuration)
-}
-
-func (r *reconciliation) checkDeleted(ctx context.Context, name string) error {
-	managedResource, err := managedresource.Get(ctx, r.Seed, r.extension.Namespace, name)
-	if err != nil || managedResource == nil {
-		return err
-	}
-	since := time.Now()
-	if managedResource.DeletionTimestamp != nil {
-		since = managedResource.DeletionTimestamp.Time
-	}
-	return requeueSoon(since, managedresource.CheckDeleted(managedResource))
 }
 
 // ensureIgnored makes gardener-resource-manager leave the objects of a ManagedResource, which may be nil, to us, and returns nil once it does.

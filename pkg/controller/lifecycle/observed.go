@@ -103,6 +103,11 @@ func (o *observed) isInSeed() bool {
 	return o.installation != nil || o.configuration != nil
 }
 
+// isBeingDeleted tells whether something of the extension goes from the seed.
+func (o *observed) isBeingDeleted() bool {
+	return o.installation != nil && o.installation.DeletionTimestamp != nil || o.configuration != nil && o.configuration.DeletionTimestamp != nil
+}
+
 // wasInstalled tells whether there may be something of the extension in the shoot.
 func (o *observed) wasInstalled() bool {
 	return o.state.FluxVersion != ""

@@ -50,7 +50,9 @@ func (r *reconciliation) reportResult(ctx context.Context, err error) error {
 		return err
 	}
 	problem.Message = boundedText(err)
-	r.log.Info("The shoot does not have what is configured, and keeps what it had", "reason", problem.Reason, "problem", problem.Message)
+	if before := fluxv1alpha1.StatusOf(r.extension).Problem; before == nil || before.Reason != problem.Reason || before.Message != problem.Message {
+		r.log.Info("The shoot does not have what is configured, and keeps what it had", "reason", problem.Reason, "problem", problem.Message)
+	}
 	return r.writeProblem(ctx, problem)
 }
 

@@ -83,6 +83,11 @@ func (r *reconciliation) keepsVersion() bool {
 		return resolvedFor == r.extension.Annotations[v1beta1constants.GardenerTimestamp]
 	}
 	// It did not float before.
+	return r.isReconfigured()
+}
+
+// isReconfigured tells whether something else has been written for the shoot than it has.
+func (r *reconciliation) isReconfigured() bool {
 	return r.observed.configurationDigest != "" && r.observed.configurationDigest != r.desired.digest
 }
 
@@ -163,5 +168,8 @@ func (r *reconciliation) logRelease() {
 	before, now := fluxv1alpha1.StatusOf(r.extension), r.desired.status
 	if now.Version != before.Version || now.Digest != before.Digest || now.Requested != before.Requested || now.Origin != before.Origin {
 		r.log.Info("The shoot gets Flux", "release", now.Version, "requested", now.Requested, "origin", now.Origin, "digest", now.Digest, "releaseBefore", before.Version)
+	}
+	if now.ResolvedFor != "" && r.isReconfigured() && r.keepsVersion() {
+		r.log.Info("The configuration has changed, and the release stays until Gardener asks for a reconciliation", "release", now.Version, "requested", now.Requested)
 	}
 }

@@ -61,8 +61,11 @@ func (r *reconciliation) isOurs(ctx context.Context) (bool, error) {
 // advanceTo is the step that notes how far the removal has come.
 func (r *reconciliation) advanceTo(phase fluxv1alpha1.RemovalPhase) func(context.Context) error {
 	return func(ctx context.Context) (err error) {
-		r.observed.state, err = r.writeState(ctx, func(state *fluxv1alpha1.FluxState) { state.RemovalPhase = phase })
-		return err
+		if r.observed.state, err = r.writeState(ctx, func(state *fluxv1alpha1.FluxState) { state.RemovalPhase = phase }); err != nil {
+			return err
+		}
+		r.log.Info("The removal of Flux has come farther", "removalPolicy", r.observed.state.RemovalPolicy, "phase", phase)
+		return nil
 	}
 }
 

@@ -71,7 +71,7 @@ func newSourceWatch(mgr manager.Manager) *sourceWatch {
 
 // enqueue lets those Extensions of a project be reconciled that may be and are chosen.
 func (w *sourceWatch) enqueue(ctx context.Context, queue requestQueue, namespace, why string, choose func(*extensionsv1alpha1.Extension) (bool, error)) {
-	log := w.log.WithValues("namespace", namespace)
+	log := w.log.WithValues("project", namespace)
 	requests, err := w.requests(ctx, namespace, choose)
 	if err != nil {
 		log.Error(err, "Failed to find the shoots of a project")

@@ -16,6 +16,13 @@ import (
 )
 
 const (
+	// firstRetryDelay is long enough for gardener-resource-manager to have done something, because each try is written to the
+	// Extension's status. (Gardener's library gives a reconciliation no other way to ask for being repeated than an error.)
+	firstRetryDelay = 500 * time.Millisecond
+	// maxRetryDelay bounds the back-off of a failed reconciliation, so that a shoot heals soon after the project's
+	// configuration has been repaired.
+	maxRetryDelay = 30 * time.Second
+
 	// checkInterval is how soon the controller looks again whether others have done what it waits for. If they take long, it
 	// looks less and less often, down to maxCheckInterval.
 	checkInterval    = 2 * time.Second
