@@ -29,6 +29,35 @@ import (
 
 const fluxVersion = "v2.9.4"
 
+// TestRelease installs the extension from a release in a private registry, as an operator does who has only that: gardenlet pulls the chart by its
+// digest, and two replicas of what is in the image run as the image's user. Then replicas end in several ways, the next release comes under load, and
+// at last gardener-operator installs it in place of the ControllerRegistration.
+//
+// It takes by far the longest, and is here so that it starts first. Its steps are in release_test.go and replicas_test.go.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t)
+	i.applyRegistration(oldRelease)
+	p := newProjectIn(t, i.Landscape, "released")
+	repository := p.newRepository(false)
+	p.configure(p.private(repository))
+	one := p.newShoot("one")
+	p.registerKey(repository)
+	one.expectSynced(repository, gitserver.DefaultBranch)
+	one.expectSucceeded()
+	i.expectReplicas(oldRelease)
+	i.expectWebhooks(one)
+
+	two := i.killLeader(p, repository, one)
+	i.endLeader(p, one)
+	i.renewGardenAccess()
+	i.upgrade(repository, one, two)
+
+	one.delete(t.Context())
+	two.delete(t.Context())
+	i.installByOperator(p, repository)
+}
+
 // expectContent checks that the shoot shows the repository's content: a Namespace, a CustomResourceDefinition and a resource
 // of it, and a Deployment that a patch gave three replicas.
 func (s *shootOwner) expectContent() {

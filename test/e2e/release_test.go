@@ -50,33 +50,6 @@ const (
 	caSecretName   = "registry-ca"
 )
 
-// TestRelease installs the extension from a release in a private registry, as an operator does who has only that: gardenlet pulls the chart by its
-// digest, and two replicas of what is in the image run as the image's user. Then replicas end in several ways, the next release comes under load, and
-// at last gardener-operator installs it in place of the ControllerRegistration.
-func TestRelease(t *testing.T) {
-	t.Parallel()
-	i := newInstallation(t)
-	i.applyRegistration(oldRelease)
-	p := newProjectIn(t, i.Landscape, "released")
-	repository := p.newRepository(false)
-	p.configure(p.private(repository))
-	one := p.newShoot("one")
-	p.registerKey(repository)
-	one.expectSynced(repository, gitserver.DefaultBranch)
-	one.expectSucceeded()
-	i.expectReplicas(oldRelease)
-	i.expectWebhooks(one)
-
-	two := i.killLeader(p, repository, one)
-	i.endLeader(p, one)
-	i.renewGardenAccess()
-	i.upgrade(repository, one, two)
-
-	one.delete(t.Context())
-	two.delete(t.Context())
-	i.installByOperator(p, repository)
-}
-
 // installation is a landscape on which an operator installs releases.
 type installation struct {
 	Gomega
