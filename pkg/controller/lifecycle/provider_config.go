@@ -5,15 +5,9 @@
 package lifecycle
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
-	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
@@ -24,22 +18,4 @@ func projectShoot(shoot *gardencorev1beta1.Shoot, ex *extensionsv1alpha1.Extensi
 		of.ProviderConfig = ex.Spec.ProviderConfig.Raw
 	}
 	return of
-}
-
-// checkSupported refuses what can be written, and does not have an effect yet.
-func checkSupported(config *fluxv1alpha1.FluxConfig) error {
-	var unsupported []string
-	refuse := func(written bool, name string) {
-		if written {
-			unsupported = append(unsupported, name)
-		}
-	}
-	refuse(len(config.AdditionalSecretResources) > 0, "additionalSecretResources")
-	refuse(config.Flux.Registry != "", "flux.registry")
-	refuse(config.Flux.Namespace != flux.Namespace, "flux.namespace")
-	refuse(!slices.Equal(config.Flux.AllComponents(), flux.DefaultComponents()), "a choice of components")
-	if len(unsupported) > 0 {
-		return fmt.Errorf("this release of the extension does not support yet: %s", strings.Join(unsupported, ", "))
-	}
-	return nil
 }

@@ -27,9 +27,13 @@ import (
 func (r *reconciliation) removal(ctx context.Context) (removal.Removal, error) {
 	shootClient, err := r.connectToShoot(ctx)
 	state := r.observed.state
+	namespace := namespaceIn(state)
+	if r.desired.FluxConfig != nil { // nothing may be noted yet
+		namespace = r.desired.Flux.Namespace
+	}
 	return removal.Removal{
-		Shoot: shootClient, Namespace: flux.Namespace,
-		Source: flux.KeyOf(state.Source, flux.Namespace), Kustomization: flux.KeyOf(state.Kustomization, flux.Namespace),
+		Shoot: shootClient, Namespace: namespace,
+		Source: flux.KeyOf(state.Source, namespace), Kustomization: flux.KeyOf(state.Kustomization, namespace),
 		LeftSource: leftSource(state),
 	}, err
 }
@@ -151,7 +155,14 @@ func (r *reconciliation) deleteInstallation(ctx context.Context) error {
 		return requeueUnfinished(explainNoAnswer(err))
 	}
 	kept := ""
-	if len(left) == 0 {
+	switch {
+	case len(left) > 0:
+	case r.observed.state.NamespaceOfUsers:
+		if err := from.GiveBackNamespace(ctx); err != nil {
+			return requeueUnfinished(explainNoAnswer(err))
+		}
+		kept = from.DescribeUsers()
+	default:
 		contents, err := shoot.NewContents(ctx, r.Seed, r.extension.Namespace)
 		if err != nil {
 			return err
@@ -159,12 +170,15 @@ func (r *reconciliation) deleteInstallation(ctx context.Context) error {
 		if kept, left, err = from.DeleteNamespace(ctx, contents); err != nil {
 			return explainNoAnswer(err)
 		}
+		if kept != "" {
+			kept = from.DescribeKept(kept)
+		}
 	}
 	if len(left) > 0 {
 		return requeueSoon(left.Since(), fmt.Errorf("what Flux was installed with is still being deleted from the shoot: %s", left))
 	}
 	if kept != "" && (installation == nil || installation.DeletionTimestamp == nil) { // else it has been noted
-		return r.addNotices(ctx, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeNamespaceKept, from.DescribeKept(kept)))
+		return r.addNotices(ctx, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeNamespaceKept, kept))
 	}
 	return nil
 }

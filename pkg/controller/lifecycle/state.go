@@ -47,6 +47,7 @@ func (r *reconciliation) recordInstallation(ctx context.Context, labels map[stri
 	note := stateOf(labels, ownedByUsers)
 	_, err := r.patchState(ctx, before, func(state *fluxv1alpha1.FluxState) {
 		r.noteRequestedVersion(state, ownedByUsers)
+		r.noteNamespace(state)
 		r.noteFollowed(state)
 		note(state)
 	})

@@ -44,9 +44,10 @@ func (r *reconciliation) followed() []client.Object {
 	return slices.DeleteFunc(slices.Clone(r.desired.objects), func(object client.Object) bool { return !isFollowed(object) })
 }
 
-// noteFollowed changes a state to the names of the source and the Kustomization that the shoot is to have from the extension.
+// noteFollowed changes a state to the names of the source and the Kustomization that the shoot is to have from the extension. If nothing is followed
+// any more, what was stays noted until something is: it may still be in the shoot.
 func (r *reconciliation) noteFollowed(state *fluxv1alpha1.FluxState) {
-	if r.isFollowedOnce() {
+	if r.isFollowedOnce() || len(r.followed()) == 0 {
 		return
 	}
 	state.Source, state.SourceKind, state.Kustomization = "", "", ""
