@@ -76,7 +76,8 @@ func NewInstallation(manifests []byte, images Images) (*Installation, error) {
 	return installation, nil
 }
 
-// AdoptInstallation takes the objects of an installation that was rendered before as they are.
+// AdoptInstallation takes the objects of an installation as they are: one that was rendered before, or of one that the shoot has, as far as they
+// are needed.
 func AdoptInstallation(objects []*unstructured.Unstructured) (*Installation, error) {
 	installation := &Installation{}
 	for _, object := range objects {
@@ -84,7 +85,7 @@ func AdoptInstallation(objects []*unstructured.Unstructured) (*Installation, err
 			return nil, err
 		}
 	}
-	return installation, installation.checkComplete()
+	return installation, nil
 }
 
 // namespaceOf is where a release is installed.

@@ -5,6 +5,7 @@
 package render
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -30,6 +31,27 @@ const (
 	kustomizationInterval = 10 * time.Minute
 	retryInterval         = time.Minute
 )
+
+// FollowedKinds returns the kinds by which Flux is to follow something: that of the source, and Kustomization. There are none if nothing is
+// followed.
+func FollowedKinds(config *fluxv1alpha1.FluxConfig) []flux.ObjectKind {
+	origin := flux.GitRepository
+	switch {
+	case config.Source != nil:
+		written := metav1.TypeMeta{}
+		_ = json.Unmarshal(config.Source.Template.Raw, &written) // it has been validated
+		for _, kind := range flux.SourceKinds() {
+			if kind.Kind == written.Kind {
+				origin = kind
+			}
+		}
+	case config.Repository == nil:
+		return nil
+	case config.Repository.IsOCI():
+		origin = flux.OCIRepository
+	}
+	return []flux.ObjectKind{origin.ObjectKind, flux.Kustomization}
+}
 
 // newSource returns the source of a repository.
 func newSource(wanted Wanted) (*unstructured.Unstructured, error) {

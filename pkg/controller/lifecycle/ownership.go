@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
@@ -53,7 +52,8 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 	r.desired.ownedByUsers, r.desired.version = true, r.observed.fluxVersion
 	r.desired.release = &renderedRelease{Installation: &render.Installation{}}
 	r.desired.status = fluxv1alpha1.FluxStatus{Version: r.observed.fluxVersion, Requested: r.desired.Flux.Version, Origin: originShoot}
-	if r.desired.Repository == nil {
+	kinds := render.FollowedKinds(r.desired.FluxConfig)
+	if len(kinds) == 0 {
 		return nil
 	}
 	shootClient, err := r.connectToShoot(ctx)
@@ -61,7 +61,7 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 		return err
 	}
 	var definitions []*unstructured.Unstructured
-	for _, kind := range []flux.ObjectKind{flux.GitRepository.ObjectKind, flux.Kustomization} {
+	for _, kind := range kinds {
 		name := kind.Definition()
 		definition := &unstructured.Unstructured{}
 		definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))

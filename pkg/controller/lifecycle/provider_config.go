@@ -34,11 +34,6 @@ func checkSupported(config *fluxv1alpha1.FluxConfig) error {
 			unsupported = append(unsupported, name)
 		}
 	}
-	if r := config.Repository; r != nil {
-		refuse(r.IsOCI(), "artifacts (oci://)")
-		refuse(r.Tag != "" || r.Semver != "" || r.Commit != "" || r.RefName != "" || r.Digest != "", "another reference than a branch")
-		refuse(r.Verify != nil, "verification")
-	}
 	refuse(config.Source != nil || config.Kustomization != nil, "templates")
 	refuse(len(config.AdditionalSecretResources) > 0, "additionalSecretResources")
 	refuse(config.Flux.Registry != "", "flux.registry")
