@@ -5,8 +5,11 @@
 package flux
 
 import (
+	"cmp"
 	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 )
@@ -31,6 +34,22 @@ const (
 	// LabelApp is on the pods of a controller, with the controller's name (manifests/bases of Flux).
 	LabelApp = "app"
 )
+
+// KeyOf reads <namespace>/<name> of a source or a Kustomization. Without text, it is the usual one in the namespace of Flux.
+func KeyOf(text, namespace string) types.NamespacedName {
+	if of, name, ok := strings.Cut(text, "/"); ok {
+		return types.NamespacedName{Namespace: of, Name: name}
+	}
+	return types.NamespacedName{Namespace: cmp.Or(namespace, Namespace), Name: Name}
+}
+
+// TextOf is what KeyOf reads.
+func TextOf(key types.NamespacedName, namespace string) string {
+	if key == KeyOf("", namespace) {
+		return ""
+	}
+	return key.String()
+}
 
 // InstallationLabels returns the labels that everything has which `flux install` makes for an installation in a namespace.
 func InstallationLabels(namespace string) map[string]string {

@@ -127,6 +127,16 @@ func SourceKindOf(kind schema.GroupKind) (SourceKind, bool) {
 	return SourceKind{}, false
 }
 
+// SourceKindNamed returns the kind of source of this name. Without one, it is a GitRepository.
+func SourceKindNamed(name string) SourceKind {
+	for _, known := range SourceKinds() {
+		if known.Kind == name {
+			return known
+		}
+	}
+	return GitRepository
+}
+
 // Kinds returns the kinds by which Flux follows something: first the one that deploys, then its sources.
 func Kinds() []ObjectKind {
 	kinds := []ObjectKind{Kustomization}

@@ -9,12 +9,15 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 const (
@@ -223,10 +226,60 @@ func TestSuspendedByConfiguration(t *testing.T) {
 	g := NewWithT(t)
 	o := state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.Suspended = true }}.observe()
 	g.Expect(Assess(o).Status).To(Equal(gardencorev1beta1.ConditionFalse), "somebody did it in the shoot")
-	o.Told.Fields = map[string]string{"GitRepository.suspend": "x"}
+	o.Told.Fields = suspendedFields(g, "GitRepository")
 	o.Origins = map[string]string{"suspend": OriginShoot}
 	g.Expect(Assess(o)).To(And(HaveField("Status", gardencorev1beta1.ConditionTrue), HaveField("Reason", Suspended), HaveField("Revision", revision),
 		HaveField("Message", "Flux does not follow the repository, and what it has deployed stays as it is: suspend in the Shoot's providerConfig says so")))
+}
+
+// suspendedFields are those of an object that was rendered suspended.
+func suspendedFields(g Gomega, kind string) map[string]string {
+	group := map[string]string{"GitRepository": "source.toolkit.fluxcd.io", "Kustomization": "kustomize.toolkit.fluxcd.io"}[kind]
+	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": group + "/v1", "kind": kind, "spec": map[string]any{"suspend": true}}}
+	fields, err := render.FieldDigests([]client.Object{object})
+	g.Expect(err).NotTo(HaveOccurred())
+	return fields
+}
+
+// A template can say it, too. One that says that Flux is not suspended does not.
+func TestSuspendedByTemplate(t *testing.T) {
+	g := NewWithT(t)
+	o := state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.Spec.Suspend = true }}.observe()
+	o.Origins = map[string]string{"source.template": OriginShoot, "kustomization.template": "overrides[1]"}
+	o.Told.Fields = suspendedFields(g, "Kustomization")
+	g.Expect(Assess(o).Message).To(Equal("Flux does not follow the repository, and what it has deployed stays as it is: " +
+		"kustomization.template.spec.suspend in overrides[1] of ConfigMap garden-shop/flux-config of the garden says so"))
+	for field := range o.Told.Fields {
+		o.Told.Fields[field] = "another"
+	}
+	g.Expect(Assess(o).Message).To(HavePrefix("somebody suspended the Kustomization flux-system of the shoot"))
+}
+
+// What belongs to the shoot's users is neither compared with what is configured, nor put back.
+func TestOwnedByUsers(t *testing.T) {
+	for name, test := range map[string]struct {
+		state  state
+		status gardencorev1beta1.ConditionStatus
+		reason string
+		words  string
+	}{
+		"another repository": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.URL = "https://git.example.org/theirs" }}, "True", Applied, "of https://git.example.org/theirs"},
+		"no source": {state{change: func(o *Observation) { o.Source = nil }}, "True", NoRepository,
+			"nothing is followed: the shoot has no GitRepository flux-system, which belongs to its users (syncMode: Once); with syncMode: Managed, the extension makes it"},
+		"no Kustomization": {state{repository: fetched, change: func(o *Observation) { o.Kustomization = nil }}, "True", NoRepository, "the shoot has no Kustomization flux-system"},
+		"suspended":        {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.Suspended = true }}, "False", Suspended, "somebody suspended the GitRepository"},
+		"being deleted":    {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.DeletionTimestamp = &noon }}, "False", BeingDeleted, "so Flux does not follow the repository; if it stays"},
+		"no branch":        {state{repository: refused("couldn't find remote ref \"refs/heads/main\"")}, "False", BranchNotFound, "or correct spec.ref in the GitRepository flux-system of the shoot"},
+		"no directory":     {broken("ArtifactFailed", "kustomization path not found: stat /tmp/kustomization-3243543/clusters: no such file or directory"), "False", PathNotFound, "correct spec.path in the Kustomization flux-system of the shoot"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			o := test.state.observe()
+			o.OwnedByUsers, o.Told.RepositoryURL = true, "https://git.example.org/configured"
+			o.Told.Fields = suspendedFields(g, "GitRepository")
+			g.Expect(Assess(o)).To(And(HaveField("Status", test.status), HaveField("Reason", test.reason), HaveField("Message", ContainSubstring(test.words))))
+		})
+	}
 }
 
 // Objects of other names, in other namespaces, are named by them.

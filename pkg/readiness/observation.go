@@ -39,6 +39,8 @@ type Observation struct {
 	// Origins says of fields of the configuration, such as repository.url or source.template, who wrote them: OriginProject, OriginShoot, ….
 	// What it does not know was written by the project.
 	Origins map[string]string
+	// OwnedByUsers tells that both objects belong to the shoot's users (syncMode: Once), who may have changed or deleted them.
+	OwnedByUsers bool
 	// Controllers are Flux's controllers in the shoot, or nil if nobody has looked at them.
 	Controllers []Controller
 	// PresentedHostKey is what the Git server presents to the seed by now, as type and fingerprint. It is empty if nobody has

@@ -54,16 +54,39 @@ func (o Observation) field(name string) (called, place string) {
 		kind := string(o.Source.Reference.Kind)
 		of.path, of.key = "repository."+kind, "repository"+strings.ToUpper(kind[:min(len(kind), 1)])+kind[min(len(kind), 1):]
 	}
+	if name == "url" && o.SourceKind.GroupKind == flux.Bucket.GroupKind {
+		of.template = "source.template.spec.endpoint or source.template.spec.bucketName"
+	}
+	if o.OwnedByUsers && of.written != "" {
+		return strings.ReplaceAll(of.template, of.written+".", ""), o.objectOf(of.written)
+	}
 	if of.written != "" && o.Origins[of.written] != "" {
-		if name == "url" && o.SourceKind.GroupKind == flux.Bucket.GroupKind {
-			of.template = "source.template.spec.endpoint or source.template.spec.bucketName"
-		}
 		return of.template, o.placeOf(of.written)
 	}
 	if cmp.Or(o.Origins[of.path], OriginProject) == OriginProject {
 		return of.key, o.placeOf(of.path)
 	}
 	return of.path, o.placeOf(of.path)
+}
+
+// objectOf names the object of the shoot that a template stands for.
+func (o Observation) objectOf(template string) string {
+	if template == "kustomization.template" {
+		return "the Kustomization " + nameOf(o.KustomizationKey) + " of the shoot"
+	}
+	return "the " + o.SourceKind.Kind + " " + nameOf(o.SourceKey) + " of the shoot"
+}
+
+// whoSuspends names what says that Flux is not to work on an object of a kind, and where that was written.
+func (o Observation) whoSuspends(kind flux.ObjectKind) string {
+	template := "source.template"
+	if kind.GroupKind == flux.Kustomization.GroupKind {
+		template = "kustomization.template"
+	}
+	if o.Origins["suspend"] == "" && o.Origins[template] != "" {
+		return template + ".spec.suspend in " + o.placeOf(template)
+	}
+	return o.where("suspend")
 }
 
 // placeOf names the place where a field was written.

@@ -19,7 +19,7 @@ import (
 // assessOwners tells that Flux writes the extension's objects from the repository, in turn with gardener-resource-manager. Only old releases
 // do. What the repository holds is in the inventory, as namespace_name_group_kind.
 func assessOwners(o Observation) *Readiness {
-	if o.Kustomization.Status.Inventory == nil || render.HeedsProtection(o.Told.Version) {
+	if o.OwnedByUsers || o.Kustomization.Status.Inventory == nil || render.HeedsProtection(o.Told.Version) {
 		return nil
 	}
 	for _, id := range o.OwnInventory() {

@@ -23,6 +23,7 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 // Readiness is what condition FluxReady says.
@@ -52,9 +53,9 @@ func Assess(o Observation) Readiness {
 func assess(o Observation) Readiness {
 	switch {
 	case o.Source == nil:
-		return missing(o.SourceKind.ObjectKind, o.SourceKey)
+		return o.missing(o.SourceKind.ObjectKind, o.SourceKey)
 	case o.Kustomization == nil:
-		return missing(flux.Kustomization, o.KustomizationKey)
+		return o.missing(flux.Kustomization, o.KustomizationKey)
 	case o.Source.DeletionTimestamp != nil:
 		return o.beingDeleted(o.SourceKind.ObjectKind, o.SourceKey)
 	case o.Kustomization.DeletionTimestamp != nil:
@@ -74,6 +75,9 @@ func assess(o Observation) Readiness {
 
 // findOtherConfiguration tells whether somebody let the shoot's Flux follow something else than what is configured.
 func findOtherConfiguration(o Observation) *Readiness {
+	if o.OwnedByUsers {
+		return nil
+	}
 	wanted, is := word(o.Told.RepositoryURL, maxURL), o.Source.URL
 	switch {
 	case wanted != "" && is != wanted:
@@ -178,7 +182,13 @@ func nameOf(key client.ObjectKey) string {
 	return key.String()
 }
 
-func missing(kind flux.ObjectKind, key client.ObjectKey) Readiness {
+func (o Observation) missing(kind flux.ObjectKind, key client.ObjectKey) Readiness {
+	if o.OwnedByUsers {
+		return Readiness{
+			Status: gardencorev1beta1.ConditionTrue, Reason: NoRepository,
+			Message: fmt.Sprintf("nothing is followed: the shoot has no %s %s, which belongs to its users (syncMode: Once); with syncMode: Managed, the extension makes it", kind.Kind, nameOf(key)),
+		}
+	}
 	return progressing(NotApplied, fmt.Sprintf("the %s %s does not exist in the shoot yet", kind.Kind, nameOf(key)))
 }
 
@@ -187,10 +197,10 @@ func progressing(reason, sentence string) Readiness {
 }
 
 func (o Observation) suspended(kind flux.ObjectKind, key client.ObjectKey) Readiness {
-	if o.Told.Fields[kind.Kind+".suspend"] != "" { // it is to be so
+	if render.IsSuspended(kind, o.Told.Fields) && !o.OwnedByUsers { // it is to be so
 		return Readiness{
 			Status: gardencorev1beta1.ConditionTrue, Reason: Suspended,
-			Message: fmt.Sprintf("Flux does not follow the %s, and what it has deployed stays as it is: %s says so", o.SourceKind.Content, o.where("suspend")),
+			Message: fmt.Sprintf("Flux does not follow the %s, and what it has deployed stays as it is: %s says so", o.SourceKind.Content, o.whoSuspends(kind)),
 		}
 	}
 	command := "flux resume " + kind.Command + " " + key.Name
@@ -206,11 +216,15 @@ func (o Observation) suspended(kind flux.ObjectKind, key client.ObjectKey) Readi
 
 // beingDeleted says what to do, because Flux can't finish the deletion if its controllers have gone with their namespace.
 func (o Observation) beingDeleted(kind flux.ObjectKind, key client.ObjectKey) Readiness {
+	after := "; once it is gone, Gardener puts it back"
+	if o.OwnedByUsers {
+		after = ""
+	}
 	return Readiness{
 		Status: gardencorev1beta1.ConditionFalse,
 		Reason: BeingDeleted,
-		Message: fmt.Sprintf("somebody deletes the %s %s of the shoot, so Flux does not follow the %s; once it is gone, Gardener puts it back; if it stays, "+
-			`let it go: kubectl -n %s patch %s %s --type merge -p '{"metadata":{"finalizers":null}}'`, kind.Kind, nameOf(key), o.SourceKind.Content, key.Namespace, kind.Definition(), key.Name),
+		Message: fmt.Sprintf("somebody deletes the %s %s of the shoot, so Flux does not follow the %s%s; if it stays, "+
+			`let it go: kubectl -n %s patch %s %s --type merge -p '{"metadata":{"finalizers":null}}'`, kind.Kind, nameOf(key), o.SourceKind.Content, after, key.Namespace, kind.Definition(), key.Name),
 	}
 }
 

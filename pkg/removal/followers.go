@@ -69,5 +69,7 @@ func (r Removal) following(ctx context.Context, managedResource string) ([]metav
 	}
 	references = append(references, r.secrets()...)
 	objects, err := read(ctx, r.Shoot, references)
-	return slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return !cameFrom(&object, managedResource) }), err
+	return slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool {
+		return !cameFrom(&object, managedResource) && !r.isLeft(&object)
+	}), err
 }

@@ -42,6 +42,17 @@ type Removal struct {
 	Namespace string
 	// Source and Kustomization are what makes Flux follow something, if they are others than flux-system in Namespace.
 	Source, Kustomization client.ObjectKey
+	// LeftSource is the kind of Source, if the extension has made both and left them to the shoot's users. Then their origin says nothing.
+	LeftSource flux.SourceKind
+}
+
+// isLeft tells whether an object is one that the extension has made and left to the shoot's users.
+func (r Removal) isLeft(object client.Object) bool {
+	if r.LeftSource.Kind == "" {
+		return false
+	}
+	kind, key := object.GetObjectKind().GroupVersionKind().GroupKind(), client.ObjectKeyFromObject(object)
+	return kind == r.LeftSource.GroupKind && key == r.keyOf(r.LeftSource.ObjectKind) || kind == flux.Kustomization.GroupKind && key == r.keyOf(flux.Kustomization)
 }
 
 // keyOf is the name of what makes Flux follow something, of a kind.

@@ -33,7 +33,7 @@ func (r Removal) PruneOnDeletion(ctx context.Context) error {
 // Kustomization is deleted in the shoot, if it came from the ManagedResource of the given name.
 func (r Removal) DeleteRoot(ctx context.Context, managedResource string) error {
 	root, err := r.findRoot(ctx)
-	if err != nil || root == nil || root.GetDeletionTimestamp() != nil || !cameFrom(root, managedResource) {
+	if err != nil || root == nil || root.GetDeletionTimestamp() != nil || !cameFrom(root, managedResource) && !r.isLeft(root) {
 		return err
 	}
 	if err := pruneOnDeletion(ctx, r.Shoot, root); err != nil {

@@ -87,6 +87,11 @@ func ChangedFields(kind flux.ObjectKind, namespace string, spec any, digests map
 	return changed
 }
 
+// IsSuspended tells by digests whether an object of a kind was rendered such that Flux does not work on it.
+func IsSuspended(kind flux.ObjectKind, digests map[string]string) bool {
+	return digests[kind.Kind+".suspend"] == digestOf("suspend", true, "")
+}
+
 // newestForm turns fields of a specification into those of the newest version.
 func newestForm(kind flux.ObjectKind, fields map[string]any) (map[string]any, error) {
 	spec := kind.NewSpec()

@@ -40,11 +40,7 @@ func FollowedKinds(config *fluxv1alpha1.FluxConfig) []flux.ObjectKind {
 	case config.Source != nil:
 		written := metav1.TypeMeta{}
 		_ = json.Unmarshal(config.Source.Template.Raw, &written) // it has been validated
-		for _, kind := range flux.SourceKinds() {
-			if kind.Kind == written.Kind {
-				origin = kind
-			}
-		}
+		origin = flux.SourceKindNamed(written.Kind)
 	case config.Repository == nil:
 		return nil
 	case config.Repository.IsOCI():

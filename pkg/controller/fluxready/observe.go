@@ -74,6 +74,15 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 func newObservation(ex *extensionsv1alpha1.Extension, project string, references []resourcesv1alpha1.ObjectReference) (*readiness.Observation, bool) {
 	told := fluxv1alpha1.StatusOf(ex)
 	observation := &readiness.Observation{Now: time.Now(), Project: project, Told: told, Namespace: cmp.Or(told.Namespace, flux.Namespace)}
+	observation.Origins = map[string]string{}
+	for _, written := range told.Configuration {
+		observation.Origins[written.Field] = written.Origin
+	}
+	if state, err := fluxv1alpha1.StateOf(ex); err == nil && state.FollowedOnce != "" {
+		observation.OwnedByUsers, observation.SourceKind = true, flux.SourceKindNamed(state.SourceKind)
+		observation.SourceKey, observation.KustomizationKey = flux.KeyOf(state.Source, observation.Namespace), flux.KeyOf(state.Kustomization, observation.Namespace)
+		return observation, true
+	}
 	hasSource, hasKustomization := false, false
 	for _, reference := range references {
 		key := client.ObjectKey{Namespace: reference.Namespace, Name: reference.Name}

@@ -188,3 +188,29 @@ func TestNewObservation(t *testing.T) {
 		})
 	}
 }
+
+// What belongs to the shoot's users is not among what gardener-resource-manager has applied, and is looked at by the names in the state.
+func TestNewObservation(t *testing.T) {
+	g := NewWithT(t)
+	ex := &extensionsv1alpha1.Extension{}
+	g.Expect(fluxv1alpha1.SetStatus(ex, fluxv1alpha1.FluxStatus{Configuration: []fluxv1alpha1.WrittenField{{Field: "repository.url", Origin: "overrides[1]"}}})).To(Succeed())
+	reference := func(kind, name string) resourcesv1alpha1.ObjectReference {
+		group := map[string]string{"Kustomization": "kustomize.toolkit.fluxcd.io/v1", "Bucket": "source.toolkit.fluxcd.io/v1"}[kind]
+		return resourcesv1alpha1.ObjectReference{ObjectReference: corev1.ObjectReference{APIVersion: group, Kind: kind, Namespace: "other", Name: name}}
+	}
+	_, follows := newObservation(ex, "garden-dev", []resourcesv1alpha1.ObjectReference{reference("Bucket", "a")})
+	g.Expect(follows).To(BeFalse())
+	observed, follows := newObservation(ex, "garden-dev", []resourcesv1alpha1.ObjectReference{reference("Bucket", "a"), reference("Kustomization", "b")})
+	g.Expect(follows).To(BeTrue())
+	g.Expect(observed.Origins).To(Equal(map[string]string{"repository.url": "overrides[1]"}))
+	g.Expect(observed.SourceKey).To(Equal(client.ObjectKey{Namespace: "other", Name: "a"}))
+	g.Expect(observed.OwnedByUsers).To(BeFalse())
+
+	g.Expect(fluxv1alpha1.SetState(ex, fluxv1alpha1.FluxState{FollowedOnce: fluxv1alpha1.FollowedOnceMade, SourceKind: "OCIRepository", Source: "third/c"})).To(Succeed())
+	observed, follows = newObservation(ex, "garden-dev", nil)
+	g.Expect(follows).To(BeTrue())
+	g.Expect(observed.OwnedByUsers).To(BeTrue())
+	g.Expect(observed.SourceKind.Kind).To(Equal("OCIRepository"))
+	g.Expect(observed.SourceKey).To(Equal(client.ObjectKey{Namespace: "third", Name: "c"}))
+	g.Expect(observed.KustomizationKey).To(Equal(client.ObjectKey{Namespace: "flux-system", Name: "flux-system"}))
+}

@@ -85,6 +85,9 @@ func (r *reconciliation) stepsToKeepFlux() []step {
 // stepsToLeaveOthersFlux leave a Flux alone that the extension has not installed, with all that its users have in it. What goes is what makes it
 // follow the project's repository. Nothing is noted of how far that is: each step finds out by itself.
 func (r *reconciliation) stepsToLeaveOthersFlux() []step {
+	if r.keepsFollowed() {
+		return []step{{do: r.unprotectConfiguration}, {do: r.orphanConfiguration}, {do: r.reportFluxStays}, {do: r.orphanInstallation}}
+	}
 	var steps []step
 	if r.observed.state.RemovalPolicy == fluxv1alpha1.RemovalDeleteWorkloads {
 		steps = []step{{do: r.preventPruningOfItself}, {do: r.deleteWorkloads}}
@@ -164,6 +167,9 @@ func (r *reconciliation) reportFluxStays(ctx context.Context) error {
 	if !r.observed.state.OwnedByUsers || installation == nil || installation.DeletionTimestamp != nil { // else it has been noted
 		return nil
 	}
-	return r.addNotices(ctx, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeFluxStays, "Flux stays in the shoot, because the extension has not installed it. "+
-		"It does not follow the project's repository any more"))
+	follows := "It does not follow the project's repository any more"
+	if r.keepsFollowed() {
+		follows = "It follows what its users let it follow"
+	}
+	return r.addNotices(ctx, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeFluxStays, "Flux stays in the shoot, because the extension has not installed it. "+follows))
 }

@@ -6,7 +6,9 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +42,8 @@ type desired struct {
 	credentials *source.Credentials
 	// objects make Flux follow the repository.
 	objects []client.Object
+	// ignored are those that were among them, and that gardener-resource-manager is to leave to the shoot's users.
+	ignored []client.Object
 
 	// status is what to say about all this.
 	status fluxv1alpha1.FluxStatus
@@ -89,6 +93,18 @@ func (r *reconciliation) renderConfiguration(context.Context) error {
 		return err
 	}
 	r.desired.status.Configuration = r.desired.written
-	r.desired.status.Fields, err = render.FieldDigests(r.desired.objects)
-	return err
+	if r.desired.status.Fields, err = render.FieldDigests(r.desired.objects); err != nil {
+		return err
+	}
+	if len(rendered.Unknown) > 0 {
+		r.notice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("what the Flux of the shoot (%s) does not know of a template has no effect: %s",
+			r.desired.version, strings.Join(rendered.Unknown, ", ")))
+	}
+	r.keepFollowedOnce()
+	return nil
+}
+
+// notice is for people to know as soon as the status is written.
+func (r *reconciliation) notice(eventType, reason, message string) {
+	r.desired.status.Notices = append(r.desired.status.Notices, newNotice(eventType, reason, message))
 }

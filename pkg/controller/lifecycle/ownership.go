@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -52,6 +53,10 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 	r.desired.ownedByUsers, r.desired.version = true, r.observed.fluxVersion
 	r.desired.release = &renderedRelease{Installation: &render.Installation{}}
 	r.desired.status = fluxv1alpha1.FluxStatus{Version: r.observed.fluxVersion, Requested: r.desired.Flux.Version, Origin: originShoot}
+	if was := r.observed.state.RequestedVersion; was != "" && was != r.desired.Flux.Version {
+		r.desired.notices = append(r.desired.notices, newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("version %s of Flux has no effect: "+
+			"Flux belongs to the shoot's users, who can upgrade it (installation: once). With installation: managed, the extension does", r.desired.Flux.Version)))
+	}
 	kinds := render.FollowedKinds(r.desired.FluxConfig)
 	if len(kinds) == 0 {
 		return nil
@@ -80,7 +85,7 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 // preventPruning sees to it that a Flux of the shoot's users, which is deployed from the repository that it follows, does not delete itself when it
 // is to follow another: also if it becomes the extension's at the same moment, whose objects may reach the shoot later than those that make it follow.
 func (r *reconciliation) preventPruning(ctx context.Context) error {
-	if r.observed.deployer.Name == "" {
+	if r.observed.deployer.Name == "" || r.isFollowedOnce() { // nothing is written over
 		return nil
 	}
 	return r.preventPruningBy(ctx, r.observed.deployer, r.desired.objects)
@@ -115,6 +120,16 @@ func (r *reconciliation) recordUsersFlux(ctx context.Context) error {
 	return mustFail(managedresource.Apply(ctx, r.Seed, r.extension.Namespace, managedresource.Installation, labels, nothing, nil))
 }
 
+// noteRequestedVersion notes which version was configured when the installation becomes its users'.
+func (r *reconciliation) noteRequestedVersion(state *fluxv1alpha1.FluxState, ownedByUsers bool) {
+	switch {
+	case !ownedByUsers:
+		state.RequestedVersion = ""
+	case !state.OwnedByUsers:
+		state.RequestedVersion = r.desired.Flux.Version
+	}
+}
+
 // transferOwnership leaves the installation to the shoot's users as soon as it is in the shoot, unprotected, if it is to be made only once. From
 // then on gardener-resource-manager does nothing about it: the annotation on the whole ManagedResource, other than that on its objects, also
 // lets users delete some of them.
@@ -129,7 +144,11 @@ func (r *reconciliation) transferOwnership(ctx context.Context) error {
 	if err := managedresource.CheckApplied(installation); err != nil {
 		return requeueSoon(time.Now(), fmt.Errorf("the shoot gets Flux, which then belongs to its users (installation: once): %w", err))
 	}
-	if _, err := r.writeState(ctx, func(state *fluxv1alpha1.FluxState) { state.OwnedByUsers = true }); err != nil {
+	left := func(state *fluxv1alpha1.FluxState) {
+		r.noteRequestedVersion(state, true)
+		state.OwnedByUsers = true
+	}
+	if _, err := r.writeState(ctx, left); err != nil {
 		return mustFail(err)
 	}
 	return mustFail(managedresource.Ignore(ctx, r.Seed, installation))

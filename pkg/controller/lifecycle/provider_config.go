@@ -34,13 +34,10 @@ func checkSupported(config *fluxv1alpha1.FluxConfig) error {
 			unsupported = append(unsupported, name)
 		}
 	}
-	refuse(config.Source != nil || config.Kustomization != nil, "templates")
 	refuse(len(config.AdditionalSecretResources) > 0, "additionalSecretResources")
 	refuse(config.Flux.Registry != "", "flux.registry")
 	refuse(config.Flux.Namespace != flux.Namespace, "flux.namespace")
 	refuse(!slices.Equal(config.Flux.AllComponents(), flux.DefaultComponents()), "a choice of components")
-	refuse(config.SyncMode == fluxv1alpha1.SyncOnce && (config.Repository != nil || config.Source != nil), "syncMode Once")
-	refuse(config.IsSuspended(), "suspend")
 	if len(unsupported) > 0 {
 		return fmt.Errorf("this release of the extension does not support yet: %s", strings.Join(unsupported, ", "))
 	}

@@ -51,7 +51,7 @@ func TestProviderConfigIsBounded(t *testing.T) {
 // TestUnsupported: what has no effect yet is refused.
 func TestUnsupported(t *testing.T) {
 	g := NewWithT(t)
-	for key, value := range map[string]string{"suspend": "true", "config": "flux: {namespace: gitops}"} {
+	for key, value := range map[string]string{"config": "flux: {namespace: gitops}"} {
 		config, err := project.Parse(&corev1.ConfigMap{Data: map[string]string{"repositoryUrl": "https://example.org/x", key: value}})
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(checkSupported(config)).To(MatchError(HavePrefix("this release of the extension does not support yet: ")), key)

@@ -7,6 +7,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -93,6 +94,7 @@ func (r *reconciliation) stepsToReconcile() []step {
 		{metrics.PhaseRelease, r.chooseRelease},
 		{metrics.PhaseSource, r.ensureCredentials},
 		{do: r.renderConfiguration},
+		{do: r.findFollowed},
 		{do: r.checkExisting},
 		{do: r.preventPruning},
 		{metrics.PhaseInstall, r.applyInstallation},
@@ -102,6 +104,7 @@ func (r *reconciliation) stepsToReconcile() []step {
 		// gardenlet gives its gardener-resource-manager the right argument when it tries again.
 		{do: r.checkResourceManager},
 		{do: r.transferOwnership},
+		{do: r.transferFollowed},
 	}
 }
 
@@ -138,7 +141,7 @@ func (r *reconciliation) connectToShoot(ctx context.Context) (_ client.Client, e
 
 // applyConfiguration makes Flux follow the project's repository.
 func (r *reconciliation) applyConfiguration(ctx context.Context) error {
-	data, err := managedresource.Serialize(r.desired.objects)
+	data, err := managedresource.Serialize(slices.Concat(r.desired.objects, r.desired.ignored))
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,20 @@ import (
 // removal is the removal of the extension's Flux from the shoot.
 func (r *reconciliation) removal(ctx context.Context) (removal.Removal, error) {
 	shootClient, err := r.connectToShoot(ctx)
-	return removal.Removal{Shoot: shootClient, Namespace: flux.Namespace}, err
+	state := r.observed.state
+	return removal.Removal{
+		Shoot: shootClient, Namespace: flux.Namespace,
+		Source: flux.KeyOf(state.Source, flux.Namespace), Kustomization: flux.KeyOf(state.Kustomization, flux.Namespace),
+		LeftSource: leftSource(state),
+	}, err
+}
+
+// leftSource is the kind of the source that the extension has made, and left to the shoot's users, or none.
+func leftSource(state fluxv1alpha1.FluxState) flux.SourceKind {
+	if state.FollowedOnce != fluxv1alpha1.FollowedOnceMade {
+		return flux.SourceKind{}
+	}
+	return flux.SourceKindNamed(state.SourceKind)
 }
 
 // beginRemoval tells whether the Flux in the shoot is to be removed, and notes that before anything is.
@@ -198,7 +211,8 @@ func (r *reconciliation) deleteRoot(ctx context.Context, from removal.Removal) e
 			return explainNoAnswer(err)
 		}
 	}
-	if err := managedresource.Delete(ctx, r.Seed, r.extension.Namespace, managedresource.Configuration); err != nil || configuration != nil {
+	left := r.observed.state.FollowedOnce != "" // then it need not go with the ManagedResource
+	if err := managedresource.Delete(ctx, r.Seed, r.extension.Namespace, managedresource.Configuration); err != nil || configuration != nil && !left {
 		return err
 	}
 	return explainNoAnswer(from.DeleteRoot(ctx, managedresource.Configuration))

@@ -44,7 +44,12 @@ func (r *reconciliation) recordInstallation(ctx context.Context, labels map[stri
 			return err
 		}
 	}
-	_, err := r.patchState(ctx, before, stateOf(labels, ownedByUsers))
+	note := stateOf(labels, ownedByUsers)
+	_, err := r.patchState(ctx, before, func(state *fluxv1alpha1.FluxState) {
+		r.noteRequestedVersion(state, ownedByUsers)
+		r.noteFollowed(state)
+		note(state)
+	})
 	return mustFail(err)
 }
 

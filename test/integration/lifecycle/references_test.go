@@ -23,8 +23,8 @@ const digestOfArtifact = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822
 
 // publicKeyOfCosign is what cosign calls cosign.pub.
 const publicKeyOfCosign = `-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEFfRz7dq/rP7mUqBlqtdyPdjkFIVl
-GjfFzgqCNmgzNwsNWHRxWGuTZA8ZBaZ0S0hCXQkpRHxHEBLGvSkt2C7ACQ==
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAESq1wPvpxGZRwKZSB86UJY563feNS
+mmCpHbgnTU+Sqvrq0u2g5uxyVrami007XYx/BYbwAZQ2V2StgIzCK3vX7w==
 -----END PUBLIC KEY-----
 `
 

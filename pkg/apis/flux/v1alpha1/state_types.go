@@ -42,6 +42,22 @@ type FluxState struct {
 	Source string `json:"source,omitempty"`
 	// +optional
 	Kustomization string `json:"kustomization,omitempty"`
+	// SourceKind is the kind of Source. It is empty if that is a GitRepository.
+	//
+	// +optional
+	SourceKind string `json:"sourceKind,omitempty"`
+	// FollowedOnce tells that Source and Kustomization belong to the shoot's users (syncMode: Once). It is empty while they are the extension's.
+	//
+	// +optional
+	FollowedOnce FollowedOnce `json:"followedOnce,omitempty"`
+	// FollowedDigest is of what was configured to be followed when they became so.
+	//
+	// +optional
+	FollowedDigest string `json:"followedDigest,omitempty"`
+	// RequestedVersion is the version that was configured when the installation was left to the shoot's users.
+	//
+	// +optional
+	RequestedVersion string `json:"requestedVersion,omitempty"`
 	// RemovalPolicy tells what is to happen when the extension is switched off. It is what remains of the choice when the
 	// project's configuration can't be read any more.
 	//
@@ -52,6 +68,16 @@ type FluxState struct {
 	// +optional
 	RemovalPhase RemovalPhase `json:"removalPhase,omitempty"`
 }
+
+// FollowedOnce tells where a source and a Kustomization come from that belong to the shoot's users.
+type FollowedOnce string
+
+const (
+	// FollowedOnceMade means that the extension has made them, and left them to the shoot's users.
+	FollowedOnceMade FollowedOnce = "Made"
+	// FollowedOnceFound means that they were in the shoot before.
+	FollowedOnceFound FollowedOnce = "Found"
+)
 
 // RemovalPhase tells how far a removal has come.
 type RemovalPhase string
