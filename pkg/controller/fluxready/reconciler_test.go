@@ -190,7 +190,7 @@ func TestNewObservation(t *testing.T) {
 }
 
 // What belongs to the shoot's users is not among what gardener-resource-manager has applied, and is looked at by the names in the state.
-func TestNewObservation(t *testing.T) {
+func TestObservationOfWhatUsersOwn(t *testing.T) {
 	g := NewWithT(t)
 	ex := &extensionsv1alpha1.Extension{}
 	g.Expect(fluxv1alpha1.SetStatus(ex, fluxv1alpha1.FluxStatus{Configuration: []fluxv1alpha1.WrittenField{{Field: "repository.url", Origin: "overrides[1]"}}})).To(Succeed())
