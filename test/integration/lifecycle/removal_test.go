@@ -511,13 +511,13 @@ func TestProviderConfigMistakes(t *testing.T) {
 		s.expectFailure("field providerConfig of extension shoot-flux in Shoot " + s.project + "/one is not valid: ")
 		s.expectFailure(mistake.sentence)
 	}
-	for raw, sentence := range map[string]string{
-		`{}`: "write apiVersion: flux.extensions.gardener.cloud/v1alpha1, kind: FluxConfig",
-		`{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxStatus"}`: "write kind: FluxConfig in place of FluxStatus",
+	for _, raw := range []string{
+		`{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxStatus"}`,
+		`{"apiVersion":"flux.extensions.gardener.cloud/v1","kind":"FluxConfig"}`,
 	} {
 		s.setRawProviderConfig(&runtime.RawExtension{Raw: []byte(raw)})
 		s.operate("reconcile")
-		s.expectFailure(sentence)
+		s.expectFailure("write apiVersion: flux.extensions.gardener.cloud/v1alpha1 and kind: FluxConfig, or none of them")
 	}
 	s.expectNothingInSeed()
 

@@ -454,7 +454,8 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	now := l.status(l)
 	l.Expect(now.Fields).NotTo(Equal(status.Fields), "that of the URL is another one")
 	l.Expect(now.Notices).To(ConsistOf(And(HaveField("Reason", fluxv1alpha1.NoticeFluxVersion), HaveField("Message", HavePrefix("Flux v2.7.5 stays as it is installed: ")))))
-	status.RepositoryURL, status.Fields, status.Notices = data["repositoryUrl"], now.Fields, now.Notices
+	l.Expect(now.Configuration).To(ContainElement(fluxv1alpha1.WrittenField{Field: "repository.url", Value: data["repositoryUrl"], Origin: "project"}))
+	status.RepositoryURL, status.Fields, status.Notices, status.Configuration = data["repositoryUrl"], now.Fields, now.Notices, now.Configuration
 	l.Expect(now).To(Equal(status))
 
 	l.configure(map[string]string{"fluxVersion": "v2.8.0"})
