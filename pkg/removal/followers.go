@@ -67,7 +67,10 @@ func (r Removal) following(ctx context.Context, managedResource string) ([]metav
 	if err != nil {
 		return nil, err
 	}
-	references = append(references, r.secrets()...)
-	objects, err := read(ctx, r.Shoot, references)
+	besides, err := r.besides(ctx)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := read(ctx, r.Shoot, append(references, besides...))
 	return slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool { return !cameFrom(&object, managedResource) }), err
 }

@@ -7,6 +7,7 @@ package removal
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -59,11 +60,41 @@ func (r Removal) byName(ctx context.Context) ([]corev1.ObjectReference, error) {
 	if err != nil {
 		return nil, err
 	}
-	references = append(references, r.secrets()...)
-	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: r.Namespace, Name: render.PullSecretName},
-		corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: r.Namespace, Name: render.ShootInfoName})
+	besides, err := r.besides(ctx)
+	if err != nil {
+		return nil, err
+	}
+	references = append(references, besides...)
 	references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: namespaceKind.Kind, Name: r.Namespace})
 	return append(references, r.installation()...), nil
+}
+
+// besides is what the extension gives a Flux that is neither of its installation nor followed: ConfigMap shoot-info, and Secrets. Those of the
+// shoot's owner have any name, and a label.
+func (r Removal) besides(ctx context.Context) ([]corev1.ObjectReference, error) {
+	references := append(r.secrets(), corev1.ObjectReference{APIVersion: "v1", Kind: secretKind.Kind, Namespace: r.Namespace, Name: render.PullSecretName},
+		corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: r.Namespace, Name: render.ShootInfoName})
+	seen := 0
+	for _, namespace := range r.namespaces() {
+		visit := func(object *metav1.PartialObjectMetadata) (more bool, err error) {
+			seen++
+			if reference := referenceTo(object); !slices.Contains(references, reference) {
+				references = append(references, reference)
+			}
+			return seen < maxFound, nil
+		}
+		if err := shoot.List(ctx, r.Shoot, secretKind, visit, client.MatchingLabels{render.ManagedByLabel: render.ManagedBy}, client.InNamespace(namespace)); err != nil {
+			return nil, err
+		}
+	}
+	return references, nil
+}
+
+// namespaces are those of the shoot in which the extension has something.
+func (r Removal) namespaces() []string {
+	namespaces := []string{r.Namespace, r.keyOf(flux.GitRepository.ObjectKind).Namespace, r.keyOf(flux.Kustomization).Namespace}
+	slices.Sort(namespaces)
+	return slices.Compact(namespaces)
 }
 
 // secrets are those by which the extension lets Flux read the source, in its namespace.

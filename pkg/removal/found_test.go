@@ -14,6 +14,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -56,6 +57,8 @@ func TestProtected(t *testing.T) {
 		protected(from(configuration, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system")),
 		protected(from(configuration, "v1", "Secret", "flux-source")),
 		protected(from(configuration, "v1", "Secret", "another")),
+		protected(copied(from(configuration, "v1", "Secret", "age"))),
+		protected(from(configuration, "v1", "ConfigMap", "shoot-info")),
 	)
 	found := func(managedResource string) []string {
 		references, err := fluxOf(shoot).Protected(t.Context(), managedResource)
@@ -67,7 +70,33 @@ func TestProtected(t *testing.T) {
 		return names
 	}
 	g.Expect(found(installation)).To(ConsistOf("v1 Namespace /flux-system", "v1 Secret flux-system/flux-image-pull-secret", "apps/v1 Deployment flux-system/source-controller"))
-	g.Expect(found(configuration)).To(ConsistOf("kustomize.toolkit.fluxcd.io/v1 Kustomization flux-system/flux-system", "v1 Secret flux-system/flux-source"))
+	g.Expect(found(configuration)).To(ConsistOf("kustomize.toolkit.fluxcd.io/v1 Kustomization flux-system/flux-system", "v1 Secret flux-system/flux-source",
+		"v1 Secret flux-system/age", "v1 ConfigMap flux-system/shoot-info"))
+}
+
+// copied has the label of a Secret of the shoot's owner.
+func copied(object *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+	object.Labels = map[string]string{render.ManagedByLabel: render.ManagedBy}
+	return object
+}
+
+// TestWhatAnotherSeedGaveGoesWithTheInstallation: this seed knows none of it, and it would keep the namespace.
+func TestWhatAnotherSeedGaveGoesWithTheInstallation(t *testing.T) {
+	g := NewWithT(t)
+	theirs := copied(from("shoot-core", "v1", "Secret", "theirs"))
+	shoot := newShoot(g, theirs,
+		protected(copied(from(configuration, "v1", "Secret", "age"))),
+		protected(from(configuration, "v1", "Secret", "flux-source")),
+		protected(from(configuration, "v1", "ConfigMap", "shoot-info")),
+		protected(from(installation, "v1", "Secret", "flux-image-pull-secret")),
+	)
+	_, err := fluxOf(shoot).DeleteInstallation(t.Context(), nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	secrets := &metav1.PartialObjectMetadataList{}
+	secrets.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "SecretList"})
+	g.Expect(shoot.List(t.Context(), secrets)).To(Succeed())
+	g.Expect(secrets.Items).To(ConsistOf(HaveField("Name", "theirs")))
+	g.Expect(shoot.Get(t.Context(), client.ObjectKey{Namespace: "flux-system", Name: "shoot-info"}, object("v1", "ConfigMap", "shoot-info"))).NotTo(Succeed())
 }
 
 func TestProtectedIsBounded(t *testing.T) {

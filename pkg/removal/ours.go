@@ -50,6 +50,7 @@ var runningKinds = []schema.GroupVersionKind{
 
 var (
 	definitionKind = apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition")
+	secretKind     = corev1.SchemeGroupVersion.WithKind("Secret")
 	deploymentKind = appsv1.SchemeGroupVersion.WithKind("Deployment")
 )
 

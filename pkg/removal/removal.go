@@ -31,6 +31,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -62,6 +64,13 @@ func (r Removal) DeleteInstallation(ctx context.Context, applied []corev1.Object
 	if err != nil {
 		return nil, err
 	}
+	if len(applied) == 0 {
+		besides, err := r.readBesides(ctx)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, besides...)
+	}
 	d := r.newDeletion()
 	err = d.delete(ctx, objects)
 	for _, kind := range runningKinds {
@@ -85,6 +94,19 @@ func (r Removal) readInstallation(ctx context.Context, applied []corev1.ObjectRe
 	}
 	others, err := read(ctx, r.Shoot, without(r.installation(), func(reference corev1.ObjectReference) bool { return slices.Contains(applied, reference) }))
 	return append(objects, slices.DeleteFunc(others, func(object metav1.PartialObjectMetadata) bool { return !r.isInstalled(&object) })...), err
+}
+
+// readBesides returns what came with an installation of another seed. Where this one has made it, it goes with the ManagedResources.
+func (r Removal) readBesides(ctx context.Context) ([]metav1.PartialObjectMetadata, error) {
+	references, err := r.besides(ctx)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := read(ctx, r.Shoot, references)
+	return slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool {
+		ours := cameFrom(&object, managedresource.Installation) || cameFrom(&object, managedresource.Configuration)
+		return !ours || !render.IsProtected(object.Annotations)
+	}), err
 }
 
 func without(references []corev1.ObjectReference, drop func(corev1.ObjectReference) bool) []corev1.ObjectReference {

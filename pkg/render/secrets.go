@@ -7,6 +7,7 @@ package render
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 
@@ -46,8 +47,9 @@ func secretsOf(wanted Wanted, followed []*unstructured.Unstructured) ([]client.O
 		}
 		name := cmp.Or(additional.TargetName, resource.Name)
 		for _, namespace := range namespacesOf(name, wanted.namespace(), followed) {
-			secret := newSecret(namespace, name, resource.Type, resource.Data)
-			secret.Labels = additional.Labels
+			secret := resource.secret(namespace, name)
+			maps.Copy(secret.Labels, additional.Labels)
+			secret.Labels[ManagedByLabel] = ManagedBy
 			secrets = append(secrets, secret)
 		}
 	}
@@ -66,7 +68,7 @@ func secretsOfSource(wanted Wanted, origin *unstructured.Unstructured) ([]client
 			return nil, err
 		}
 		name, _, _ := unstructured.NestedString(origin.Object, "spec", "secretRef", "name")
-		return []client.Object{newSecret(namespace, name, resource.Type, resource.Data)}, nil
+		return []client.Object{resource.secret(namespace, name)}, nil
 	}
 	var secrets []client.Object
 	if wanted.Credentials != nil {
@@ -87,6 +89,13 @@ func (w Wanted) resource(field, name string) (Resource, error) {
 		return Resource{}, fmt.Errorf("%s: spec.resources of the Shoot has no entry %q that refers to a Secret", field, name)
 	}
 	return resource, nil
+}
+
+// secret is the Secret of the shoot, with the label by which a removal finds it.
+func (r Resource) secret(namespace, name string) *corev1.Secret {
+	secret := newSecret(namespace, name, r.Type, r.Data)
+	secret.Labels = map[string]string{ManagedByLabel: ManagedBy}
+	return secret
 }
 
 func newSecret(namespace, name string, kind corev1.SecretType, data map[string][]byte) *corev1.Secret {

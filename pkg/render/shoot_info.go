@@ -12,7 +12,7 @@ import (
 // ShootInfoName is the name of the ConfigMap in the namespace of Flux that says which shoot it is in.
 const ShootInfoName = "shoot-info"
 
-// ManagedByLabel and ManagedBy are the label of ConfigMap shoot-info.
+// ManagedByLabel and ManagedBy are the label of ConfigMap shoot-info, and of Secrets that come from resources of the Shoot.
 const (
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	ManagedBy      = "gardener-extension-shoot-flux"
