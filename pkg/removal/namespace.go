@@ -21,8 +21,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
@@ -169,4 +173,28 @@ const (
 // DescribeKept is the sentence about a namespace that stays because of what DeleteNamespace says.
 func (r Removal) DescribeKept(kept string) string {
 	return fmt.Sprintf("Flux has been removed, and namespace %s stays in the shoot, because the extension did not install all that is in it: %s", r.Namespace, kept)
+}
+
+// DescribeUsers is the sentence about a namespace that stays because it was there before Flux.
+func (r Removal) DescribeUsers() string {
+	return fmt.Sprintf("Flux has been removed, and namespace %s stays in the shoot, because it was there before Flux", r.Namespace)
+}
+
+// GiveBackNamespace takes off a namespace, which was there before Flux, what tells that it is Flux's.
+func (r Removal) GiveBackNamespace(ctx context.Context) error {
+	namespaces, err := read(ctx, r.Shoot, references(namespaceKind, r.Namespace))
+	if err != nil {
+		return err
+	}
+	return annotate(ctx, r.Shoot, namespaces, annotation{
+		change: func(namespace client.Object) bool {
+			before := len(namespace.GetLabels()) + len(namespace.GetAnnotations())
+			for _, label := range []string{flux.LabelPartOf, flux.LabelInstance, flux.LabelVersion} {
+				delete(namespace.GetLabels(), label)
+			}
+			delete(namespace.GetAnnotations(), resourcesv1alpha1.OriginAnnotation)
+			return render.Unprotect(namespace) || len(namespace.GetLabels())+len(namespace.GetAnnotations()) < before
+		},
+		progress: "the namespace of Flux is being left to the shoot's users: %w", failed: "failed to leave %s of the shoot to its users: %w",
+	})
 }

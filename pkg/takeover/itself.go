@@ -35,13 +35,21 @@ func deployerOf(labels map[string]string) client.ObjectKey {
 
 // PrunesFlux tells whether a Flux that belongs to the shoot's users could delete itself when the objects, which make it follow the project's
 // repository, are written in place of those that the shoot has, or when these go, because there are none. That is so if it is deployed from the
-// repository, and the next one need not hold it. Whoever writes them does removal.PreventPruning before.
-func PrunesFlux(ctx context.Context, shoot client.Client, deployer client.ObjectKey, objects []client.Object) (bool, error) {
+// repository, and the next one need not hold it. root is the Kustomization that the extension has made before, or empty if there is none: if it is not
+// among the objects, it goes. Whoever writes them does removal.PreventPruning before.
+func PrunesFlux(ctx context.Context, shoot client.Client, deployer, root client.ObjectKey, objects []client.Object) (bool, error) {
 	if deployer.Name == "" {
 		return false, nil
 	}
 	i := &inspection{shoot: shoot}
-	root := rootAmong(objects)
+	if next := rootAmong(objects); root.Name == "" {
+		root = next
+	} else if next != root {
+		objects = nil
+	}
+	if root.Name == "" { // nothing was followed, and nothing is
+		return false, nil
+	}
 	present, err := i.read(ctx, kustomizationKind, root)
 	if err != nil || present == nil {
 		return false, err
@@ -67,14 +75,14 @@ func PrunesFlux(ctx context.Context, shoot client.Client, deployer client.Object
 	return true, nil // nobody knows, and what is done about it harms nobody
 }
 
-// rootAmong returns the name of the Kustomization that makes Flux follow something.
+// rootAmong returns the name of the Kustomization that makes Flux follow something, or nothing.
 func rootAmong(objects []client.Object) client.ObjectKey {
 	for _, object := range objects {
 		if object.GetObjectKind().GroupVersionKind().GroupKind() == kustomizationKind {
 			return client.ObjectKeyFromObject(object)
 		}
 	}
-	return client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}
+	return client.ObjectKey{}
 }
 
 // changes tells whether what the root Kustomization of the shoot deploys is to be another.

@@ -48,6 +48,7 @@ func TestPrunesFlux(t *testing.T) {
 		"another interval":       {shoot: []client.Object{gitRepository(strings.Replace(source, "1m", "5m", 1)), kustomization("flux-system", root)}, wanted: wanted()},
 		"no repository any more": {shoot: present, expected: true},
 		"it follows nothing":     {wanted: wanted()},
+		"another Kustomization":  {shoot: present, wanted: []client.Object{gitRepository(source), kustomization("gitops/base", root)}, expected: true},
 		"its source is gone":     {shoot: []client.Object{kustomization("flux-system", root)}, wanted: wanted(), expected: true},
 		"nobody deploys it":      {shoot: elsewhere, deployer: &client.ObjectKey{}, wanted: wanted()},
 		"it is deployed by one that follows the repository": {
@@ -82,7 +83,7 @@ func TestPrunesFlux(t *testing.T) {
 			if test.deployer == nil {
 				test.deployer = &client.ObjectKey{Namespace: "flux-system", Name: "flux-system"}
 			}
-			NewWithT(t).Expect(takeover.PrunesFlux(t.Context(), newShoot(test.shoot...), *test.deployer, test.wanted)).To(Equal(test.expected))
+			NewWithT(t).Expect(takeover.PrunesFlux(t.Context(), newShoot(test.shoot...), *test.deployer, client.ObjectKey{Namespace: "flux-system", Name: "flux-system"}, test.wanted)).To(Equal(test.expected))
 		})
 	}
 }

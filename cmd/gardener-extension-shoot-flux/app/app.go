@@ -239,6 +239,7 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 		Defaults:        options.defaults.read,
 		Sources:         source.NewKeeper(options.hostKeyScan.dial()),
 		GardenerVersion: options.general.Completed().GardenerVersion,
+		GardenIdentity:  options.gardenIdentity,
 	}, nil
 }
 

@@ -43,6 +43,7 @@ type options struct {
 
 	reconcileOnConfigurationChange bool
 	fluxReadyAffectsShoot          bool
+	gardenIdentity                 string
 	profilesBindAddress            string
 
 	all extensionscmdcontroller.OptionAggregator
@@ -88,6 +89,8 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 		"Whether a change of a project's ConfigMap flux-config or Secret flux-source reaches the project's shoots at once. If not, it reaches a shoot when gardenlet next reconciles it.")
 	flags.BoolVar(&o.fluxReadyAffectsShoot, "healthcheck-flux-ready-affects-shoot", false,
 		"Whether a mistake in a project's repository shows in condition SystemComponentsHealthy of the Shoot, as a broken installation of Flux does. If not, it shows in condition FluxReady of the Extension, in ConfigMap flux-status and in events.")
+	flags.StringVar(&o.gardenIdentity, "garden-cluster-identity", "",
+		"The cluster identity of the garden, which ConfigMap shoot-info tells in each shoot.")
 	flags.StringVar(&o.profilesBindAddress, "pprof-bind-address", "",
 		"The address, such as localhost:6060, at which Go's profiles of the process are served to anybody who reaches it. Empty: nowhere.")
 }

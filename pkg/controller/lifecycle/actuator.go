@@ -47,6 +47,8 @@ type Actuator struct {
 	Sources *source.Keeper
 	// GardenerVersion counts where the image of a gardener-resource-manager tells no version; it may be empty.
 	GardenerVersion string
+	// GardenIdentity is the cluster identity of the garden. It may be empty.
+	GardenIdentity string
 
 	rendered renderedReleases
 	// read has the references of all ManagedResources that have been looked into.

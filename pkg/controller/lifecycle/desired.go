@@ -38,8 +38,13 @@ type desired struct {
 
 	// credentials are nil for a public repository.
 	credentials *source.Credentials
+	// resources are the Secrets of the shoot's owner, by the names of the entries in spec.resources of the Shoot.
+	resources map[string]render.Resource
 	// objects make Flux follow the repository.
 	objects []client.Object
+
+	// namespaceOfUsers tells that the namespace of Flux was there before.
+	namespaceOfUsers bool
 
 	// status is what to say about all this.
 	status fluxv1alpha1.FluxStatus
@@ -80,8 +85,13 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 
 // renderConfiguration renders what makes Flux follow the project's repository.
 func (r *reconciliation) renderConfiguration(context.Context) error {
-	rendered, err := r.desired.release.Configuration(render.Wanted{Config: r.desired.FluxConfig, Credentials: r.desired.credentials})
+	rendered, err := r.desired.release.Configuration(render.Wanted{
+		Config: r.desired.FluxConfig, Credentials: r.desired.credentials, Resources: r.desired.resources, Shoot: r.shootInfo(),
+	})
 	if err != nil {
+		return err
+	}
+	if err := checkPullSecret(r.desired.Flux.Namespace, rendered.Objects); err != nil {
 		return err
 	}
 	r.desired.objects = rendered.Objects

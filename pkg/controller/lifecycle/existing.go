@@ -35,7 +35,15 @@ func (r *reconciliation) checkExisting(ctx context.Context) error {
 	}
 	// Also when the restoration itself has come to nothing: what was noted on the other seed came along.
 	restoring := isRestoring(r.extension) || r.observed.installation == nil && r.observed.state.FluxVersion != ""
-	takesOver, err := takeover.Check(ctx, shootClient, takeover.Request{Namespace: r.extension.Namespace, Restoring: restoring, Objects: objects})
+	if err := r.checkUsersNamespace(ctx, shootClient); err != nil {
+		return err
+	}
+	if err := r.keepUsersShootInfo(ctx, shootClient); err != nil {
+		return err
+	}
+	takesOver, err := takeover.Check(ctx, shootClient, takeover.Request{
+		Namespace: r.extension.Namespace, FluxNamespace: r.desired.Flux.Namespace, Restoring: restoring, Objects: objects,
+	})
 	if err != nil || !takesOver {
 		return err
 	}

@@ -30,7 +30,7 @@ func (r *reconciliation) applyInstallation(ctx context.Context) error {
 	if r.desired.ownedByUsers {
 		return r.recordUsersFlux(ctx)
 	}
-	if r.observed.isComplete(r.desired.version) {
+	if r.observed.isComplete(r.desired.version) && r.observed.hasDefinitions(r.desired.release.definitions) {
 		return r.writeInstallation(ctx, r.desired.release.data, false)
 	}
 	if err := fluxversion.CheckKubernetes(r.desired.version, r.shoot.Spec.Kubernetes.Version); err != nil {
@@ -88,6 +88,10 @@ func (r *reconciliation) prepareUpgrade(ctx context.Context) ([]*apiextensionsv1
 	}
 	err = migration.CheckLoss(ctx, shootClient, r.observed.definitions(), r.desired.release.definitions)
 	if loss := (*migration.LossError)(nil); errors.As(err, &loss) {
+		if r.desired.version == r.observed.fluxVersion {
+			return nil, fmt.Errorf("the chosen components of Flux %s would replace others: %w: delete them first, or choose their component again (flux.components, flux.componentsExtra)",
+				r.desired.version, err)
+		}
 		err = fmt.Errorf("%w: delete them first, or set key fluxVersion of ConfigMap flux-config to a release that has it", err)
 	}
 	if err != nil {

@@ -7,6 +7,8 @@ package lifecycle
 import (
 	"context"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
@@ -96,6 +98,13 @@ func (o *observed) definitions() []string {
 		}
 	}
 	return names
+}
+
+// hasDefinitions tells whether the shoot has these CustomResourceDefinitions and no others of the extension: a choice of components brings some, and
+// takes some away. What gardener-resource-manager has not said yet does not count.
+func (o *observed) hasDefinitions(definitions []*apiextensionsv1.CustomResourceDefinition) bool {
+	has := o.definitions()
+	return len(has) == 0 || sets.New(has...).Equal(sets.New(names(definitions)...))
 }
 
 // isInSeed tells whether there is something of the extension in the seed.

@@ -92,7 +92,7 @@ func (r *reconciliation) preventPruningBy(ctx context.Context, deployer client.O
 	if err != nil {
 		return err
 	}
-	if prunes, err := takeover.PrunesFlux(ctx, from.Shoot, deployer, objects); err != nil || !prunes {
+	if prunes, err := takeover.PrunesFlux(ctx, from.Shoot, deployer, rootIn(r.observed.state), objects); err != nil || !prunes {
 		return err
 	}
 	return requeueUnfinished(from.PreventPruning(ctx))

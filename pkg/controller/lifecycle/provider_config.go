@@ -6,14 +6,12 @@ package lifecycle
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
@@ -39,11 +37,6 @@ func checkSupported(config *fluxv1alpha1.FluxConfig) error {
 		refuse(r.Tag != "" || r.Semver != "" || r.Commit != "" || r.RefName != "" || r.Digest != "", "another reference than a branch")
 		refuse(r.Verify != nil, "verification")
 	}
-	refuse(config.Source != nil || config.Kustomization != nil, "templates")
-	refuse(len(config.AdditionalSecretResources) > 0, "additionalSecretResources")
-	refuse(config.Flux.Registry != "", "flux.registry")
-	refuse(config.Flux.Namespace != flux.Namespace, "flux.namespace")
-	refuse(!slices.Equal(config.Flux.AllComponents(), flux.DefaultComponents()), "a choice of components")
 	refuse(config.SyncMode == fluxv1alpha1.SyncOnce && (config.Repository != nil || config.Source != nil), "syncMode Once")
 	refuse(config.IsSuspended(), "suspend")
 	if len(unsupported) > 0 {

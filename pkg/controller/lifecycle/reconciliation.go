@@ -89,6 +89,8 @@ func (r *reconciliation) stepsToReconcile() []step {
 	return []step{
 		{do: r.connectToGarden},
 		{metrics.PhaseProject, r.readConfiguration},
+		{do: r.readResources},
+		{do: r.checkNamespace},
 		{metrics.PhaseInventory, r.observeShoot},
 		{metrics.PhaseRelease, r.chooseRelease},
 		{metrics.PhaseSource, r.ensureCredentials},

@@ -15,7 +15,6 @@ import (
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
@@ -26,7 +25,12 @@ import (
 // removal is the removal of the extension's Flux from the shoot.
 func (r *reconciliation) removal(ctx context.Context) (removal.Removal, error) {
 	shootClient, err := r.connectToShoot(ctx)
-	return removal.Removal{Shoot: shootClient, Namespace: flux.Namespace}, err
+	state := r.observed.state
+	namespace := namespaceIn(state)
+	if r.desired.FluxConfig != nil { // nothing may be noted yet
+		namespace = r.desired.Flux.Namespace
+	}
+	return removal.Removal{Shoot: shootClient, Namespace: namespace, Source: keyIn(state.Source), Kustomization: keyIn(state.Kustomization)}, err
 }
 
 // beginRemoval tells whether the Flux in the shoot is to be removed, and notes that before anything is.
@@ -138,7 +142,14 @@ func (r *reconciliation) deleteInstallation(ctx context.Context) error {
 		return requeueUnfinished(explainNoAnswer(err))
 	}
 	kept := ""
-	if len(left) == 0 {
+	switch {
+	case len(left) > 0:
+	case r.observed.state.NamespaceOfUsers:
+		if err := from.GiveBackNamespace(ctx); err != nil {
+			return requeueUnfinished(explainNoAnswer(err))
+		}
+		kept = from.DescribeUsers()
+	default:
 		contents, err := shoot.NewContents(ctx, r.Seed, r.extension.Namespace)
 		if err != nil {
 			return err
@@ -146,12 +157,15 @@ func (r *reconciliation) deleteInstallation(ctx context.Context) error {
 		if kept, left, err = from.DeleteNamespace(ctx, contents); err != nil {
 			return explainNoAnswer(err)
 		}
+		if kept != "" {
+			kept = from.DescribeKept(kept)
+		}
 	}
 	if len(left) > 0 {
 		return requeueSoon(left.Since(), fmt.Errorf("what Flux was installed with is still being deleted from the shoot: %s", left))
 	}
 	if kept != "" && (installation == nil || installation.DeletionTimestamp == nil) { // else it has been noted
-		return r.addNotices(ctx, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeNamespaceKept, from.DescribeKept(kept)))
+		return r.addNotices(ctx, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeNamespaceKept, kept))
 	}
 	return nil
 }

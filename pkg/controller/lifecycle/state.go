@@ -44,7 +44,10 @@ func (r *reconciliation) recordInstallation(ctx context.Context, labels map[stri
 			return err
 		}
 	}
-	_, err := r.patchState(ctx, before, stateOf(labels, ownedByUsers))
+	_, err := r.patchState(ctx, before, func(state *fluxv1alpha1.FluxState) {
+		stateOf(labels, ownedByUsers)(state)
+		r.setNames(state)
+	})
 	return mustFail(err)
 }
 

@@ -162,6 +162,8 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 		Releases: releases,
 		Images:   func() (render.Images, error) { return render.Images{}, nil },
 		Sources:  source.NewKeeper(nil),
+
+		GardenIdentity: "garden-prod",
 	}
 	return mgr, lifecycle.AddToManager(ctx, mgr, shared.actuator, lifecycle.AddArgs{
 		ControllerOptions: controller.Options{

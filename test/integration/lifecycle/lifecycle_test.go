@@ -90,7 +90,7 @@ func TestReconcileInstallsFluxAndThePrivateRepository(t *testing.T) {
 	s.Expect(installed).To(And(ContainSubstring("Namespace/flux-system"), ContainSubstring("Deployment/source-controller"),
 		ContainSubstring("CustomResourceDefinition/kustomizations.kustomize.toolkit.fluxcd.io")))
 	_, configured := s.managedResource(managedresource.Configuration)
-	s.Expect(strings.Fields(configured)).To(ConsistOf("GitRepository/flux-system", "Kustomization/flux-system", "Secret/flux-source"))
+	s.Expect(strings.Fields(configured)).To(ConsistOf("GitRepository/flux-system", "Kustomization/flux-system", "Secret/flux-source", "ConfigMap/shoot-info"))
 
 	secret := &corev1.Secret{}
 	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed())
@@ -105,7 +105,7 @@ func TestReconcileWithoutARepositoryInstallsOnlyFlux(t *testing.T) {
 	s.expectSuccess()
 
 	_, configured := s.managedResource(managedresource.Configuration)
-	s.Expect(configured).To(BeEmpty())
+	s.Expect(configured).To(Equal("ConfigMap/shoot-info"))
 }
 
 func TestOnlyGardenletStartsAnOperation(t *testing.T) {

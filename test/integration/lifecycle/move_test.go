@@ -173,9 +173,13 @@ func TestMoveBetweenTheStepsOfAnUpgrade(t *testing.T) {
 }
 
 // retryInstallation makes gardener-resource-manager try at once, after what it does by itself with pauses that grow to a quarter of an hour.
-func (l *living) retryInstallation() {
+func (l *living) retryInstallation() { l.retry(managedresource.Installation) }
+
+// retry makes gardener-resource-manager apply a ManagedResource at once.
+func (l *living) retry(name string) {
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
-	l.Expect(shared.seedClient.Patch(l.ctx, l.installation(), patch)).To(Succeed())
+	managedResource, _ := l.managedResource(name)
+	l.Expect(shared.seedClient.Patch(l.ctx, managedResource, patch)).To(Succeed())
 }
 
 // arrivals are what a seed can have of a shoot that has just moved there: nothing of what was installed from another one, or a part.

@@ -56,7 +56,10 @@ func newWorking(t *testing.T) *living {
 
 // kustomizeController does what the controller of this name does when Kustomizations come and go. It lives in the pods of
 // its Deployment. (The real one is in the end-to-end tests.)
-type kustomizeController struct{ client.Client }
+type kustomizeController struct {
+	client.Client
+	namespace string
+}
 
 func (k kustomizeController) run(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -76,7 +79,7 @@ func (k kustomizeController) run(t *testing.T) {
 
 func (k kustomizeController) work(ctx context.Context) {
 	pods := &corev1.PodList{}
-	if err := k.List(ctx, pods, client.InNamespace("flux-system"), client.MatchingLabels{"app": "kustomize-controller"}); err != nil || len(pods.Items) == 0 {
+	if err := k.List(ctx, pods, client.InNamespace(k.namespace), client.MatchingLabels{"app": "kustomize-controller"}); err != nil || len(pods.Items) == 0 {
 		return
 	}
 	kustomizations := newKustomizations()
@@ -147,7 +150,7 @@ func (l *living) work(t *testing.T, data map[string]string) (byRoot, byTeam, byA
 		controllerutil.AddFinalizer(object, fluxFinalizer)
 		l.Expect(l.client.Update(l.ctx, object)).To(Succeed())
 	}
-	kustomizeController{l.client}.run(t)
+	kustomizeController{l.client, "flux-system"}.run(t)
 	l.Eventually(func(g Gomega) {
 		kustomizations := newKustomizations()
 		g.Expect(l.client.List(l.ctx, kustomizations)).To(Succeed())

@@ -36,6 +36,10 @@ type FluxState struct {
 	//
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
+	// NamespaceOfUsers tells that Namespace was there before Flux, and stays when Flux goes.
+	//
+	// +optional
+	NamespaceOfUsers bool `json:"namespaceOfUsers,omitempty"`
 	// Source and Kustomization are <namespace>/<name> of what makes Flux follow something, if they are others than flux-system in Namespace.
 	//
 	// +optional

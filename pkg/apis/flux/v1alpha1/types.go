@@ -128,6 +128,8 @@ const (
 	NoticeFluxStays = "FluxStays"
 	// NoticeNamespaceKept says that the namespace of Flux stays in the shoot.
 	NoticeNamespaceKept = "NamespaceKept"
+	// NoticeConfigMapKept says that ConfigMap shoot-info is the shoot's users', and stays as it is.
+	NoticeConfigMapKept = "ConfigMapKept"
 )
 
 // Problem tells why a shoot does not have what is configured.

@@ -1,0 +1,93 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+)
+
+// Where Flux and what it follows are in the shoot is noted before anything comes there (FluxState), because who removes it may know nothing else.
+
+// namespaceIn is where Flux is, or is getting.
+func namespaceIn(state fluxv1alpha1.FluxState) string {
+	return cmp.Or(state.Namespace, flux.Namespace)
+}
+
+// keyIn reads <namespace>/<name>. It is empty if nothing is noted.
+func keyIn(noted string) client.ObjectKey {
+	namespace, name, _ := strings.Cut(noted, "/")
+	return client.ObjectKey{Namespace: namespace, Name: name}
+}
+
+// rootIn is the Kustomization by which the extension makes Flux follow something. It is empty if nothing is noted.
+func rootIn(state fluxv1alpha1.FluxState) client.ObjectKey {
+	if state.FluxVersion == "" {
+		return client.ObjectKey{}
+	}
+	return cmp.Or(keyIn(state.Kustomization), client.ObjectKey{Namespace: namespaceIn(state), Name: flux.Name})
+}
+
+// checkNamespace refuses to move Flux: what is in its namespace, of the shoot's users too, would be left behind, and for a while two would run.
+func (r *reconciliation) checkNamespace(context.Context) error {
+	state := r.observed.state
+	if installed := namespaceIn(state); state.FluxVersion != "" && installed != r.desired.Flux.Namespace {
+		return fmt.Errorf("flux.namespace: Flux is in namespace %[1]s of the shoot, and does not move to %[2]s: write %[1]s, or switch the extension off and, when Flux is gone, on again", installed, r.desired.Flux.Namespace)
+	}
+	return nil
+}
+
+// setNames notes where Flux and what it follows are about to be. If nothing is followed any more, what was stays noted until something is.
+func (r *reconciliation) setNames(state *fluxv1alpha1.FluxState) {
+	namespace := r.desired.Flux.Namespace
+	if state.Namespace = namespace; namespace == flux.Namespace {
+		state.Namespace = ""
+	}
+	state.NamespaceOfUsers = state.NamespaceOfUsers || r.desired.namespaceOfUsers
+	for _, object := range r.desired.objects {
+		key := client.ObjectKeyFromObject(object)
+		noted := key.String()
+		if key == (client.ObjectKey{Namespace: namespace, Name: flux.Name}) {
+			noted = ""
+		}
+		kind := object.GetObjectKind().GroupVersionKind().GroupKind()
+		if _, isSource := flux.SourceKindOf(kind); isSource {
+			state.Source = noted
+		} else if kind == flux.Kustomization.GroupKind {
+			state.Kustomization = noted
+		}
+	}
+}
+
+// checkUsersNamespace finds out, before anything is noted, whether Flux gets into a namespace that the shoot's users have made. One by the name of
+// flux-system is Flux's, whoever made it.
+func (r *reconciliation) checkUsersNamespace(ctx context.Context, shootClient client.Client) error {
+	name := r.desired.Flux.Namespace
+	if r.observed.state.FluxVersion != "" || name == flux.Namespace {
+		return nil
+	}
+	there := &metav1.PartialObjectMetadata{}
+	there.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := shootClient.Get(ctx, client.ObjectKey{Name: name}, there); apierrors.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("failed to read Namespace %s of the shoot: %w", name, err)
+	}
+	isFlux := labels.SelectorFromSet(flux.InstallationLabels(name)).Matches(labels.Set(there.Labels))
+	r.desired.namespaceOfUsers = !isFlux && !managedresource.CameFrom(there, r.extension.Namespace)
+	return nil
+}
