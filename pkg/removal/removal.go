@@ -75,13 +75,11 @@ func (r Removal) DeleteInstallation(ctx context.Context, applied []corev1.Object
 	if err != nil {
 		return nil, err
 	}
-	if len(applied) == 0 {
-		besides, err := r.readBesides(ctx)
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, besides...)
+	besides, err := r.readBesides(ctx)
+	if err != nil {
+		return nil, err
 	}
+	objects = append(objects, besides...)
 	d := r.newDeletion()
 	err = d.delete(ctx, objects)
 	for _, kind := range runningKinds {
@@ -107,7 +105,8 @@ func (r Removal) readInstallation(ctx context.Context, applied []corev1.ObjectRe
 	return append(objects, slices.DeleteFunc(others, func(object metav1.PartialObjectMetadata) bool { return !r.isInstalled(&object) })...), err
 }
 
-// readBesides returns what came with an installation of another seed. Where this one has made it, it goes with the ManagedResources.
+// readBesides returns what is left of what came with an installation. It goes with the ManagedResources, but for what another seed has made, and
+// while gardenlet lets their objects stay, because the shoot is leaving.
 func (r Removal) readBesides(ctx context.Context) ([]metav1.PartialObjectMetadata, error) {
 	references, err := r.besides(ctx)
 	if err != nil {
