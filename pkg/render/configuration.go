@@ -30,6 +30,8 @@ type Wanted struct {
 	Credentials *source.Credentials
 	// Resources are Secrets that the Shoot refers to, by the names of the entries in its spec.resources.
 	Resources map[string]Resource
+	// TargetNamespace is into which namespace all of Config.Repository is deployed, or empty if its manifests say that.
+	TargetNamespace string
 	// Shoot is what ConfigMap shoot-info says, or nil.
 	Shoot *ShootInfo
 }

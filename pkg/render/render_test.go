@@ -16,6 +16,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -123,6 +124,23 @@ func TestConfiguration(t *testing.T) {
 			g.Expect(configuration.Unknown).To(BeEmpty())
 		})
 	}
+}
+
+// TestTargetNamespace: what is written as a template stays as it is written.
+func TestTargetNamespace(t *testing.T) {
+	g := NewWithT(t)
+	installation, err := render.NewInstallation(embeddedRelease(t).Manifests, render.Images{})
+	g.Expect(err).NotTo(HaveOccurred())
+	config := &fluxv1alpha1.FluxConfig{Repository: &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet/shoots", Branch: "main", Path: "./"}}
+	specOf := func() any {
+		configuration, err := installation.Configuration(render.Wanted{Config: config, TargetNamespace: "default"})
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(configuration.Objects[1].GetObjectKind().GroupVersionKind().Kind).To(Equal("Kustomization"))
+		return configuration.Objects[1].(*unstructured.Unstructured).Object["spec"]
+	}
+	g.Expect(specOf()).To(HaveKeyWithValue("targetNamespace", "default"))
+	config.Kustomization = &fluxv1alpha1.Kustomization{Template: runtime.RawExtension{Raw: []byte(`{"spec":{"path":"./"}}`)}}
+	g.Expect(specOf()).NotTo(HaveKey("targetNamespace"))
 }
 
 func TestInstallationOfAnOldRelease(t *testing.T) {

@@ -136,8 +136,9 @@ func newKustomization(wanted Wanted, origin *unstructured.Unstructured) *kustomi
 			Path:          wanted.Config.Repository.Path,
 			Prune:         true,
 			// What Flux deployed belongs to the shoot's users: it stays when the extension is switched off.
-			DeletionPolicy: kustomizev1.DeletionPolicyOrphan,
-			SourceRef:      sourceReference(wanted, origin),
+			DeletionPolicy:  kustomizev1.DeletionPolicyOrphan,
+			SourceRef:       sourceReference(wanted, origin),
+			TargetNamespace: wanted.TargetNamespace,
 		},
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 const (
@@ -29,8 +30,6 @@ const (
 	maxFields = 6
 	// maxFieldLength bounds the name of a field. The longest one of Flux is shorter.
 	maxFieldLength = 32
-	// predecessorsRoot is what the archived first version of the extension called its Kustomization.
-	predecessorsRoot = "main-ks"
 )
 
 // harmlessOfRoot are fields of the Kustomization that can be replaced without that what Flux deploys is another. (What is pruned from then on
@@ -90,22 +89,32 @@ func (i *inspection) checkRoot(ctx context.Context, key client.ObjectKey, wanted
 	return i.checkPredecessorsRoot(ctx, wanted)
 }
 
-// checkPredecessorsRoot looks at the Kustomization of the archived first version of the extension, which deploys the same.
+// checkPredecessorsRoot looks at the Kustomization of the archived first version of the extension. What deploys the same, into the same namespace,
+// takes its place (Predecessor). Else somebody has to decide.
 func (i *inspection) checkPredecessorsRoot(ctx context.Context, wanted client.Object) error {
-	predecessors := client.ObjectKey{Namespace: flux.Namespace, Name: predecessorsRoot}
-	found, err := i.read(ctx, kustomizationKind, predecessors)
-	if err != nil || found == nil || !managedresource.CameFromPredecessor(found, i.request.Namespace) {
+	predecessor, err := FindPredecessor(ctx, i.shoot, i.request.Namespace)
+	if err != nil || predecessor == nil {
 		return err
 	}
-	fields, err := lostFields(found, wanted, append([]string{"sourceRef"}, harmlessOfRoot...))
-	if err != nil {
+	found, key := predecessor.kustomization, predecessor.Key()
+	harmless := append([]string{"sourceRef"}, harmlessOfRoot...)
+	switch {
+	case isSuspendedForTakeover(found):
+		harmless = append(harmless, "suspend")
+	case found.GetDeletionTimestamp() != nil: // Flux is deleting what it has deployed
+		i.conflict.add(ofRoot, fmt.Sprintf("Kustomization %s of the extension's first version is still being deleted", key))
+		return nil
+	}
+	fields, err := lostFields(found, wanted, harmless)
+	if err != nil || len(fields) == 0 {
 		return err
 	}
-	i.conflict.add(ofRoot, fmt.Sprintf("Kustomization %s of the extension's first version deploys the repository too, with %s that would go", predecessors, list(fields)), forget(predecessors))
+	i.conflict.add(ofRoot, fmt.Sprintf("Kustomization %s of the extension's first version deploys the repository too, with %s that would go", key, list(fields)), forget(key))
 	return nil
 }
 
-// checkSecret looks at a Secret. What the archived first version of the extension has made is the project's, as is what replaces it.
+// checkSecret looks at a Secret. What other extensions of this type have made, the archived first version among them, is the project's or of the Shoot,
+// as is what replaces it.
 func (i *inspection) checkSecret(ctx context.Context, key client.ObjectKey, wanted client.Object) error {
 	found := &corev1.Secret{}
 	switch err := i.shoot.Get(ctx, key, found); {
@@ -113,7 +122,7 @@ func (i *inspection) checkSecret(ctx context.Context, key client.ObjectKey, want
 		return nil
 	case err != nil:
 		return fmt.Errorf("failed to read Secret %s of the shoot: %w", key, err)
-	case i.isOurs(found), managedresource.CameFromPredecessor(found, i.request.Namespace):
+	case i.isOurs(found), managedresource.CameFromPredecessor(found, i.request.Namespace), found.Labels[render.ManagedByLabel] == render.ManagedBy:
 		return nil
 	}
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(wanted)

@@ -7,6 +7,7 @@ package takeover
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -49,11 +50,19 @@ func (i *inspection) checkKeeper(ctx context.Context, object string, labels map[
 		return nil
 	}
 	keeper, err := i.read(ctx, kustomizationKind, kustomization)
-	if err != nil || keeper == nil || i.isOurs(keeper) {
+	if err != nil || keeper == nil || i.isOurs(keeper) || i.becomesOurs(kustomization) {
 		return err
 	}
 	i.addKeeper(object, "Kustomization "+kustomization.String(), forget(kustomization))
 	return nil
+}
+
+// becomesOurs tells whether a Kustomization by which Flux deploys itself is written at the same time, and its users want that: then Flux leaves
+// alone what the extension protects, whatever the repository holds of it. (Whether something would be lost by that, checkRoot finds out.)
+func (i *inspection) becomesOurs(kustomization client.ObjectKey) bool {
+	return i.request.WasOfUsers && slices.ContainsFunc(i.request.Objects, func(object client.Object) bool {
+		return object.GetObjectKind().GroupVersionKind().GroupKind() == kustomizationKind && client.ObjectKeyFromObject(object) == kustomization
+	})
 }
 
 // programOf tells which program that knows nothing of protection takes care of an object with these labels. It is empty if none does.

@@ -64,6 +64,9 @@ type Request struct {
 	FluxNamespace string
 	// Restoring tells that the shoot has just come from another seed, with all that the extension has made there.
 	Restoring bool
+	// WasOfUsers tells that the extension has left Flux to the shoot's users until now, who then chose that it manages it: what deploys Flux may become
+	// the extension's at the same time.
+	WasOfUsers bool
 	// Objects are those that the extension has not written yet. They have a kind.
 	Objects []client.Object
 }

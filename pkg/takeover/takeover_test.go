@@ -129,6 +129,11 @@ func labelled(object *unstructured.Unstructured, labels ...string) *unstructured
 	return object
 }
 
+func labelledSecret(secret *corev1.Secret, key, value string) *corev1.Secret {
+	secret.Labels = map[string]string{key: value}
+	return secret
+}
+
 func in[T client.Object](namespace string, object T) T {
 	object.SetNamespace(namespace)
 	return object
@@ -258,6 +263,7 @@ func TestCheck(t *testing.T) {
 			conflict: []string{"kubectl -n flux-system get secret flux-source -o yaml > flux-source.yaml && kubectl delete -f flux-source.yaml",
 				"Secret flux-system/flux-source has another content"},
 		},
+		"a Secret of the listed extension":   {shoot: []client.Object{labelledSecret(secret("theirs"), "app.kubernetes.io/managed-by", "gardener-extension-shoot-flux")}},
 		"their Secret with the same content": {shoot: []client.Object{secret("ours")}},
 		"the first version's": {
 			shoot: []client.Object{
@@ -267,6 +273,21 @@ func TestCheck(t *testing.T) {
 			conflict: []string{"patch kustomizations.kustomize.toolkit.fluxcd.io main-ks ",
 				"Found: Kustomization flux-system/main-ks of the extension's first version deploys the repository too, with spec.path, spec.targetNamespace that would go"},
 		},
+		"the first version's, which deploys the same": {
+			shoot: []client.Object{from(kustomization("main-ks", "{path: clusters/one/, prune: true, interval: 5m, sourceRef: {kind: GitRepository, name: main-gitrepo}}", "default_a__ConfigMap"), predecessors)},
+		},
+		"the first version's, which the extension has suspended": {
+			shoot: []client.Object{from(kustomization("main-ks", "{path: clusters/one, prune: false, suspend: true, sourceRef: {kind: GitRepository, name: main-gitrepo}}"), predecessors)},
+		},
+		"the first version's, which somebody has suspended": {
+			shoot:    []client.Object{from(kustomization("main-ks", "{path: clusters/one, prune: true, suspend: true, sourceRef: {kind: GitRepository, name: main-gitrepo}}"), predecessors)},
+			conflict: []string{"Kustomization flux-system/main-ks of the extension's first version deploys the repository too, with spec.suspend that would go"},
+		},
+		"the first version's, which is being deleted": {
+			shoot:    []client.Object{terminating(from(kustomization("main-ks", "{path: clusters/one, prune: true}"), predecessors))},
+			conflict: []string{"Kustomization flux-system/main-ks of the extension's first version is still being deleted"},
+		},
+		"somebody's of the same name": {shoot: []client.Object{kustomization("main-ks", "{path: ./, prune: true, postBuild: {}}")}},
 		"followers": {
 			shoot: []client.Object{
 				kustomization("apps", "{prune: true, sourceRef: {kind: GitRepository, name: flux-system}}", "default_a__ConfigMap"),
@@ -348,6 +369,27 @@ func TestCheck(t *testing.T) {
 			g.Expect(err.Error()).NotTo(Or(ContainSubstring("password"), ContainSubstring("theirs,"), ContainSubstring("git.example.org")))
 		})
 	}
+}
+
+// TestFluxThatDeploysItself has a Flux that is deployed by the Kustomization that becomes the extension's. That is nobody else's only if Flux was left to the
+// shoot's users before, who have chosen otherwise.
+func TestFluxThatDeploysItself(t *testing.T) {
+	byRoot := []string{"kustomize.toolkit.fluxcd.io/name", "flux-system", "kustomize.toolkit.fluxcd.io/namespace", "flux-system"}
+	shoot := func(root string) []client.Object {
+		return []client.Object{gitRepository(source), kustomization("flux-system", root, "default_a__ConfigMap"), deployment(map[string]string{byRoot[0]: byRoot[1], byRoot[2]: byRoot[3]})}
+	}
+	g := NewWithT(t)
+	request := takeover.Request{Namespace: control, Objects: wanted()}
+	_, err := takeover.Check(t.Context(), newShoot(shoot(root)...), request)
+	g.Expect(err).To(MatchError(ContainSubstring("Flux itself (Deployment flux-system/source-controller) belongs to Kustomization flux-system/flux-system")))
+	request.WasOfUsers = true
+	g.Expect(takeover.Check(t.Context(), newShoot(shoot(root)...), request)).To(BeTrue())
+	_, err = takeover.Check(t.Context(), newShoot(shoot(strings.Replace(root, "clusters/one", "clusters/two", 1))...), request)
+	g.Expect(err).To(MatchError(ContainSubstring("Kustomization flux-system/flux-system is another one, spec.path would go or change")))
+	other := append(shoot(root), kustomization("gitops/flux", "{prune: true}"))
+	other[2].SetLabels(map[string]string{byRoot[0]: "flux", byRoot[2]: "gitops"})
+	_, err = takeover.Check(t.Context(), newShoot(other...), request)
+	g.Expect(err).To(MatchError(ContainSubstring("belongs to Kustomization gitops/flux")))
 }
 
 // TestConflictIsBounded has a shoot whose owner has changed Flux's kinds.

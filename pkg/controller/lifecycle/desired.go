@@ -91,6 +91,7 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 func (r *reconciliation) renderConfiguration(context.Context) error {
 	rendered, err := r.desired.release.Configuration(render.Wanted{
 		Config: r.desired.FluxConfig, Credentials: r.desired.credentials, Resources: r.desired.resources, Shoot: r.shootInfo(),
+		TargetNamespace: r.observed.state.TargetNamespace,
 	})
 	if err != nil {
 		return err

@@ -9,14 +9,21 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
+
+// bootstrapped is a condition by which another extension of the same type, from which a landscape may have changed to this one, keeps in mind that a
+// shoot has Flux. Nobody would correct it.
+const bootstrapped gardencorev1beta1.ConditionType = "FluxBootstrapped"
 
 // checkExisting looks at what the shoot has, before it is written over for the first time: the installation, and what makes Flux follow the
 // repository. Its error is a *takeover.Conflict if somebody else's would be lost. What gardener-resource-manager has applied already is not
@@ -42,7 +49,7 @@ func (r *reconciliation) checkExisting(ctx context.Context) error {
 		return err
 	}
 	takesOver, err := takeover.Check(ctx, shootClient, takeover.Request{
-		Namespace: r.extension.Namespace, FluxNamespace: r.desired.Flux.Namespace, Restoring: restoring, Objects: objects,
+		Namespace: r.extension.Namespace, FluxNamespace: r.desired.Flux.Namespace, Restoring: restoring, WasOfUsers: r.wasOfUsers(), Objects: objects,
 	})
 	if err != nil || !takesOver {
 		return err
@@ -50,6 +57,13 @@ func (r *reconciliation) checkExisting(ctx context.Context) error {
 	notice := newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFluxTakenOver, r.describeTakeover())
 	r.desired.status.Notices = append(r.desired.status.Notices, notice)
 	return r.addNotices(ctx, notice)
+}
+
+// wasOfUsers tells whether Flux has been left to the shoot's users until now. If an operation was interrupted that takes it back, or gardener-resource-manager
+// has not got so far, that is still so.
+func (r *reconciliation) wasOfUsers() bool {
+	installation := r.observed.installation
+	return r.observed.state.OwnedByUsers || installation != nil && (managedresource.IsIgnored(installation) || !hasApplied(installation))
 }
 
 // describeTakeover tells the shoot's owner that something of somebody else's is written over.
@@ -72,32 +86,22 @@ func notApplied(managedResource *resourcesv1alpha1.ManagedResource, objects []cl
 	return missing
 }
 
-// orphanPredecessorOnce deletes what the archived first version of the extension has left, if it has been there. It is asked for once for each
-// shoot, and not for a new one, of which no operation has ended yet. Its installation came first and went last.
-func (r *reconciliation) orphanPredecessorOnce(ctx context.Context) error {
-	isNew, installation := r.extension.Status.ObservedGeneration == 0, r.observed.installation
-	if isNew || installation != nil && installation.Labels[managedresource.ProtectedLabel] != "" { // whoever has set the label has done it
+// removeForeignCondition removes what another extension has said of the shoot, as soon as this one has done what is configured: until then, it can still be
+// exchanged back. Other controllers write other conditions at the same time.
+func (r *reconciliation) removeForeignCondition(ctx context.Context) error {
+	if v1beta1helper.GetCondition(r.extension.Status.Conditions, bootstrapped) == nil {
 		return nil
 	}
-	if left, err := managedresource.Get(ctx, r.Seed, r.extension.Namespace, managedresource.PredecessorInstallation); err != nil || left == nil {
-		return err
-	}
-	return r.orphanPredecessor(ctx)
-}
-
-// orphanPredecessor deletes the ManagedResources of the archived first version of the extension, which nobody else does. Their objects stay.
-func (r *reconciliation) orphanPredecessor(ctx context.Context) error {
-	for _, name := range managedresource.OfPredecessor {
-		left, err := managedresource.Get(ctx, r.Seed, r.extension.Namespace, name)
-		if err != nil {
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		if err := r.Seed.Get(ctx, client.ObjectKeyFromObject(r.extension), r.extension); err != nil {
 			return err
 		}
-		if left == nil || left.DeletionTimestamp != nil {
-			continue
-		}
-		if err := managedresource.Orphan(ctx, r.Seed, r.extension.Namespace, name); err != nil {
-			return err
-		}
+		patch := client.MergeFromWithOptions(r.extension.DeepCopy(), client.MergeFromWithOptimisticLock{})
+		r.extension.Status.Conditions = v1beta1helper.RemoveConditions(r.extension.Status.Conditions, bootstrapped)
+		return r.Seed.Status().Patch(ctx, r.extension, patch)
+	})
+	if err != nil {
+		return mustFail(fmt.Errorf("failed to remove condition %s of Extension %s in the seed: %w", bootstrapped, client.ObjectKeyFromObject(r.extension), err))
 	}
 	return nil
 }

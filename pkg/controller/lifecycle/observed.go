@@ -39,6 +39,8 @@ type observed struct {
 	protected bool
 	// deployer is the Kustomization by which Flux deploys itself, and could delete itself. It is empty if there is none, or if the shoot was not asked.
 	deployer client.ObjectKey
+	// predecessor is what the archived first version of the extension deploys by, or nil. It is looked for before the first write.
+	predecessor *takeover.Predecessor
 }
 
 // observe reads what the seed has, and what was noted.

@@ -93,6 +93,7 @@ func (r *reconciliation) stepsToReconcile() []step {
 		{do: r.readResources},
 		{do: r.checkNamespace},
 		{metrics.PhaseInventory, r.observeShoot},
+		{do: r.observePredecessor},
 		{metrics.PhaseRelease, r.chooseRelease},
 		{metrics.PhaseSource, r.ensureCredentials},
 		{do: r.renderConfiguration},
@@ -102,11 +103,14 @@ func (r *reconciliation) stepsToReconcile() []step {
 		{metrics.PhaseInstall, r.applyInstallation},
 		// Before the configuration, whose digest tells whether a floating version may move.
 		{do: r.writeDesiredStatus},
+		{do: r.suspendPredecessor},
 		{metrics.PhaseConfigure, r.applyConfiguration},
 		// gardenlet gives its gardener-resource-manager the right argument when it tries again.
 		{do: r.checkResourceManager},
 		{do: r.transferOwnership},
 		{do: r.transferFollowed},
+		{do: r.removeForeignCondition},
+		{do: r.deletePredecessor},
 	}
 }
 

@@ -17,13 +17,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
-	"github.com/gardener/gardener/pkg/utils/managedresources"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -307,77 +304,6 @@ func TestProtectionFollowsOwnership(t *testing.T) {
 
 	l.get("v2.6.4", false)
 	l.Eventually(func(g Gomega) { g.Expect(protected(g, l.deployment("source-controller"))).To(BeTrue()) }, timeout).Should(Succeed())
-}
-
-// predecessor makes what the archived first version of the extension has left, in the seed and in the shoot.
-func (l *living) predecessor() *unstructured.Unstructured {
-	l.upgradeByUsers("v2.6.4")
-	root := fluxObject("Kustomization", "main-ks", map[string]any{
-		"interval": "5m0s", "path": "./", "prune": true, "targetNamespace": "default", "sourceRef": map[string]any{"kind": "GitRepository", "name": "main-gitrepo"},
-	})
-	data, err := managedresource.Serialize([]client.Object{root})
-	l.Expect(err).NotTo(HaveOccurred())
-	for name, data := range map[string]managedresource.Data{"extension-shoot-flux-flux-config": data, "extension-shoot-flux-flux-install": {"flux-install-yaml": nil}} {
-		l.Expect(managedresources.CreateForShoot(l.ctx, shared.seedClient, l.control, name, "", true, data)).To(Succeed())
-	}
-	l.Eventually(func() error { return l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root) }, timeout).Should(Succeed())
-	install := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: l.control, Name: "extension-shoot-flux-flux-install"}}
-	l.Expect(shared.seedClient.Patch(l.ctx, install, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"resources.gardener.cloud/ignore":"true"}}}`)))).To(Succeed())
-	return root
-}
-
-func TestTakeoverOfThePredecessor(t *testing.T) {
-	t.Parallel()
-	l := newLiving(t)
-	root := l.predecessor()
-	l.reconcileWith(map[string]string{"fluxVersion": newest, "repositoryUrl": "https://git.example.com/fleet/shoots"})
-	l.expectFailure("Kustomization flux-system/main-ks of the extension's first version deploys the repository too, with spec.targetNamespace that would go")
-	l.Eventually(l.expectNothingOfPredecessor, timeout).Should(Succeed())
-	l.expectUnchanged(root)
-
-	l.handOver(root)
-	l.expectSuccess()
-	l.expectFollowed()
-	l.expectVersion(newest)
-}
-
-func (l *living) expectNothingOfPredecessor(g Gomega) {
-	for _, name := range managedresource.OfPredecessor {
-		g.Expect(managedresource.Get(l.ctx, shared.seedClient, l.control, name)).To(BeNil(), name)
-	}
-}
-
-// TestDeletionOfThePredecessor shows that what the first version left in the seed does not stop Gardener from deleting a Shoot.
-func TestDeletionOfThePredecessor(t *testing.T) {
-	t.Parallel()
-	for name, leave := range map[string]func(*living){
-		"deletion of the shoot": func(l *living) {
-			l.object.DeletionTimestamp = new(metav1.Now())
-			l.syncCluster()
-			l.switchOff()
-		},
-		"switched off": func(l *living) { l.switchOff() },
-		"migration": func(l *living) {
-			l.operate("migrate")
-			l.expectSuccess()
-			l.Expect(client.IgnoreNotFound(shared.seedClient.Delete(l.ctx, l.extension))).To(Succeed())
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := newLiving(t)
-			l.object.Spec.Hibernation = &gardencorev1beta1.Hibernation{Enabled: new(true)}
-			l.syncCluster()
-			l.operate("reconcile") // does nothing in a shoot that sleeps
-			l.expectSuccess()
-			l.object.Spec.Hibernation = nil
-			l.syncCluster()
-			root := l.predecessor()
-			leave(l)
-			l.expectSwitchedOff()
-			l.Eventually(l.expectNothingOfPredecessor, timeout).Should(Succeed())
-			l.expectUnchanged(root)
-		})
-	}
 }
 
 // TestKeepFluxWithInterruptions kills the controller at each of its writes.

@@ -24,7 +24,8 @@ func TestStateOf(t *testing.T) {
 		err  OmegaMatcher
 	}{
 		"nothing": {"", BeZero(), Succeed()},
-		"all fields": {`{` + version + `,"fluxVersion":"v2.9.4","migrating":true,"ownedByUsers":true,"removalPolicy":"keep-flux","removalPhase":"Begun"}`, And(
+		"all fields": {`{` + version + `,"fluxVersion":"v2.9.4","migrating":true,"ownedByUsers":true,"predecessor":true,"targetNamespace":"default","removalPolicy":"keep-flux","removalPhase":"Begun"}`, And(
+			HaveField("Predecessor", true), HaveField("TargetNamespace", "default"),
 			HaveField("FluxVersion", "v2.9.4"), HaveField("Migrating", true), HaveField("OwnedByUsers", true),
 			HaveField("RemovalPolicy", fluxv1alpha1.RemovalKeepFlux), HaveField("RemovalPhase", fluxv1alpha1.RemovalBegun)), Succeed()},
 		"a field of a later release": {`{` + version + `,"fluxVersion":"v2.9.4","colour":"blue"}`, HaveField("FluxVersion", "v2.9.4"), Succeed()},

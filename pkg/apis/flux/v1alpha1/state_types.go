@@ -71,6 +71,16 @@ type FluxState struct {
 	//
 	// +optional
 	RemovalPhase RemovalPhase `json:"removalPhase,omitempty"`
+	// Predecessor tells that Kustomization main-ks of the archived first version of the extension may still be in the shoot, suspended, until
+	// another one has deployed what it has deployed.
+	//
+	// +optional
+	Predecessor bool `json:"predecessor,omitempty"`
+	// TargetNamespace is into which namespace it has deployed, and into which what takes its place deploys from then on. Else Flux would delete
+	// the objects there, and make them anew in other namespaces.
+	//
+	// +optional
+	TargetNamespace string `json:"targetNamespace,omitempty"`
 }
 
 // FollowedOnce tells where a source and a Kustomization come from that belong to the shoot's users.
