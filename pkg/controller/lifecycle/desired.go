@@ -50,9 +50,6 @@ type desired struct {
 	// namespaceOfUsers tells that the namespace of Flux was there before.
 	namespaceOfUsers bool
 
-	// namespaceOfUsers tells that the namespace of Flux was there before.
-	namespaceOfUsers bool
-
 	// status is what to say about all this.
 	status fluxv1alpha1.FluxStatus
 }
