@@ -2,8 +2,9 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Command configuration-keys writes what is said outside of Go about the keys of ConfigMap flux-config: the table in the README, and the lists of
-// the admission policy. Each stands between two lines with a mark; the rest of the files is written by hand.
+// Command configuration-keys writes what is said outside of Go about the keys of ConfigMap flux-config: the table in the README, the lists of
+// the admission policy, and the rules of the admission policy for Shoots. Each stands between two lines with a mark; the rest of the files is
+// written by hand.
 //
 //	go run ./hack/configuration-keys
 package main
@@ -25,9 +26,13 @@ const (
 )
 
 // parts are what is generated, by file.
-var parts = map[string]func([]project.Key) string{
-	"README.md": readmeTable,
-	"example/garden/configuration-policy.yaml": policyLists,
+var parts = map[string]func(root string) (string, error){
+	"README.md":         func(string) (string, error) { return readmeTable(project.Keys()), nil },
+	configurationPolicy: func(string) (string, error) { return policyLists(project.Keys()), nil },
+	shootPolicy: func(root string) (string, error) {
+		rules, err := readRules(root)
+		return shootVariables(project.Keys(), project.Fields(), rules), err
+	},
 }
 
 func main() {
@@ -44,7 +49,11 @@ func run(root string) error {
 		if err != nil {
 			return err
 		}
-		changed, err := replace(string(document), generate(project.Keys()))
+		text, err := generate(root)
+		if err != nil {
+			return err
+		}
+		changed, err := replace(string(document), text)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -85,36 +94,46 @@ func readmeTable(keys []project.Key) string {
 
 // policyLists are variables of the policy, in CEL.
 func policyLists(keys []project.Key) string {
+	var lists strings.Builder
+	write := func(name, expression string) {
+		fmt.Fprintf(&lists, "    - name: %s\n      expression: \"%s\"\n", name, expression)
+	}
+	write("maxKeys", fmt.Sprint(project.MaxKeys))
+	listsOf(keys).write(write, "known", "aboutRepository", "references", "maxLengths", "supported")
+	return lists.String()
+}
+
+// lists are what the policies have of the table of keys, in CEL, by the names of their variables.
+type lists map[string]string
+
+func listsOf(keys []project.Key) lists {
 	var known, repository, references, supported, lengths []string
 	for _, key := range keys {
-		known = append(known, quote(key.Name))
+		known = append(known, key.Name)
 		lengths = append(lengths, fmt.Sprintf("%s: %d", quote(key.Name), cmp.Or(key.MaxLength, project.DefaultMaxLength)))
 		if key.IsOfRepository() {
-			repository = append(repository, quote(key.Name))
+			repository = append(repository, key.Name)
 		}
 		if key.IsReference() {
-			references = append(references, quote(key.Name))
+			references = append(references, key.Name)
 		}
 		if key.OneOf != nil {
-			var values []string
-			for _, value := range key.OneOf {
-				values = append(values, quote(value))
-			}
-			supported = append(supported, quote(key.Name)+": ["+strings.Join(values, ", ")+"]")
+			supported = append(supported, quote(key.Name)+": ["+quoteAll(key.OneOf)+"]")
 		}
 	}
-	var lists strings.Builder
-	for _, list := range []struct{ name, expression string }{
-		{"maxKeys", fmt.Sprint(project.MaxKeys)},
-		{"known", "[" + strings.Join(known, ", ") + "]"},
-		{"aboutRepository", "[" + strings.Join(repository, ", ") + "]"},
-		{"references", "[" + strings.Join(references, ", ") + "]"},
-		{"maxLengths", "{" + strings.Join(lengths, ", ") + "}"},
-		{"supported", "{" + strings.Join(supported, ", ") + "}"},
-	} {
-		fmt.Fprintf(&lists, "    - name: %s\n      expression: \"%s\"\n", list.name, list.expression)
+	return lists{
+		"known":           "[" + quoteAll(known) + "]",
+		"aboutRepository": "[" + quoteAll(repository) + "]",
+		"references":      "[" + quoteAll(references) + "]",
+		"maxLengths":      "{" + strings.Join(lengths, ", ") + "}",
+		"supported":       "{" + strings.Join(supported, ", ") + "}",
 	}
-	return lists.String()
+}
+
+func (l lists) write(write func(name, expression string), names ...string) {
+	for _, name := range names {
+		write(name, l[name])
+	}
 }
 
 // quote makes a string of CEL. Names and values of keys have nothing to escape.

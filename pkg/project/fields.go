@@ -82,6 +82,51 @@ func structureOf(t reflect.Type) reflect.Type {
 	return t
 }
 
+// Field is a field of FluxConfig, or a part that has fields of its own.
+type Field struct {
+	// Path has the names of the fields that lead to it, with dots.
+	Path string
+	// Kind is what can be written: text, bool, list, fields, or any for a template.
+	Kind string
+}
+
+// Fields are all fields of FluxConfig and their parts, each part before its fields.
+func Fields() []Field {
+	return kindsOf(reflect.TypeFor[fluxv1alpha1.FluxConfig](), "")
+}
+
+func kindsOf(structure reflect.Type, prefix string) []Field {
+	var fields []Field
+	for field := range structure.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" { // apiVersion and kind
+			continue
+		}
+		inner := structureOf(field.Type)
+		fields = append(fields, Field{Path: prefix + name, Kind: kindOf(field.Type)})
+		if inner != nil {
+			fields = append(fields, kindsOf(inner, prefix+name+".")...)
+		}
+	}
+	return fields
+}
+
+func kindOf(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[runtime.RawExtension]():
+		return "any"
+	case structureOf(t) != nil:
+		return "fields"
+	case t.Kind() == reflect.Pointer:
+		return kindOf(t.Elem())
+	case t.Kind() == reflect.Slice:
+		return "list"
+	case t.Kind() == reflect.Bool:
+		return "bool"
+	}
+	return "text"
+}
+
 // fieldsBelow are the names of the fields of a part of FluxConfig, by its path.
 func fieldsBelow(path string) []string {
 	structure := reflect.TypeFor[fluxv1alpha1.FluxConfig]()

@@ -77,10 +77,17 @@ func normaliseURL(raw string) string {
 }
 
 func validateURL(raw string) detail {
-	if _, err := parseURL(raw); err != nil {
-		return invalid(echoURL(raw), err.Error())
+	_, err := parseURL(raw)
+	if err == nil {
+		return nil
 	}
-	return nil
+	return func(path *field.Path) *field.Error {
+		text := err.Error()
+		if at, ok := strings.CutSuffix(path.String(), fieldURL); ok {
+			text = strings.ReplaceAll(text, keyType, at+fieldType)
+		}
+		return field.Invalid(path, echoURL(raw), text)
+	}
 }
 
 // requireURL wants one if anything else is said of the repository.
