@@ -19,7 +19,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 )
 
-// label sets a label of the Shoot; without a value it removes it.
+// label sets a label of the Shoot, or removes it if there is no value, and has Gardener reconcile the Shoot: before that, nobody but the garden knows it.
 func (s *shootOwner) label(key, value string) {
 	text := "null"
 	if value != "" {
@@ -27,6 +27,7 @@ func (s *shootOwner) label(key, value string) {
 	}
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+key+`":`+text+`}}}`))
 	s.Expect(s.landscape.GardenClient.Patch(s.t.Context(), s.shoot, patch)).To(Succeed())
+	s.reconcile()
 }
 
 // expectReplicas waits until the Deployment has as many replicas as the directory says that is followed.
