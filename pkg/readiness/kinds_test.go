@@ -195,6 +195,7 @@ func TestAdviceNamesWhereItWasWritten(t *testing.T) {
 	missing := kindCase{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "MANIFEST_UNKNOWN: manifest unknown", "", ""}
 	refusedBy := kindCase{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "UNAUTHORIZED: x", "", ""}
 	anonymous := kindCase{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + "UNAUTHORIZED: x", "", ""}
+	notSigned := kindCase{flux.OCIRepository, ociURL, v1, true, sourcev1.VerificationError, "no matching signatures were found", "", ""}
 	bucket := kindCase{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, "bucket 'fleet' not found", "", ""}
 	for name, test := range map[string]struct {
 		of      kindCase
@@ -206,6 +207,8 @@ func TestAdviceNamesWhereItWasWritten(t *testing.T) {
 		"override":                          {missing, map[string]string{"repository.tag": "overrides[1]"}, "correct repository.tag in overrides[1] of ConfigMap garden-shop/flux-config of the garden;"},
 		"shoot":                             {missing, map[string]string{"repository.tag": OriginShoot}, "correct repository.tag in the Shoot's providerConfig;"},
 		"landscape":                         {missing, map[string]string{"repository.tag": OriginLandscape}, "correct repository.tag in the landscape's defaults;"},
+		"keys of signers":                   {notSigned, map[string]string{"repository.verify.keys": OriginShoot}, "correct repository.verify in the Shoot's providerConfig;"},
+		"keys of signers in an override":    {notSigned, map[string]string{"repository.verify.keys": "overrides[0]"}, "correct repository.verify in overrides[0] of ConfigMap garden-shop/flux-config of the garden;"},
 		"template":                          {missing, map[string]string{"source.template": OriginShoot}, "correct source.template.spec.ref in the Shoot's providerConfig;"},
 		"Secret of a template":              {refusedBy, map[string]string{"source.template": OriginShoot}, "correct the Secret that source.secretResourceName names in the Shoot's providerConfig;"},
 		"no Secret of a template":           {anonymous, map[string]string{"source.template": OriginShoot}, "put them into a Secret that the Shoot names in spec.resources, and name it in source.secretResourceName of the Shoot's providerConfig;"},

@@ -5,8 +5,9 @@
 package readiness
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
@@ -63,7 +64,7 @@ func (o Observation) field(name string) (called, place string) {
 	if of.written != "" && o.Origins[of.written] != "" {
 		return of.template, o.placeOf(of.written)
 	}
-	if cmp.Or(o.Origins[of.path], OriginProject) == OriginProject {
+	if o.originOf(of.path) == OriginProject {
 		return of.key, o.placeOf(of.path)
 	}
 	return of.path, o.placeOf(of.path)
@@ -92,7 +93,7 @@ func (o Observation) whoSuspends(kind flux.ObjectKind) string {
 // placeOf names the place where a field was written.
 func (o Observation) placeOf(path string) string {
 	configMap := fmt.Sprintf("ConfigMap %s/%s of the garden", o.Project, project.ConfigMapName)
-	switch origin := cmp.Or(o.Origins[path], OriginProject); origin {
+	switch origin := o.originOf(path); origin {
 	case OriginProject:
 		return configMap
 	case OriginShoot:
@@ -102,6 +103,16 @@ func (o Observation) placeOf(path string) string {
 	default:
 		return origin + " of " + configMap
 	}
+}
+
+// originOf is who wrote a field, or one of the fields of which it consists.
+func (o Observation) originOf(path string) string {
+	for _, written := range slices.Sorted(maps.Keys(o.Origins)) {
+		if written == path || strings.HasPrefix(written, path+".") {
+			return o.Origins[written]
+		}
+	}
+	return OriginProject
 }
 
 // fromTemplate tells whether the source was written as an object.

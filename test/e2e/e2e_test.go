@@ -79,11 +79,18 @@ func (s *shootOwner) message() string {
 	return configMap.Data["PODINFO_UI_MESSAGE"]
 }
 
-func pushMessage(g Gomega, t testing.TB, repository *gitserver.Repository, branch, message string) {
-	_, err := repository.Commit(t.Context(), branch, "Say "+message, map[string]string{
-		"apps/base/shop/configmap.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\ndata:\n  PODINFO_UI_MESSAGE: " + message + "\n",
-	})
+// messageFile is the file of the repository that has the message.
+const messageFile = "apps/base/shop/configmap.yaml"
+
+func messageManifest(message string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\ndata:\n  PODINFO_UI_MESSAGE: " + message + "\n"
+}
+
+// pushMessage returns the commit.
+func pushMessage(g Gomega, t testing.TB, repository *gitserver.Repository, branch, message string) string {
+	commit, err := repository.Commit(t.Context(), branch, "Say "+message, map[string]string{messageFile: messageManifest(message)})
 	g.Expect(err).NotTo(HaveOccurred())
+	return commit
 }
 
 func TestPrivateRepository(t *testing.T) {

@@ -42,8 +42,10 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/githubapi"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/registry"
 )
 
 const (
@@ -57,6 +59,9 @@ var (
 	shared *landscape.Landscape
 	// otherSeed is a second seed of the landscape for those tests that need one.
 	otherSeed = sync.OnceValues(func() (*landscape.Seed, error) { return shared.AddSeed(context.Background(), "other") })
+	// artifacts is a private registry, and github the API of a GitHub, for those tests that need one.
+	artifacts = sync.OnceValues(func() (*registry.Registry, error) { return shared.StartRegistry(context.Background()) })
+	github    = sync.OnceValues(func() (*githubapi.Server, error) { return shared.StartGitHubAPI() })
 	// mirror serves past releases of Flux, as an operator's mirror does.
 	mirror *httptest.Server
 )
@@ -341,12 +346,15 @@ func (s *shootOwner) expectSynced(repository *gitserver.Repository, branch strin
 	}, timeout, interval).Should(Succeed())
 }
 
-// fetch asks Flux to look at the repository now, as `flux reconcile source git flux-system` does, instead of within a minute.
+// fetch asks Flux to look at the source now, as `flux reconcile source` does, instead of within a minute.
 func (s *shootOwner) fetch() {
-	gitRepository := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name}}
+	kustomization := &kustomizev1.Kustomization{}
+	s.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}, kustomization)).To(Succeed())
+	followed := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name}}
+	followed.SetGroupVersionKind(sourcev1.GroupVersion.WithKind(kustomization.Spec.SourceRef.Kind))
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`,
 		fluxmeta.ReconcileRequestAnnotation, time.Now().Format(time.RFC3339Nano)))
-	s.Expect(s.cluster().Patch(s.t.Context(), gitRepository, patch)).To(Succeed())
+	s.Expect(s.cluster().Patch(s.t.Context(), followed, patch)).To(Succeed())
 }
 
 // expectSourceError waits until Flux tells why it cannot read the repository.

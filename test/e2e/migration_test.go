@@ -20,12 +20,10 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
-	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/fluxcontrollers"
@@ -163,22 +161,12 @@ func TestControlPlaneMigration(t *testing.T) {
 	p.Expect(p.statusManagers()).To(HaveLen(1))
 }
 
-// expectRevision waits until condition FluxReady of the Extension and the shoot's line say that Flux has applied the last commit of a branch.
-func (s *shootOwner) expectRevision(repository *gitserver.Repository, branch string) (status report.ShootStatus) {
+// expectRevision waits until people read that Flux has applied the last commit of a branch.
+func (s *shootOwner) expectRevision(repository *gitserver.Repository, branch string) report.ShootStatus {
+	s.t.Helper()
 	head, err := repository.Head(s.t.Context(), branch)
 	s.Expect(err).NotTo(HaveOccurred())
-	s.Eventually(func(g Gomega) {
-		ex := &extensionsv1alpha1.Extension{}
-		g.Expect(s.seed.Client.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: "shoot-flux"}, ex)).To(Succeed())
-		condition := v1beta1helper.GetCondition(ex.Status.Conditions, fluxv1alpha1.FluxReady)
-		g.Expect(condition).To(HaveValue(HaveField("Status", gardencorev1beta1.ConditionTrue)))
-		g.Expect(condition.Message).To(ContainSubstring(head))
-		status, err = report.ParseShootStatus(s.statusConfigMap(g)[s.shoot.Name])
-		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(status.Ready).To(Equal(gardencorev1beta1.ConditionTrue), status.Message)
-		g.Expect(status.Revision).To(HaveSuffix(head))
-	}, timeout, interval).Should(Succeed())
-	return status
+	return s.expectApplied(head)
 }
 
 // statusManagers are the writers of ConfigMap flux-status that have a shoot in it.

@@ -155,10 +155,14 @@ func TestExtensionIsSwitchedOffWithoutFlux(t *testing.T) {
 	p.Expect(shoot.message()).To(Equal("unmanaged"))
 }
 
+// setProviderConfig writes the layer of the shoot; an empty text removes it.
 func (s *shootOwner) setProviderConfig(config string) {
 	s.state(s)
 	patch := client.MergeFrom(s.shoot.DeepCopy())
-	s.shoot.Spec.Extensions = []gardencorev1beta1.Extension{{Type: "shoot-flux", ProviderConfig: &runtime.RawExtension{Raw: []byte(config)}}}
+	s.shoot.Spec.Extensions = []gardencorev1beta1.Extension{{Type: "shoot-flux"}}
+	if config != "" {
+		s.shoot.Spec.Extensions[0].ProviderConfig = &runtime.RawExtension{Raw: []byte(config)}
+	}
 	s.Expect(s.landscape.GardenClient.Patch(s.t.Context(), s.shoot, patch)).To(Succeed())
 }
 

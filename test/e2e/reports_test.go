@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -42,6 +43,34 @@ func (s *shootOwner) expectReported(ready gardencorev1beta1.ConditionStatus, eve
 		g.Expect(status.Message).To(ContainSubstring(words))
 		g.Expect(s.events(g)).To(ContainElement(And(HavePrefix(event+" "), ContainSubstring(words))))
 	}, timeout, interval).Should(Succeed())
+	return status
+}
+
+// expectMistake waits until people read everywhere what is wrong, and how to repair it.
+func (s *shootOwner) expectMistake(reason, words string) {
+	s.t.Helper()
+	begin := time.Now()
+	s.expectReported(gardencorev1beta1.ConditionFalse, "Warning "+reason, words)
+	s.t.Logf("%4.1f s until %s was reported", time.Since(begin).Seconds(), reason)
+}
+
+// expectApplied waits until condition FluxReady of the Extension and the shoot's line say that Flux has applied a revision, of which the end counts.
+func (s *shootOwner) expectApplied(revision string) (status report.ShootStatus) {
+	s.t.Helper()
+	begin := time.Now()
+	s.Eventually(func(g Gomega) {
+		ex := &extensionsv1alpha1.Extension{}
+		g.Expect(s.seed.Client.Get(s.t.Context(), client.ObjectKey{Namespace: s.technicalID, Name: "shoot-flux"}, ex)).To(Succeed())
+		condition := v1beta1helper.GetCondition(ex.Status.Conditions, fluxv1alpha1.FluxReady)
+		g.Expect(condition).To(HaveValue(HaveField("Status", gardencorev1beta1.ConditionTrue)))
+		g.Expect(condition.Message).To(ContainSubstring(revision))
+		var err error
+		status, err = report.ParseShootStatus(s.statusConfigMap(g)[s.shoot.Name])
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(status.Ready).To(Equal(gardencorev1beta1.ConditionTrue), status.Message)
+		g.Expect(status.Revision).To(HaveSuffix(revision))
+	}, timeout, interval).Should(Succeed())
+	s.t.Logf("%4.1f s until %s was applied", time.Since(begin).Seconds(), revision)
 	return status
 }
 

@@ -28,7 +28,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
@@ -40,21 +40,66 @@ const (
 )
 
 // BenchmarkTimeToSync measures the time from the creation of the Extension to the repository's content in the shoot, with a
-// gardener-resource-manager that has just started. Beside it, in another new shoot, it measures the floor: the same objects applied by kubectl.
-// Both have the same nodes and the same Flux controllers. Figures are medians; compare only figures of one run.
+// gardener-resource-manager that has just started, for each kind of repository. Beside it, in another new shoot, it measures the floor: the same
+// objects, Secrets among them, applied by kubectl. Both have the same nodes and the same Flux controllers. Figures are medians; compare only figures of
+// one run.
 func BenchmarkTimeToSync(b *testing.B) {
-	p := newProject(b, "bench")
-	repository := p.newRepository(true)
-	url, err := repository.HTTPURL()
+	for _, kind := range []struct {
+		name string
+		// prepare makes a repository, configures the project for it, and returns what lets Flux in that needs a key which is made for the first shoot.
+		prepare func(*projectAdmin) (letIn func())
+	}{
+		{"HTTP", (*projectAdmin).benchHTTP},
+		{"SSH", (*projectAdmin).benchSSH},
+		{"HTTPS", (*projectAdmin).benchHTTPS},
+		{"OCI", (*projectAdmin).benchOCI},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			p := newProject(b, "bench"+strings.ToLower(kind.name))
+			letIn := kind.prepare(p)
+			model := p.newShoot("model")
+			letIn()
+			model.expectSucceeded()
+			model.expectContent()
+			install, configure := model.manifest(managedresource.Installation), model.manifest(managedresource.Configuration)
+			model.delete(b.Context())
+			p.compareWithFloor(b, install, configure)
+		})
+	}
+}
+
+func (p *projectAdmin) benchHTTP() func() {
+	url, err := p.newRepository(true).HTTPURL()
 	p.Expect(err).NotTo(HaveOccurred())
 	p.configure(map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": url})
+	return func() {}
+}
 
-	model := p.newShoot("model")
-	model.expectSucceeded()
-	model.expectSynced(repository, gitserver.DefaultBranch)
-	install, configure := model.manifest(managedresource.Installation), model.manifest(managedresource.Configuration)
-	model.delete(b.Context())
+func (p *projectAdmin) benchSSH() func() {
+	repository := p.newRepository(false)
+	p.configure(p.private(repository))
+	return func() { p.registerKey(repository) }
+}
 
+func (p *projectAdmin) benchHTTPS() func() {
+	repository := p.newRepository(false)
+	p.writeCredentials(p.newCredentials(repository))
+	p.configure(p.overHTTPS(repository))
+	return func() {}
+}
+
+func (p *projectAdmin) benchOCI() func() {
+	repository := p.newArtifactRepository()
+	repository.push("v1.0.0", "hello")
+	credentials := repository.user()
+	credentials[source.KeyCACert] = string(repository.CA)
+	p.writeCredentials(credentials)
+	p.configure(repository.configuration(map[string]string{"repositorySemver": "1.x"}))
+	return func() {}
+}
+
+// compareWithFloor measures both as often as the benchmark is to run.
+func (p *projectAdmin) compareWithFloor(b *testing.B, install, configure string) {
 	var floors, ours, ratios []float64
 	floor := func(name string) {
 		s := p.newQuietShoot(name)
@@ -131,7 +176,7 @@ func (s *shootOwner) milestones() string {
 	var told []string
 	var begin time.Time
 	for _, of := range []struct{ resource, namespace string }{
-		{"customresourcedefinitions", ""}, {"deployments", "flux-system"}, {"gitrepositories", "flux-system"}, {"kustomizations", "flux-system"}, {"configmaps", "shop"},
+		{"customresourcedefinitions", ""}, {"deployments", "flux-system"}, {"gitrepositories", "flux-system"}, {"ocirepositories", "flux-system"}, {"kustomizations", "flux-system"}, {"configmaps", "shop"},
 	} {
 		var last time.Time
 		for _, request := range requests {
@@ -145,7 +190,9 @@ func (s *shootOwner) milestones() string {
 				begin = last
 			}
 		}
-		told = append(told, fmt.Sprintf("%s %.2f s", of.resource, last.Sub(begin).Seconds()))
+		if !last.IsZero() {
+			told = append(told, fmt.Sprintf("%s %.2f s", of.resource, last.Sub(begin).Seconds()))
+		}
 	}
 	// The last CustomResourceDefinition is the repository's.
 	return "since the first CustomResourceDefinition: " + strings.Join(told[1:], ", ")

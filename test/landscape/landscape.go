@@ -70,7 +70,9 @@ type Landscape struct {
 	lifetime context.Context //nolint:containedctx // of what runs in this process, ended by cancel
 	cancel   context.CancelFunc
 	exited   chan error
-	closers  []io.Closer
+
+	endings sync.Mutex // guards atEnd
+	atEnd   []func() error
 }
 
 // Start starts a landscape without projects, shoots and extension. If that fails, nothing is left running.
@@ -136,10 +138,19 @@ func (l *Landscape) Stop() error {
 	if l.Git != nil {
 		l.Git.Close()
 	}
-	for _, closer := range l.closers {
-		errs = append(errs, closer.Close())
+	l.endings.Lock()
+	defer l.endings.Unlock()
+	for _, end := range l.atEnd {
+		errs = append(errs, end())
 	}
 	return errors.Join(errs...)
+}
+
+// stopWith has Stop end something more.
+func (l *Landscape) stopWith(end func() error) {
+	l.endings.Lock()
+	defer l.endings.Unlock()
+	l.atEnd = append(l.atEnd, end)
 }
 
 // StartOperator gives the garden a runtime cluster, in which Extensions of gardener-operator may be. The definitions are those of its custom
@@ -175,7 +186,7 @@ func (l *Landscape) startGit(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("failed to create the log of the Git server: %w", err)
 	}
-	l.closers = append(l.closers, log)
+	l.stopWith(log.Close)
 	if l.Git, err = gitserver.Start(ctx, gitserver.Options{Dir: filepath.Join(l.options.Dir, "git"), Log: log}); err != nil {
 		return fmt.Errorf("failed to start the Git server: %w", err)
 	}

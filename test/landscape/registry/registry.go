@@ -132,6 +132,9 @@ func (r *Registry) Images() *workload.Images {
 	return &workload.Images{Transport: r.Transport(), Keychain: r}
 }
 
+// User is who may read and write everything.
+func (r *Registry) User() (username, password string) { return userName, r.password }
+
 // PullSecret is what a Secret of type kubernetes.io/dockerconfigjson has for the registry.
 func (r *Registry) PullSecret() ([]byte, error) {
 	return json.Marshal(map[string]any{"auths": map[string]any{r.Host: map[string]string{"username": userName, "password": r.password}}})
