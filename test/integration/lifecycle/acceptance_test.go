@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,6 +35,8 @@ func reconcileFile(t *testing.T, providerConfig string) (*shoot, fluxv1alpha1.Fl
 	raw, err := yaml.YAMLToJSON([]byte(providerConfig))
 	s.Expect(err).NotTo(HaveOccurred())
 	s.extension.Spec.ProviderConfig = &runtime.RawExtension{Raw: raw}
+	s.refer("reader", "Secret", "git-reader")
+	s.bring("git-reader", corev1.SecretTypeOpaque, map[string]string{"username": "fleet", "password": "not a real one"})
 	s.newUnwatched()
 	_, err = s.reconcileWith("")
 	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
@@ -45,10 +48,14 @@ func TestAcceptedFiles(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		reference, version string
-		notices            []string
+		// secret is the name of the one that Flux reads the source with.
+		secret  string
+		notices []string
 	}{
 		"02-version":               {version: "v2.6.4"},
 		"03-minimal":               {reference: `branch "stable"`},
+		"04-secret":                {secret: "flux-system"},
+		"05-named-secret":          {secret: "git-reader"},
 		"09-bucket":                {},
 		"11-tag":                   {reference: `tag "`},
 		"11-semver":                {reference: `tag in the range "`},
@@ -77,6 +84,11 @@ func TestAcceptedFiles(t *testing.T) {
 				s.Expect(status.Notices).To(ContainElement(And(HaveField("Reason", fluxv1alpha1.NoticeFieldIgnored), HaveField("Message", ContainSubstring(notice)))))
 			}
 			s.Expect(s.followedObjects()).To(ConsistOf(followedIn(s, file+".golden.yaml")))
+			if secret := s.objectOf(s, "Secret"); test.secret != "" {
+				s.Expect(secret).To(HaveKeyWithValue("metadata", HaveKeyWithValue("name", test.secret)))
+			} else {
+				s.Expect(secret).To(BeNil())
+			}
 			s.Expect(s.state()).To(HaveField("RemovalPolicy", fluxv1alpha1.RemovalKeepFlux))
 		})
 	}
