@@ -256,8 +256,10 @@ func testHuge(t *testing.T, owner shootOwner) {
 			if strings.Contains(problem.Error(), "providerConfig: Too long") {
 				return
 			}
-			g.Expect(problem.Error()).To(ContainSubstring(field[:min(len(field), 60)]))
 			g.Expect(problem.Error()).To(ContainSubstring(words))
+			if !strings.HasPrefix(words, "unknown field") { // of many, each tells another one
+				g.Expect(problem.Error()).To(ContainSubstring(field))
+			}
 		})
 	}
 }
