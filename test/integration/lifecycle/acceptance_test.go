@@ -52,7 +52,7 @@ func TestAcceptedFiles(t *testing.T) {
 		secret  string
 		notices []string
 	}{
-		"02-version":               {version: "v2.6.4"},
+		"02-version":               {version: "v2.9.3"},
 		"03-minimal":               {reference: `branch "stable"`},
 		"04-secret":                {secret: "flux-system"},
 		"05-named-secret":          {secret: "git-reader"},

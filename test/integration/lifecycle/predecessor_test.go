@@ -195,9 +195,11 @@ func TestPredecessorStaysUntilFluxDeploys(t *testing.T) {
 	resume := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"suspend":false}}`))
 	l.Expect(l.client.Patch(l.ctx, root, resume)).To(Succeed())
 	l.operate("reconcile")
+	l.Eventually(func(g Gomega) {
+		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
+		g.Expect(root.Object["spec"]).To(And(HaveKeyWithValue("suspend", true), HaveKeyWithValue("prune", false)))
+	}, timeout).Should(Succeed())
 	l.expectSuccess()
-	l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
-	l.Expect(root.Object["spec"]).To(And(HaveKeyWithValue("suspend", true), HaveKeyWithValue("prune", false)))
 }
 
 // TestPredecessorThatDeploysOtherwise is left alone: what its users have added to its Kustomization would go.

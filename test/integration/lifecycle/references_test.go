@@ -100,6 +100,7 @@ func TestUsersFluxFollowsEachKind(t *testing.T) {
 	}
 	l.Expect(versions).To(Equal(map[string]string{
 		"GitRepository": "source.toolkit.fluxcd.io/v1", "OCIRepository": "source.toolkit.fluxcd.io/v1beta2", "Kustomization": "kustomize.toolkit.fluxcd.io/v1",
+		"ConfigMap": "v1", // shoot-info
 	}))
 	configuration, _ := l.managedResource(managedresource.Configuration)
 	l.Expect(slices.ContainsFunc(configuration.Status.Resources, func(reference resourcesv1alpha1.ObjectReference) bool { return reference.Kind == "GitRepository" })).To(BeFalse())

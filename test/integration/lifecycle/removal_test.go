@@ -517,7 +517,7 @@ func TestProviderConfigMistakes(t *testing.T) {
 	}
 	s.setRawProviderConfig(&runtime.RawExtension{Raw: []byte(`{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxStatus"}`)})
 	s.operate("reconcile")
-	s.expectFailure("FluxStatus")
+	s.expectFailure("write apiVersion: flux.extensions.gardener.cloud/v1alpha1 and kind: FluxConfig, or none of them")
 	s.expectNothingInSeed()
 
 	s.setProviderConfig("removalPolicy", "keep-flux")

@@ -152,7 +152,7 @@ func TestAShootDoesNotAnswer(t *testing.T) {
 	project := newProject(t)
 	seeds[1].startExtension(t, true)
 	s := seeds[1].newShoot(t, project, "one")
-	s.bring(reference("source.toolkit.fluxcd.io/v1", "GitRepository"))
+	s.bring(reference("source.toolkit.fluxcd.io/v1", "GitRepository"), reference("kustomize.toolkit.fluxcd.io/v1", "Kustomization"))
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.extension.Namespace, Name: "gardener-internal"}}
 	s.Expect(s.seed.client.Delete(t.Context(), secret)).To(Succeed())
 	s.conclude("True", "Applied", "applied")
