@@ -30,7 +30,7 @@ import (
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // labels are all that a metric of this package may have. None of them holds what users choose freely.
@@ -68,8 +68,8 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	g.Expect(series).To(BeNumerically("<", maxSeries))
 }
 
-func noReleases() release.Stats { return release.Stats{} }
-func noSources() source.Stats   { return source.Stats{} }
+func noReleases() release.Stats     { return release.Stats{} }
+func noSources() sourcesecret.Stats { return sourcesecret.Stats{} }
 
 func TestAllSeriesExistFromTheStart(t *testing.T) {
 	g := NewWithT(t)
@@ -135,7 +135,9 @@ func TestProcessCounters(t *testing.T) {
 		releases: func() release.Stats {
 			return release.Stats{Renders: 1, Downloads: 2, FailedDownloads: 3, LookUps: 9, FailedLookUps: 4, Kept: 5, KeptBytes: 6}
 		},
-		sources: func() source.Stats { return source.Stats{KeyPairs: 7, HostKeyScans: 10, FailedHostKeyScans: 8} },
+		sources: func() sourcesecret.Stats {
+			return sourcesecret.Stats{KeyPairs: 7, HostKeyScans: 10, FailedHostKeyScans: 8}
+		},
 	}
 	g := NewWithT(t)
 	expected := values(`

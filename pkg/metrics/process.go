@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 var (
@@ -31,11 +31,11 @@ var (
 // processCollector reads what a process counts itself.
 type processCollector struct {
 	releases func() release.Stats
-	sources  func() source.Stats
+	sources  func() sourcesecret.Stats
 }
 
 // AddProcessCounters adds what the catalogue and the keeper of this process count.
-func AddProcessCounters(releases *release.Catalogue, sources *source.Keeper) error {
+func AddProcessCounters(releases *release.Catalogue, sources *sourcesecret.Keeper) error {
 	return register(&processCollector{releases: releases.Stats, sources: sources.Stats})
 }
 

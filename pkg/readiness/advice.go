@@ -10,14 +10,14 @@ import (
 	"strings"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // What a fault of reading a source means, and what to do about it.
 
 // hasOwnKey tells whether Flux gets in with the key pair that the extension has made.
 func hasOwnKey(o Observation) bool {
-	return o.Told.PublicKey != "" || o.Source.HasCredentials && strings.HasPrefix(o.Source.URL, "ssh://") && !o.fromTemplate()
+	return o.FluxStatus.PublicKey != "" || o.Source.HasCredentials && strings.HasPrefix(o.Source.URL, "ssh://") && !o.fromTemplate()
 }
 
 // credentialsOf names what Flux gets in with.
@@ -80,13 +80,13 @@ func adviseSignature(o Observation, message string) string {
 // there is no room for the key, or if the extension has not told it yet, it says where the key is.
 func withKey(o Observation, sentence func(url, key string) string) string {
 	const shortURL = 80
-	url, key := o.Source.URL, o.Told.PublicKey
+	url, key := o.Source.URL, o.FluxStatus.PublicKey
 	for _, url := range []string{url, Shorten(url, shortURL)} {
 		if text := sentence(url, key); key != "" && len(text) <= MaxMessage {
 			return text
 		}
 	}
-	return sentence(url, fmt.Sprintf("key %s of Secret %s/%s of the garden", source.KeyIdentityPub, o.Project, source.SecretName))
+	return sentence(url, fmt.Sprintf("key %s of Secret %s/%s of the garden", sourcesecret.KeyIdentityPub, o.Project, sourcesecret.SecretName))
 }
 
 func adviseRepository(o Observation) string {
@@ -143,13 +143,13 @@ func adviseLayer(o Observation) string {
 
 func adviseHostKey(o Observation) string {
 	trusted := "none"
-	if len(o.Told.HostKeys) > 0 {
-		trusted = word(strings.Join(o.Told.HostKeys, ", "), maxURL)
+	if len(o.FluxStatus.HostKeys) > 0 {
+		trusted = word(strings.Join(o.FluxStatus.HostKeys, ", "), maxURL)
 	}
 	presented := ""
 	switch key := word(o.PresentedHostKey, maxPath); {
 	case key == "":
-	case slices.Contains(o.Told.HostKeys, key):
+	case slices.Contains(o.FluxStatus.HostKeys, key):
 		presented = "; to the seed the server by now presents " + key + ", which is trusted: if the shoot still sees another one after a minute, something between the shoot and the server answers in its place"
 	default:
 		presented = "; to the seed the server presents " + key
@@ -158,7 +158,7 @@ func adviseHostKey(o Observation) string {
 		return fmt.Sprintf("the Git server of %s does not present a host key that is trusted: find out why, then correct known_hosts of %s%s", o.Source.URL, o.secret(), presented)
 	}
 	return fmt.Sprintf("the Git server of %s does not present the host key that is trusted (%s): find out why, then correct %s, or remove the server's lines from key %s of Secret %s/%s%s",
-		o.Source.URL, trusted, o.where("knownHosts"), source.KeyKnownHosts, o.Project, source.SecretName, presented)
+		o.Source.URL, trusted, o.where("knownHosts"), sourcesecret.KeyKnownHosts, o.Project, sourcesecret.SecretName, presented)
 }
 
 func adviseHost(o Observation) string {

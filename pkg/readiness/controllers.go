@@ -73,7 +73,7 @@ func findStoppedController(o Observation) *Readiness {
 func (c Controller) problem(o Observation) string {
 	look := fmt.Sprintf("look at kubectl -n %s describe pods -l app=%s", o.Namespace, c.Name)
 	switch {
-	case c.Deployment == nil && (o.Told.Origin == originShoot || !o.overdue(o.Source.CreationTimestamp.Time, 0)):
+	case c.Deployment == nil && (o.FluxStatus.Origin == originShoot || !o.overdue(o.Source.CreationTimestamp.Time, 0)):
 		return "" // its users may call it otherwise, or it comes in a moment
 	case c.Deployment == nil:
 		return "its Deployment does not exist: if Gardener does not put it back within a minute, the Shoot's condition SystemComponentsHealthy says why"

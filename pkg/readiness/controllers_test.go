@@ -82,7 +82,7 @@ func TestControllersThatDoNotRun(t *testing.T) {
 			g := NewWithT(t)
 			o := state{repository: fetched, root: applied}.observe()
 			o.Now = noon.Add(time.Hour)
-			o.Told.Origin = test.origin
+			o.FluxStatus.Origin = test.origin
 			o.Source.CreationTimestamp = noon
 			if test.age != 0 {
 				o.Source.CreationTimestamp = metav1.NewTime(o.Now.Add(-test.age))

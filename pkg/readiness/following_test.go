@@ -88,7 +88,7 @@ func TestEachReasonIsTold(t *testing.T) {
 						o.Now = noon.Add(2 * time.Hour)
 						late := Assess(o)
 						g.Expect(late.Status).To(Equal(gardencorev1beta1.ConditionFalse), late.Message)
-						g.Expect(late.Settles(follows)).To(BeTrue())
+						g.Expect(late.Replaces(follows)).To(BeTrue())
 					})
 				}
 			}
@@ -144,7 +144,7 @@ func TestReadyButNotFollowing(t *testing.T) {
 			o.Kustomization.Status.Conditions[0].LastTransitionTime = later
 			o.Kustomization.Spec.Timeout = &metav1.Duration{Duration: 20 * time.Minute}
 		}}, Applying, Applying, nil},
-		"another repository": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Told.RepositoryURL = "ssh://git@git.example.com/theirs" }}, NotApplied, NotApplied,
+		"another repository": {state{repository: fetched, root: applied, change: func(o *Observation) { o.FluxStatus.RepositoryURL = "ssh://git@git.example.com/theirs" }}, NotApplied, NotApplied,
 			[]string{"names " + sshURL + " in place of ssh://git@git.example.com/theirs"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestChangedFieldsAreTold(t *testing.T) {
 			o.Kustomization.Spec.Prune, o.Kustomization.Spec.SourceRef = true, kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "flux-system"}
 			digests, err := render.FieldDigests([]client.Object{repository, o.Kustomization})
 			g.Expect(err).NotTo(HaveOccurred())
-			o.Told.Fields, o.Told.RepositoryURL = digests, sshURL
+			o.FluxStatus.Fields, o.FluxStatus.RepositoryURL = digests, sshURL
 
 			test.change(&repository.Spec, &o.Kustomization.Spec)
 			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(repository)
@@ -215,7 +215,7 @@ func TestChangedFieldsAreTold(t *testing.T) {
 			g.Expect(now.Status).To(Equal(gardencorev1beta1.ConditionProgressing))
 			g.Expect(now.Reason).To(Equal(NotApplied))
 			g.Expect(now.Message).To(ContainSubstring(test.words))
-			o.Told.Fields = nil
+			o.FluxStatus.Fields = nil
 			if name != "long URL" {
 				g.Expect(Assess(o).Reason).To(Equal(Applied), "of what an earlier release has applied nothing is known")
 			}

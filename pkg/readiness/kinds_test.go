@@ -172,8 +172,8 @@ func TestWhatIsSaidOfEachKind(t *testing.T) {
 			if test.kind.GroupKind != flux.GitRepository.GroupKind {
 				g.Expect(advice).NotTo(ContainSubstring("Git"))
 			}
-			g.Expect(got.Settles(&gardencorev1beta1.Condition{Reason: Applied})).To(BeTrue())
-			g.Expect(Readiness{Reason: Fetching}.Settles(&gardencorev1beta1.Condition{Reason: got.Reason})).To(BeFalse(), "it holds until the next try has ended")
+			g.Expect(got.Replaces(&gardencorev1beta1.Condition{Reason: Applied})).To(BeTrue())
+			g.Expect(Readiness{Reason: Fetching}.Replaces(&gardencorev1beta1.Condition{Reason: got.Reason})).To(BeFalse(), "it holds until the next try has ended")
 		})
 	}
 }
@@ -229,7 +229,7 @@ func TestSuspendedByConfiguration(t *testing.T) {
 	g := NewWithT(t)
 	o := state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.Suspended = true }}.observe()
 	g.Expect(Assess(o).Status).To(Equal(gardencorev1beta1.ConditionFalse), "somebody did it in the shoot")
-	o.Told.Fields = suspendedFields(g, "GitRepository")
+	o.FluxStatus.Fields = suspendedFields(g, "GitRepository")
 	o.Origins = map[string]string{"suspend": OriginShoot}
 	g.Expect(Assess(o)).To(And(HaveField("Status", gardencorev1beta1.ConditionTrue), HaveField("Reason", Suspended), HaveField("Revision", revision),
 		HaveField("Message", "Flux does not follow the repository, and what it has deployed stays as it is: suspend in the Shoot's providerConfig says so")))
@@ -249,11 +249,11 @@ func TestSuspendedByTemplate(t *testing.T) {
 	g := NewWithT(t)
 	o := state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.Spec.Suspend = true }}.observe()
 	o.Origins = map[string]string{"source.template": OriginShoot, "kustomization.template": "overrides[1]"}
-	o.Told.Fields = suspendedFields(g, "Kustomization")
+	o.FluxStatus.Fields = suspendedFields(g, "Kustomization")
 	g.Expect(Assess(o).Message).To(Equal("Flux does not follow the repository, and what it has deployed stays as it is: " +
 		"kustomization.template.spec.suspend in overrides[1] of ConfigMap garden-shop/flux-config of the garden says so"))
-	for field := range o.Told.Fields {
-		o.Told.Fields[field] = "another"
+	for field := range o.FluxStatus.Fields {
+		o.FluxStatus.Fields[field] = "another"
 	}
 	g.Expect(Assess(o).Message).To(HavePrefix("somebody suspended the Kustomization flux-system of the shoot"))
 }
@@ -278,8 +278,8 @@ func TestOwnedByUsers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			o := test.state.observe()
-			o.OwnedByUsers, o.Told.RepositoryURL = true, "https://git.example.org/configured"
-			o.Told.Fields = suspendedFields(g, "GitRepository")
+			o.OwnedByUsers, o.FluxStatus.RepositoryURL = true, "https://git.example.org/configured"
+			o.FluxStatus.Fields = suspendedFields(g, "GitRepository")
 			g.Expect(Assess(o)).To(And(HaveField("Status", test.status), HaveField("Reason", test.reason), HaveField("Message", ContainSubstring(test.words))))
 		})
 	}
@@ -307,7 +307,7 @@ func TestOtherNames(t *testing.T) {
 			o.Namespace = "gitops"
 			o.SourceKey.Namespace, o.SourceKey.Name = "other", "base"
 			o.KustomizationKey.Namespace, o.KustomizationKey.Name = "gitops", "base"
-			o.Told = fluxv1alpha1.FluxStatus{}
+			o.FluxStatus = fluxv1alpha1.FluxStatus{}
 			got := Assess(o).Message
 			for _, words := range test.words {
 				g.Expect(got).To(ContainSubstring(words))

@@ -26,8 +26,8 @@ type Observation struct {
 	Now time.Time
 	// Project is the namespace of the project in the garden.
 	Project string
-	// Told is what the extension says of the shoot: its repository, public key and host keys.
-	Told fluxv1alpha1.FluxStatus
+	// FluxStatus is what the extension says of the shoot: its repository, public key and host keys.
+	FluxStatus fluxv1alpha1.FluxStatus
 	// Namespace is where Flux is installed in the shoot.
 	Namespace string
 	// SourceKind is the kind of source that the shoot is to follow, and SourceKey and KustomizationKey are the names of Flux's objects.
@@ -82,10 +82,10 @@ func (o Observation) bounded() Observation {
 func changedFields(o Observation) []string {
 	var changed []string
 	if o.Source != nil {
-		changed = appendFields(changed, o.SourceKind.ObjectKind, o.SourceKey, render.ChangedFields(o.SourceKind.ObjectKind, o.SourceKey.Namespace, o.Source.Spec, o.Told.Fields))
+		changed = appendFields(changed, o.SourceKind.ObjectKind, o.SourceKey, render.ChangedFields(o.SourceKind.ObjectKind, o.SourceKey.Namespace, o.Source.Spec, o.FluxStatus.Fields))
 	}
 	if o.Kustomization != nil {
-		changed = appendFields(changed, flux.Kustomization, o.KustomizationKey, render.ChangedFields(flux.Kustomization, o.KustomizationKey.Namespace, &o.Kustomization.Spec, o.Told.Fields))
+		changed = appendFields(changed, flux.Kustomization, o.KustomizationKey, render.ChangedFields(flux.Kustomization, o.KustomizationKey.Namespace, &o.Kustomization.Spec, o.FluxStatus.Fields))
 	}
 	return changed
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // Where people write what a shoot follows. What Observation.Origins does not know was written in the project's flux-config.
@@ -125,5 +125,5 @@ func (o Observation) secret() string {
 	if o.fromTemplate() {
 		return "the Secret that source.secretResourceName names in " + o.placeOf("source.template")
 	}
-	return fmt.Sprintf("Secret %s/%s of the garden", o.Project, source.SecretName)
+	return fmt.Sprintf("Secret %s/%s of the garden", o.Project, sourcesecret.SecretName)
 }

@@ -19,7 +19,7 @@ import (
 // assessOwners tells that Flux writes the extension's objects from the repository, in turn with gardener-resource-manager. Only old releases
 // do. What the repository holds is in the inventory, as namespace_name_group_kind.
 func assessOwners(o Observation) *Readiness {
-	if o.OwnedByUsers || o.Kustomization.Status.Inventory == nil || render.HeedsProtection(o.Told.Version) {
+	if o.OwnedByUsers || o.Kustomization.Status.Inventory == nil || render.HeedsProtection(o.FluxStatus.Version) {
 		return nil
 	}
 	for _, id := range o.OwnInventory() {
@@ -29,7 +29,7 @@ func assessOwners(o Observation) *Readiness {
 				Reason: TwoOwners,
 				Message: fmt.Sprintf("the %s holds Flux's own objects of the name %s too, and Flux %s writes them in turn with the extension: remove the directory "+
 					"that flux bootstrap has made from the %s (%s), or set %s to v0.21.0 or newer, which leaves them alone",
-					o.SourceKind.Content, nameOf(o.SourceKey), o.Told.Version, o.SourceKind.Content, path.Join(o.Kustomization.Spec.Path, "flux-system", "gotk-sync.yaml"), o.where("version")),
+					o.SourceKind.Content, nameOf(o.SourceKey), o.FluxStatus.Version, o.SourceKind.Content, path.Join(o.Kustomization.Spec.Path, "flux-system", "gotk-sync.yaml"), o.where("version")),
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func TestTwoOwners(t *testing.T) {
 			t.Run(version+" "+id, func(t *testing.T) {
 				g := NewWithT(t)
 				o := state{}.observe()
-				o.Told.Version = version
+				o.FluxStatus.Version = version
 				o.Kustomization.Spec.Path = "./clusters/" + strings.Repeat("x", 1<<20)
 				o.Kustomization.Status.Inventory = &kustomizev1.ResourceInventory{Entries: []kustomizev1.ResourceRef{{ID: "default_shop__ConfigMap"}, {ID: id}}}
 				told := Assess(o)

@@ -78,7 +78,7 @@ func findOtherConfiguration(o Observation) *Readiness {
 	if o.OwnedByUsers {
 		return nil
 	}
-	wanted, is := word(o.Told.RepositoryURL, maxURL), o.Source.URL
+	wanted, is := word(o.FluxStatus.RepositoryURL, maxURL), o.Source.URL
 	switch {
 	case wanted != "" && is != wanted:
 		return new(progressing(NotApplied, fmt.Sprintf("the %s %s of the shoot names %s in place of %s: if somebody changed it there, Gardener puts it back within an hour", o.SourceKind.Kind, nameOf(o.SourceKey), is, wanted)))
@@ -197,7 +197,7 @@ func progressing(reason, sentence string) Readiness {
 }
 
 func (o Observation) suspended(kind flux.ObjectKind, key client.ObjectKey) Readiness {
-	if render.IsSuspended(kind, o.Told.Fields) && !o.OwnedByUsers { // it is to be so
+	if render.IsSuspended(kind, o.FluxStatus.Fields) && !o.OwnedByUsers { // it is to be so
 		return Readiness{
 			Status: gardencorev1beta1.ConditionTrue, Reason: Suspended,
 			Message: fmt.Sprintf("Flux does not follow the %s, and what it has deployed stays as it is: %s says so", o.SourceKind.Content, o.whoSuspends(kind)),
@@ -238,9 +238,9 @@ func Sleeping(revision string) Readiness {
 	return Readiness{Status: gardencorev1beta1.ConditionTrue, Reason: Hibernated, Message: "the shoot is hibernated, and Flux sleeps with it", Revision: revision}
 }
 
-// NotThereYet is the readiness of a shoot to which gardener-resource-manager has not yet brought the GitRepository and the
+// NotAppliedYet is the readiness of a shoot to which gardener-resource-manager has not yet brought the GitRepository and the
 // Kustomization in their current form.
-func NotThereYet(revision string) Readiness {
+func NotAppliedYet(revision string) Readiness {
 	readiness := progressing(NotApplied, "gardener-resource-manager has not yet brought the configuration of Flux to the shoot; if this lasts, "+
 		"the Shoot's condition SystemComponentsHealthy says why")
 	readiness.Revision = revision

@@ -48,7 +48,7 @@ func (s state) observe() Observation {
 		s.told = fluxv1alpha1.FluxStatus{PublicKey: publicKey, HostKeys: []string{"ssh-ed25519 SHA256:trusted"}}
 	}
 	o := Observation{
-		Now: noon.Add(time.Minute), Project: "garden-shop", Told: s.told, Namespace: "flux-system", SourceKind: flux.GitRepository, SourceKey: root, KustomizationKey: root,
+		Now: noon.Add(time.Minute), Project: "garden-shop", FluxStatus: s.told, Namespace: "flux-system", SourceKind: flux.GitRepository, SourceKey: root, KustomizationKey: root,
 		Source: &flux.Source{Spec: &sourcev1.GitRepositorySpec{}}, Kustomization: &kustomizev1.Kustomization{},
 	}
 	o.Source.Generation, o.Kustomization.Generation = 2, 2
@@ -135,7 +135,7 @@ func TestAssess(t *testing.T) {
 			[]string{"register this public key there as a read-only deploy key: " + publicKey, sshURL, "Flux says: failed to checkout and determine revision: ", "unable to authenticate"}},
 		"unregistered key that the extension has not told yet": {
 			state{repository: refused("ssh: unable to authenticate"), change: func(o *Observation) {
-				o.Told, o.Source.HasCredentials = fluxv1alpha1.FluxStatus{}, true
+				o.FluxStatus, o.Source.HasCredentials = fluxv1alpha1.FluxStatus{}, true
 			}}, "False", AuthenticationFailed, []string{"deploy key: key identity.pub of Secret garden-shop/flux-source of the garden"}},
 		"key registered elsewhere, GitHub": {state{repository: refused("unable to list remote for '" + sshURL + "': unknown error: ERROR: Repository not found.")},
 			"False", RepositoryNotFound, []string{"correct repositoryUrl" + inConfig, publicKey}},
@@ -231,8 +231,8 @@ func TestSettles(t *testing.T) {
 	} {
 		t.Run(test.before+" "+test.now, func(t *testing.T) {
 			g := NewWithT(t)
-			g.Expect(Readiness{Reason: test.now}.Settles(&gardencorev1beta1.Condition{Reason: test.before})).To(Equal(test.settles))
-			g.Expect(Readiness{Reason: test.now}.Settles(nil)).To(BeTrue())
+			g.Expect(Readiness{Reason: test.now}.Replaces(&gardencorev1beta1.Condition{Reason: test.before})).To(Equal(test.settles))
+			g.Expect(Readiness{Reason: test.now}.Replaces(nil)).To(BeTrue())
 		})
 	}
 }

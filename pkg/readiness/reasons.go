@@ -101,10 +101,10 @@ var (
 	kustomizationFaults = []string{ArtifactFailed, PathNotFound, BuildFailed, HealthCheckFailed, ApplyFailed}
 )
 
-// Settles tells whether a readiness replaces what was said before. It does not while Flux repeats what it does every minute
+// Replaces tells whether a readiness replaces what was said before. It does not while Flux repeats what it does every minute
 // anyway: until it is known how that ends, what is known of the last time still holds. If it does not end, it is no longer Fetching
 // or Applying, but NoProgress.
-func (r Readiness) Settles(before *gardencorev1beta1.Condition) bool {
+func (r Readiness) Replaces(before *gardencorev1beta1.Condition) bool {
 	if before == nil {
 		return true
 	}

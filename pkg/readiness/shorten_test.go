@@ -89,7 +89,7 @@ func longFields(long string) map[string]func(*Observation) {
 			o.Source.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: long}
 		},
 		"told": func(o *Observation) {
-			o.Told = fluxv1alpha1.FluxStatus{PublicKey: long, HostKeys: []string{long, long}, RepositoryURL: long}
+			o.FluxStatus = fluxv1alpha1.FluxStatus{PublicKey: long, HostKeys: []string{long, long}, RepositoryURL: long}
 		},
 		"presented": func(o *Observation) { o.PresentedHostKey = long },
 		"pods": func(o *Observation) {
@@ -111,7 +111,7 @@ func TestWhatMattersIsWhole(t *testing.T) {
 	longURL := "ssh://git@git.example.com:2222/" + strings.Repeat("group/", 30) + "fleet.git"
 	handshake := "unable to clone '" + sshURL + "': ssh: handshake failed: "
 	told := func(key string) func(*Observation) {
-		return func(o *Observation) { o.Told.PublicKey = key }
+		return func(o *Observation) { o.FluxStatus.PublicKey = key }
 	}
 	nested := "kustomize build failed: accumulating resources: " + strings.Repeat("accumulation err='accumulating resources from '../base': ", 40) + "open /tmp/kustomization-1/apps/missing.yaml: no such file or directory"
 	for name, test := range map[string]struct {
@@ -123,7 +123,7 @@ func TestWhatMattersIsWhole(t *testing.T) {
 		"a key for which there is no room": {state{repository: refused("ssh: unable to authenticate"), change: told(huge)},
 			[]string{"deploy key: key identity.pub of Secret garden-shop/flux-source of the garden", sshURL}},
 		"presented host key": {state{repository: refused(handshake + strings.Repeat("x", 2000) + "knownhosts: key mismatch"), change: func(o *Observation) {
-			o.PresentedHostKey, o.Told.HostKeys = fingerprint, []string{fingerprint + "1", fingerprint + "2", fingerprint + "3"}
+			o.PresentedHostKey, o.FluxStatus.HostKeys = fingerprint, []string{fingerprint + "1", fingerprint + "2", fingerprint + "3"}
 		}}, []string{"presents " + fingerprint + "; Flux says: ", fingerprint + "1", fingerprint + "3", "knownhosts: key mismatch"}},
 		"file at the end": {broken("BuildFailed", nested), []string{"Flux says: kustomize build failed: accumulating", "…", "open apps/missing.yaml: no such file or directory"}},
 	} {

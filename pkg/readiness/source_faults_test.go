@@ -149,7 +149,7 @@ func TestWhatGitServersSay(t *testing.T) {
 			g := NewWithT(t)
 			o := state{url: said.url(), told: fluxv1alpha1.FluxStatus{}, repository: ready("False", sourcev1.GitOperationFailedReason, strings.ReplaceAll(said.words, "URL", said.url()))}.observe()
 			if !said.https {
-				o.Told.PublicKey = publicKey
+				o.FluxStatus.PublicKey = publicKey
 			}
 			got := Assess(o)
 			g.Expect(got.Status).To(Equal(gardencorev1beta1.ConditionFalse))

@@ -18,7 +18,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // maxFound bounds how many objects are found, because anybody in the shoot can make more that look like ours. A release has about 40.
@@ -101,7 +101,7 @@ func (r Removal) namespaces() []string {
 func (r Removal) secrets() []corev1.ObjectReference {
 	var references []corev1.ObjectReference
 	namespace := r.keyOf(flux.GitRepository.ObjectKind).Namespace
-	for _, name := range append(source.ShootSecretNames(), render.VerifySecretName) {
+	for _, name := range append(sourcesecret.ShootSecretNames(), render.VerifySecretName) {
 		references = append(references, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: namespace, Name: name})
 	}
 	return references

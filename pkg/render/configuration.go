@@ -19,7 +19,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // Wanted is what a shoot is to have besides the installation.
@@ -27,7 +27,7 @@ type Wanted struct {
 	// Config is complete: nothing is defaulted here but what is left out of an object that is written as a template.
 	Config *fluxv1alpha1.FluxConfig
 	// Credentials are those of the project for Config.Repository, or nil if it is public.
-	Credentials *source.Credentials
+	Credentials *sourcesecret.Credentials
 	// Resources are Secrets that the Shoot refers to, by the names of the entries in its spec.resources.
 	Resources map[string]Resource
 	// TargetNamespace is into which namespace all of Config.Repository is deployed, or empty if its manifests say that.

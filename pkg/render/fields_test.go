@@ -15,7 +15,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // rendered are the GitRepository and the Kustomization of a private repository.
@@ -25,7 +25,7 @@ func rendered(t *testing.T, manifests []byte) []client.Object {
 	g.Expect(err).NotTo(HaveOccurred())
 	configuration, err := installation.Configuration(render.Wanted{
 		Config:      &fluxv1alpha1.FluxConfig{Repository: &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots.git", Branch: "main", Path: "./clusters/one", Type: fluxv1alpha1.RepositoryPrivate}},
-		Credentials: &source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{source.KeyIdentity: []byte("not a real key")}}},
+		Credentials: &sourcesecret.Credentials{Kind: sourcesecret.KindSSH, SecretRef: &sourcesecret.ShootSecret{Name: sourcesecret.SecretName, Data: sourcesecret.Data{sourcesecret.KeyIdentity: []byte("not a real key")}}},
 	})
 	g.Expect(err).NotTo(HaveOccurred())
 	return configuration.Objects

@@ -24,7 +24,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -78,25 +78,25 @@ func TestConfiguration(t *testing.T) {
 	private := &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com:2222/fleet/shoots.git", Branch: "production", Path: "./clusters/one", Type: fluxv1alpha1.RepositoryPrivate}
 	public := &fluxv1alpha1.Repository{URL: "https://git.example.com/fleet/shoots", Branch: "main", Path: "./"}
 	app := &fluxv1alpha1.Repository{URL: "https://github.com/fleet/shoots", Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate}
-	credentials := &source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Type: corev1.SecretTypeOpaque, Data: source.Data{
-		source.KeyIdentity: []byte("not a real key"), source.KeyIdentityPub: []byte("ssh-ed25519 AAAA"), source.KeyKnownHosts: []byte("[git.example.com]:2222 ssh-ed25519 AAAA"),
+	credentials := &sourcesecret.Credentials{Kind: sourcesecret.KindSSH, SecretRef: &sourcesecret.ShootSecret{Name: sourcesecret.SecretName, Type: corev1.SecretTypeOpaque, Data: sourcesecret.Data{
+		sourcesecret.KeyIdentity: []byte("not a real key"), sourcesecret.KeyIdentityPub: []byte("ssh-ed25519 AAAA"), sourcesecret.KeyKnownHosts: []byte("[git.example.com]:2222 ssh-ed25519 AAAA"),
 	}}}
-	gitHubApp := &source.Credentials{Kind: source.KindGitHubApp, Provider: "github", SecretRef: &source.ShootSecret{Name: source.SecretName, Type: corev1.SecretTypeOpaque, Data: source.Data{
-		source.KeyGitHubAppID: []byte("1"), source.KeyGitHubAppInstallationID: []byte("2"), source.KeyGitHubAppPrivateKey: []byte("not a real key"),
+	gitHubApp := &sourcesecret.Credentials{Kind: sourcesecret.KindGitHubApp, Provider: "github", SecretRef: &sourcesecret.ShootSecret{Name: sourcesecret.SecretName, Type: corev1.SecretTypeOpaque, Data: sourcesecret.Data{
+		sourcesecret.KeyGitHubAppID: []byte("1"), sourcesecret.KeyGitHubAppInstallationID: []byte("2"), sourcesecret.KeyGitHubAppPrivateKey: []byte("not a real key"),
 	}}}
 
-	registry := &source.Credentials{
-		Kind: source.KindRegistry,
-		SecretRef: &source.ShootSecret{Name: "flux-source-registry", Type: corev1.SecretTypeDockerConfigJson, Data: source.Data{
+	registry := &sourcesecret.Credentials{
+		Kind: sourcesecret.KindRegistry,
+		SecretRef: &sourcesecret.ShootSecret{Name: "flux-source-registry", Type: corev1.SecretTypeDockerConfigJson, Data: sourcesecret.Data{
 			corev1.DockerConfigJsonKey: []byte(`{"auths":{"registry.example.com":{"auth":"eDp5"}}}`),
 		}},
-		CertSecretRef: &source.ShootSecret{Name: source.SecretName, Type: corev1.SecretTypeOpaque, Data: source.Data{"ca.crt": []byte("not a real one")}},
+		CertSecretRef: &sourcesecret.ShootSecret{Name: sourcesecret.SecretName, Type: corev1.SecretTypeOpaque, Data: sourcesecret.Data{"ca.crt": []byte("not a real one")}},
 	}
 
 	for name, test := range map[string]struct {
 		manifests   []byte
 		repository  *fluxv1alpha1.Repository
-		credentials *source.Credentials
+		credentials *sourcesecret.Credentials
 	}{
 		"private":     {current, private, credentials},
 		"public":      {current, public, nil},

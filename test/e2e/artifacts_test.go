@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/registry"
@@ -61,7 +61,7 @@ func (r *artifactRepository) configuration(more map[string]string) map[string]st
 // user is who may read the registry, as keys of Secret flux-source have it.
 func (r *artifactRepository) user() map[string]string {
 	username, password := r.User()
-	return map[string]string{source.KeyUsername: username, source.KeyPassword: password}
+	return map[string]string{sourcesecret.KeyUsername: username, sourcesecret.KeyPassword: password}
 }
 
 // writePullSecret makes Secret flux-source anew, as `kubectl create secret docker-registry` does, with the registry's authority.
@@ -69,9 +69,9 @@ func (r *artifactRepository) writePullSecret() {
 	pullSecret, err := r.PullSecret()
 	r.Expect(err).NotTo(HaveOccurred())
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: source.SecretName},
+		ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: sourcesecret.SecretName},
 		Type:       corev1.SecretTypeDockerConfigJson,
-		Data:       map[string][]byte{source.KeyDockerConfig: pullSecret, source.KeyCACert: r.CA},
+		Data:       map[string][]byte{sourcesecret.KeyDockerConfig: pullSecret, sourcesecret.KeyCACert: r.CA},
 	}
 	r.Expect(r.landscape.GardenClient.Delete(r.t.Context(), secret.DeepCopy())).To(Succeed())
 	r.Expect(r.landscape.GardenClient.Create(r.t.Context(), secret)).To(Succeed())
@@ -97,7 +97,7 @@ func TestArtifacts(t *testing.T) {
 	shoot.expectMistake("CertificateUntrusted", repository.addCA())
 	shoot.expectSucceeded()
 	credentials := repository.user()
-	credentials[source.KeyCACert] = string(repository.CA)
+	credentials[sourcesecret.KeyCACert] = string(repository.CA)
 	repository.writeCredentials(credentials)
 	shoot.expectApplied("v1.0.0@" + first)
 	shoot.expectContent()
@@ -110,7 +110,7 @@ func TestArtifacts(t *testing.T) {
 
 // followNewVersion has a version come while nobody gets in: the password was changed.
 func (s *shootOwner) followNewVersion(repository *artifactRepository) {
-	before := repository.user()[source.KeyPassword]
+	before := repository.user()[sourcesecret.KeyPassword]
 	second := repository.push("v1.1.0", "second")
 	repository.push("v2.0.0", "too new")
 	s.Expect(repository.ChangePassword()).To(Succeed())
@@ -121,7 +121,7 @@ func (s *shootOwner) followNewVersion(repository *artifactRepository) {
 	s.expectApplied("v1.1.0@" + second)
 	s.Expect(s.message()).To(Equal("second"))
 	shown := fmt.Sprint(s.statusConfigMap(s), s.events(s))
-	s.Expect(shown).NotTo(Or(ContainSubstring(before), ContainSubstring(repository.user()[source.KeyPassword])))
+	s.Expect(shown).NotTo(Or(ContainSubstring(before), ContainSubstring(repository.user()[sourcesecret.KeyPassword])))
 }
 
 func (s *shootOwner) followMovingTag(repository *artifactRepository, first string) {

@@ -23,7 +23,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 )
 
@@ -163,7 +163,7 @@ func TestPublicRepository(t *testing.T) {
 	shoot.expectContent()
 
 	for where, c := range map[string]client.Client{p.namespace: shared.GardenClient, "flux-system": shoot.cluster()} {
-		err := c.Get(t.Context(), client.ObjectKey{Namespace: where, Name: source.SecretName}, &corev1.Secret{})
+		err := c.Get(t.Context(), client.ObjectKey{Namespace: where, Name: sourcesecret.SecretName}, &corev1.Secret{})
 		p.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "no key is made for a public repository: %v", err)
 	}
 }
@@ -228,7 +228,7 @@ func TestTwoSeeds(t *testing.T) {
 		shoot.expectSucceeded()
 		shoot.expectSynced(repository, gitserver.DefaultBranch)
 		secret := &corev1.Secret{}
-		p.Expect(shoot.cluster().Get(t.Context(), client.ObjectKey{Namespace: "flux-system", Name: source.SecretName}, secret)).To(Succeed())
+		p.Expect(shoot.cluster().Get(t.Context(), client.ObjectKey{Namespace: "flux-system", Name: sourcesecret.SecretName}, secret)).To(Succeed())
 		p.Expect(secret.Data["identity"]).To(Equal(p.sourceSecret().Data["identity"]))
 	}
 }
@@ -306,7 +306,7 @@ func TestResync(t *testing.T) {
 
 	for name, drift := range map[string]client.Object{
 		managedresource.Installation:  &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "notification-controller"}},
-		managedresource.Configuration: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: source.SecretName}},
+		managedresource.Configuration: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: sourcesecret.SecretName}},
 	} {
 		p.Expect(shoot.cluster().Delete(t.Context(), drift)).To(Succeed())
 		before := shoot.versions(name)

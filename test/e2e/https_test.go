@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 )
 
@@ -29,7 +29,7 @@ const (
 
 // writeCredentials makes Secret flux-source, or replaces what it holds.
 func (p *projectAdmin) writeCredentials(data map[string]string) {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: source.SecretName}, StringData: data}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: sourcesecret.SecretName}, StringData: data}
 	if err := p.landscape.GardenClient.Create(p.t.Context(), secret); err != nil {
 		p.Expect(p.landscape.GardenClient.Update(p.t.Context(), secret)).To(Succeed())
 	}
@@ -37,12 +37,12 @@ func (p *projectAdmin) writeCredentials(data map[string]string) {
 
 // correctSecret is how a sentence ends about credentials that no server takes.
 func (p *projectAdmin) correctSecret() string {
-	return fmt.Sprintf("correct Secret %s/%s of the garden", p.namespace, source.SecretName)
+	return fmt.Sprintf("correct Secret %s/%s of the garden", p.namespace, sourcesecret.SecretName)
 }
 
 // addCA is how a sentence ends about a certificate that nobody trusts.
 func (p *projectAdmin) addCA() string {
-	return fmt.Sprintf("put the certificate of the CA that has signed it into ca.crt of Secret %s/%s of the garden", p.namespace, source.SecretName)
+	return fmt.Sprintf("put the certificate of the CA that has signed it into ca.crt of Secret %s/%s of the garden", p.namespace, sourcesecret.SecretName)
 }
 
 // newCredentials are those that the repository's server takes, and its authority.
@@ -50,7 +50,7 @@ func (p *projectAdmin) newCredentials(repository *gitserver.Repository) map[stri
 	p.Expect(repository.AddCredential(gitserver.Credential{Name: "password", Username: "fleet", Password: rightPassword})).To(Succeed())
 	ca, err := p.landscape.Git.CA()
 	p.Expect(err).NotTo(HaveOccurred())
-	return map[string]string{source.KeyUsername: "fleet", source.KeyPassword: rightPassword, source.KeyCACert: string(ca)}
+	return map[string]string{sourcesecret.KeyUsername: "fleet", sourcesecret.KeyPassword: rightPassword, sourcesecret.KeyCACert: string(ca)}
 }
 
 // overHTTPS is the configuration for a private repository with credentials that the admin writes.
@@ -78,7 +78,7 @@ func TestHTTPS(t *testing.T) {
 	shoot := p.newShoot("one")
 	shoot.expectError("secret garden-https/flux-source in the garden: it does not exist, and a private repository is read with it: make it, for example by ")
 
-	url, ca := configuration["repositoryUrl"], credentials[source.KeyCACert]
+	url, ca := configuration["repositoryUrl"], credentials[sourcesecret.KeyCACert]
 	shoot.readByToken(p, repository, url, ca)
 	shoot.readByPassword(p, repository, credentials)
 	shoot.readAsApp(p, repository, url, ca)
@@ -89,12 +89,12 @@ func TestHTTPS(t *testing.T) {
 
 func (s *shootOwner) readByToken(p *projectAdmin, repository *gitserver.Repository, url, ca string) {
 	p.Expect(repository.AddCredential(gitserver.Credential{Name: "token", BearerToken: rightToken})).To(Succeed())
-	p.writeCredentials(map[string]string{source.KeyBearerToken: wrongToken})
+	p.writeCredentials(map[string]string{sourcesecret.KeyBearerToken: wrongToken})
 	s.expectMistake("CertificateUntrusted", p.addCA())
 	s.expectSucceeded()
-	p.writeCredentials(map[string]string{source.KeyBearerToken: wrongToken, source.KeyCACert: ca})
+	p.writeCredentials(map[string]string{sourcesecret.KeyBearerToken: wrongToken, sourcesecret.KeyCACert: ca})
 	s.expectMistake("AuthenticationFailed", "the Git server does not accept the credentials for "+url+": "+p.correctSecret())
-	p.writeCredentials(map[string]string{source.KeyBearerToken: rightToken, source.KeyCACert: ca})
+	p.writeCredentials(map[string]string{sourcesecret.KeyBearerToken: rightToken, sourcesecret.KeyCACert: ca})
 	s.expectRevision(repository, gitserver.DefaultBranch)
 	s.expectContent()
 	p.expectUsed(repository, "token")
@@ -102,12 +102,12 @@ func (s *shootOwner) readByToken(p *projectAdmin, repository *gitserver.Reposito
 
 func (s *shootOwner) readByPassword(p *projectAdmin, repository *gitserver.Repository, credentials map[string]string) {
 	incomplete := maps.Clone(credentials)
-	delete(incomplete, source.KeyPassword)
+	delete(incomplete, sourcesecret.KeyPassword)
 	p.writeCredentials(incomplete)
 	s.expectMistake("NotAsConfigured", "secret garden-https/flux-source in the garden: key username is there, but not password: add it, which can be a token")
 	secret := &corev1.Secret{}
-	p.Expect(s.cluster().Get(p.t.Context(), client.ObjectKey{Namespace: flux.Namespace, Name: source.SecretName}, secret)).To(Succeed())
-	p.Expect(secret.Data).To(HaveKeyWithValue(source.KeyBearerToken, []byte(rightToken)), "the shoot keeps what it has")
+	p.Expect(s.cluster().Get(p.t.Context(), client.ObjectKey{Namespace: flux.Namespace, Name: sourcesecret.SecretName}, secret)).To(Succeed())
+	p.Expect(secret.Data).To(HaveKeyWithValue(sourcesecret.KeyBearerToken, []byte(rightToken)), "the shoot keeps what it has")
 	p.writeCredentials(credentials)
 	s.expectRevision(repository, gitserver.DefaultBranch)
 	p.expectUsed(repository, "password")
@@ -121,11 +121,11 @@ func (s *shootOwner) readAsApp(p *projectAdmin, repository *gitserver.Repository
 	installation := app.Install(p.name, repository)
 	installation.Suspend(true)
 	credentials := map[string]string{
-		source.KeyGitHubAppID: strconv.FormatInt(app.ID, 10), source.KeyGitHubAppPrivateKey: string(app.PrivateKey), source.KeyGitHubAppBaseURL: api.BaseURL(), source.KeyCACert: ca,
+		sourcesecret.KeyGitHubAppID: strconv.FormatInt(app.ID, 10), sourcesecret.KeyGitHubAppPrivateKey: string(app.PrivateKey), sourcesecret.KeyGitHubAppBaseURL: api.BaseURL(), sourcesecret.KeyCACert: ca,
 	}
 	p.writeCredentials(credentials)
 	s.expectMistake("NotAsConfigured", "of the keys githubAppInstallationID and githubAppInstallationOwner, a GitHub App needs one and not the other")
-	credentials[source.KeyGitHubAppInstallationID] = strconv.FormatInt(installation.ID, 10)
+	credentials[sourcesecret.KeyGitHubAppInstallationID] = strconv.FormatInt(installation.ID, 10)
 	p.writeCredentials(credentials)
 	s.expectMistake("AuthenticationFailed", "Flux can't use the credentials for "+url+": "+p.correctSecret())
 	installation.Suspend(false)

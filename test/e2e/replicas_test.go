@@ -41,7 +41,7 @@ import (
 	"github.com/gardener/gardener/pkg/client/kubernetes"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
@@ -210,7 +210,7 @@ func newKey(g Gomega) (private, public []byte) {
 func (s *shootOwner) expectKey(public []byte) {
 	s.Eventually(func(g Gomega) {
 		secret := &corev1.Secret{}
-		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "flux-system", Name: source.SecretName}, secret)).To(Succeed())
+		g.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: "flux-system", Name: sourcesecret.SecretName}, secret)).To(Succeed())
 		g.Expect(string(secret.Data["identity.pub"])).To(Equal(string(public)))
 	}, timeout, interval).Should(Succeed())
 }

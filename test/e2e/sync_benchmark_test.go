@@ -28,7 +28,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
@@ -92,7 +92,7 @@ func (p *projectAdmin) benchOCI() func() {
 	repository := p.newArtifactRepository()
 	repository.push("v1.0.0", "hello")
 	credentials := repository.user()
-	credentials[source.KeyCACert] = string(repository.CA)
+	credentials[sourcesecret.KeyCACert] = string(repository.CA)
 	p.writeCredentials(credentials)
 	p.configure(repository.configuration(map[string]string{"repositorySemver": "1.x"}))
 	return func() {}

@@ -32,7 +32,7 @@ import (
 	"github.com/fluxcd/pkg/runtime/secrets"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 const httpsURL = "https://git.example.org/owner/repo.git"
@@ -64,10 +64,10 @@ func newCertificates(t *testing.T) certificates {
 }
 
 // read is what the extension makes of a Secret in the garden.
-func read(t *testing.T, repositoryURL string, data map[string][]byte) (*source.Credentials, error) {
+func read(t *testing.T, repositoryURL string, data map[string][]byte) (*sourcesecret.Credentials, error) {
 	t.Helper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "garden-shop", Name: source.SecretName}, Data: data}
-	return source.NewKeeper(nil).Ensure(t.Context(), fake.NewClientBuilder().WithObjects(secret).Build(), "garden-shop",
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "garden-shop", Name: sourcesecret.SecretName}, Data: data}
+	return sourcesecret.NewKeeper(nil).Ensure(t.Context(), fake.NewClientBuilder().WithObjects(secret).Build(), "garden-shop",
 		&fluxv1alpha1.Repository{URL: repositoryURL, Type: fluxv1alpha1.RepositoryPrivate})
 }
 

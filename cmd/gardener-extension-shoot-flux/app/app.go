@@ -41,7 +41,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/seed"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // NewCommand returns the command that runs the extension until its context is cancelled.
@@ -237,7 +237,7 @@ func newActuator(mgr manager.Manager, options *options) (*lifecycle.Actuator, er
 		Releases:        options.releases.catalogue,
 		Images:          options.images.read,
 		Defaults:        options.defaults.read,
-		Sources:         source.NewKeeper(options.hostKeyScan.dial()),
+		Sources:         sourcesecret.NewKeeper(options.hostKeyScan.dial()),
 		GardenerVersion: options.general.Completed().GardenerVersion,
 		GardenIdentity:  options.gardenIdentity,
 	}, nil

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/egress"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // hostKeyScan says which Git servers may be asked for their host keys.
@@ -52,7 +52,7 @@ func parseNetworks(flag string, values []string) ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-func (s *hostKeyScan) dial() source.Dial {
+func (s *hostKeyScan) dial() sourcesecret.Dial {
 	if !s.enabled {
 		return egress.Refuse
 	}

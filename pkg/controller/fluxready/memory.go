@@ -25,10 +25,10 @@ type memory struct {
 
 // shootMemory is what is known of a shoot.
 type shootMemory struct {
-	// untold is what was seen but could not be written, at the time untoldAt, when the Extension said untoldOf besides.
-	untold   *readiness.Readiness
-	untoldAt time.Time
-	untoldOf string
+	// unwritten is what was seen but could not be written, at the time untoldAt, when the Extension said untoldOf besides.
+	unwritten *readiness.Readiness
+	untoldAt  time.Time
+	untoldOf  string
 	// unanswered counts how often in a row the shoot gave no answer.
 	unanswered int
 	// controllersAt is when somebody last looked at Flux's controllers.
@@ -40,9 +40,9 @@ type shootMemory struct {
 	presentedAt    time.Time
 }
 
-// keepUntold keeps what was seen but could not be written into an Extension that said something else then.
-func (m *memory) keepUntold(namespace string, now readiness.Readiness, said string) {
-	m.with(namespace, func(known *shootMemory) { known.untold, known.untoldAt, known.untoldOf = &now, time.Now(), said })
+// keepUnwritten keeps what was seen but could not be written into an Extension that said something else then.
+func (m *memory) keepUnwritten(namespace string, now readiness.Readiness, said string) {
+	m.with(namespace, func(known *shootMemory) { known.unwritten, known.untoldAt, known.untoldOf = &now, time.Now(), said })
 }
 
 // saidOf is what others say in an Extension of what they have done.
@@ -54,20 +54,20 @@ func saidOf(ex *extensionsv1alpha1.Extension) string {
 	return fmt.Sprint(said, stateOf(ex))
 }
 
-// takeUntold returns what was seen a moment ago but could not be written, or nil. It no longer counts if somebody has done something since.
-func (m *memory) takeUntold(ex *extensionsv1alpha1.Extension) *readiness.Readiness {
+// takeUnwritten returns what was seen a moment ago but could not be written, or nil. It no longer counts if somebody has done something since.
+func (m *memory) takeUnwritten(ex *extensionsv1alpha1.Extension) *readiness.Readiness {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	known := m.shoots[ex.Namespace]
-	if known == nil || known.untold == nil {
+	if known == nil || known.unwritten == nil {
 		return nil
 	}
-	untold := known.untold
-	known.untold = nil
+	unwritten := known.unwritten
+	known.unwritten = nil
 	if time.Since(known.untoldAt) > 2*conflictDelay || known.untoldOf != saidOf(ex) {
 		return nil
 	}
-	return untold
+	return unwritten
 }
 
 // with lets do read and change what is known of the shoot with the given namespace in the seed.

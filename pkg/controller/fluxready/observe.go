@@ -39,7 +39,7 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 		return readiness.Readiness{}, fmt.Errorf("failed to read ManagedResource %s of the seed: %w", key, err)
 	}
 	if applied := err == nil && health.CheckManagedResourceApplied(configuration) == nil; !applied {
-		return readiness.NotThereYet(fluxv1alpha1.StatusOf(ex).Revision), nil
+		return readiness.NotAppliedYet(fluxv1alpha1.StatusOf(ex).Revision), nil
 	}
 	observation, ok := newObservation(ex, project, configuration.Status.Resources)
 	if !ok {
@@ -73,7 +73,7 @@ func (r *reconciler) observe(ctx context.Context, ex *extensionsv1alpha1.Extensi
 // Kustomization, there is nothing.
 func newObservation(ex *extensionsv1alpha1.Extension, project string, references []resourcesv1alpha1.ObjectReference) (*readiness.Observation, bool) {
 	told := fluxv1alpha1.StatusOf(ex)
-	observation := &readiness.Observation{Now: time.Now(), Project: project, Told: told, Namespace: cmp.Or(told.Namespace, flux.Namespace)}
+	observation := &readiness.Observation{Now: time.Now(), Project: project, FluxStatus: told, Namespace: cmp.Or(told.Namespace, flux.Namespace)}
 	observation.Origins = map[string]string{}
 	for _, written := range told.Configuration {
 		observation.Origins[written.Field] = written.Origin

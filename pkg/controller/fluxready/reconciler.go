@@ -25,7 +25,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/seed"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 const (
@@ -93,7 +93,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, nil
 	}
 
-	if r.isTold(ex) {
+	if r.isReported(ex) {
 		// After a start, not all shoots have their turn at the same time: what the process before has said of them holds.
 		return reconcile.Result{RequeueAfter: rand.N(r.syncPeriod)}, nil
 	}
@@ -106,8 +106,8 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 func (r *reconciler) lookAndTell(ctx context.Context, ex *extensionsv1alpha1.Extension, owner *gardencorev1beta1.Shoot) (reconcile.Result, error) {
 	var now readiness.Readiness
 	said := saidOf(ex)
-	if untold := r.memory.takeUntold(ex); untold != nil {
-		now = *untold
+	if unwritten := r.memory.takeUnwritten(ex); unwritten != nil {
+		now = *unwritten
 	} else {
 		now = r.look(ctx, ex, owner)
 		// That took a moment, in which other controllers may have written the status.
@@ -120,7 +120,7 @@ func (r *reconciler) lookAndTell(ctx context.Context, ex *extensionsv1alpha1.Ext
 	}
 	if err := r.tell(ctx, ex, now); apierrors.IsConflict(err) {
 		// Another controller wrote the status, and this one's cache learns of it in a moment.
-		r.memory.keepUntold(ex.Namespace, now, said)
+		r.memory.keepUnwritten(ex.Namespace, now, said)
 		return reconcile.Result{RequeueAfter: conflictDelay}, nil
 	} else if err != nil {
 		return reconcile.Result{}, err
@@ -134,8 +134,8 @@ func (r *reconciler) lookAndTell(ctx context.Context, ex *extensionsv1alpha1.Ext
 	return reconcile.Result{RequeueAfter: wait.Jitter(r.untilNextLook(now.Status, sinceChange(ex), r.memory.unanswered(ex.Namespace)), jitter)}, nil
 }
 
-// isTold tells whether this process sees the shoot for the first time, and another one has told how ready it is.
-func (r *reconciler) isTold(ex *extensionsv1alpha1.Extension) bool {
+// isReported tells whether this process sees the shoot for the first time, and another one has told how ready it is.
+func (r *reconciler) isReported(ex *extensionsv1alpha1.Extension) bool {
 	if r.memory.knows(ex.Namespace) {
 		return false
 	}
@@ -228,7 +228,7 @@ func (r *reconciler) presented(ctx context.Context, ex *extensionsv1alpha1.Exten
 	}
 	presented, err := r.presentedHostKey(ctx, url)
 	switch {
-	case errors.Is(err, source.ErrPending):
+	case errors.Is(err, sourcesecret.ErrPending):
 		return known
 	case err != nil:
 		presented = readiness.NoHostKey

@@ -27,7 +27,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 func TestUntilNextLook(t *testing.T) {
@@ -66,8 +66,8 @@ func TestWhatWasToldHolds(t *testing.T) {
 				ex.Status.Conditions = []gardencorev1beta1.Condition{{Type: fluxv1alpha1.FluxReady, Status: status}}
 			}
 			r := &reconciler{}
-			g.Expect(r.isTold(ex)).To(Equal(holds))
-			g.Expect(r.isTold(ex)).To(BeFalse(), "the next time it is looked at")
+			g.Expect(r.isReported(ex)).To(Equal(holds))
+			g.Expect(r.isReported(ex)).To(BeFalse(), "the next time it is looked at")
 		})
 	}
 }
@@ -90,7 +90,7 @@ func TestPresentedHostKeyIsRemembered(t *testing.T) {
 	g.Expect(asked).To(Equal(1))
 
 	told("ssh://git@c/d")
-	answer = fmt.Errorf("being asked: %w", source.ErrPending)
+	answer = fmt.Errorf("being asked: %w", sourcesecret.ErrPending)
 	g.Expect(r.presented(t.Context(), ex)).To(BeEmpty())
 	g.Expect(r.memory.presented(ex.Namespace)).To(BeEmpty(), "so that it is looked again soon")
 	answer = errors.New("no answer")

@@ -22,7 +22,7 @@ import (
 // tell writes condition FluxReady and the revision into the Extension if they are not what it says already.
 func (r *reconciler) tell(ctx context.Context, ex *extensionsv1alpha1.Extension, now readiness.Readiness) error {
 	before := ex.DeepCopy()
-	if previous := conditionOf(ex); now.Settles(previous) {
+	if previous := conditionOf(ex); now.Replaces(previous) {
 		if err := setCondition(ex, previous, now); err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // Actuator does the work of the controller. What it does for one shoot is a reconciliation; here is what all shoots share. All exported
@@ -44,7 +44,7 @@ type Actuator struct {
 	// Defaults are those of the landscape, or nil.
 	Defaults *project.Defaults
 	// Sources keeps the credentials of projects in the garden.
-	Sources *source.Keeper
+	Sources *sourcesecret.Keeper
 	// GardenerVersion counts where the image of a gardener-resource-manager tells no version; it may be empty.
 	GardenerVersion string
 	// GardenIdentity is the cluster identity of the garden. It may be empty.

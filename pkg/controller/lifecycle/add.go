@@ -23,7 +23,7 @@ import (
 	predicateutils "github.com/gardener/gardener/pkg/controllerutils/predicate"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 const (
@@ -51,7 +51,7 @@ type AddArgs struct {
 	ReconcileOnConfigurationChange bool
 	// Sources are the actuator's. When a Git server has told its host keys, the shoots that wait for them are reconciled at once.
 	// Without it, they wait for their next try.
-	Sources *source.Keeper
+	Sources *sourcesecret.Keeper
 }
 
 // AddToManager adds the controller that reconciles Extensions of type shoot-flux by the actuator.

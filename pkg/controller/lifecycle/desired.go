@@ -15,7 +15,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // desired is what a shoot is to have.
@@ -39,7 +39,7 @@ type desired struct {
 	warning string
 
 	// credentials are nil for a public repository.
-	credentials *source.Credentials
+	credentials *sourcesecret.Credentials
 	// resources are the Secrets of the shoot's owner, by the names of the entries in spec.resources of the Shoot.
 	resources map[string]render.Resource
 	// objects make Flux follow the repository.

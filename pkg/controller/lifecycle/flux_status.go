@@ -22,7 +22,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // How much status.providerStatus repeats of what a project's admin wrote. The longest RSA key that OpenSSH makes has 2.7 kB.
@@ -35,7 +35,7 @@ const (
 )
 
 // describeSource says where Flux is, what the shoot follows by the objects that it is to have, and how Flux gets in. credentials are nil for a public repository.
-func describeSource(status *fluxv1alpha1.FluxStatus, namespace string, objects []client.Object, credentials *source.Credentials) error {
+func describeSource(status *fluxv1alpha1.FluxStatus, namespace string, objects []client.Object, credentials *sourcesecret.Credentials) error {
 	setNamespaces(status, namespace, objects)
 	status.RepositoryURL, status.Reference, status.PublicKey, status.HostKeys = "", "", "", nil
 	followed, err := sourceAmong(objects)
@@ -119,7 +119,7 @@ func setProgressing(ex *extensionsv1alpha1.Extension) error {
 	if v1beta1helper.GetCondition(ex.Status.Conditions, fluxv1alpha1.FluxReady) != nil {
 		return nil
 	}
-	condition, err := readiness.NotThereYet("").Condition(nil)
+	condition, err := readiness.NotAppliedYet("").Condition(nil)
 	if err != nil {
 		return err
 	}

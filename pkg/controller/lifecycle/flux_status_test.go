@@ -21,7 +21,7 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // sourceOf is a source beside another object.
@@ -32,9 +32,9 @@ func sourceOf(kind string, spec map[string]any) []client.Object {
 func TestStatusSaysHowFluxGetsIn(t *testing.T) {
 	g := NewWithT(t)
 	status := fluxv1alpha1.FluxStatus{}
-	g.Expect(describeSource(&status, "flux-system", sourceOf("GitRepository", map[string]any{"url": "ssh://git@git.example.com/fleet", "ref": map[string]any{"branch": "main"}}), &source.Credentials{
-		SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentity: []byte("private"), source.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
-		HostKeys:  []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
+	g.Expect(describeSource(&status, "flux-system", sourceOf("GitRepository", map[string]any{"url": "ssh://git@git.example.com/fleet", "ref": map[string]any{"branch": "main"}}), &sourcesecret.Credentials{
+		SecretRef: &sourcesecret.ShootSecret{Data: sourcesecret.Data{sourcesecret.KeyIdentity: []byte("private"), sourcesecret.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
+		HostKeys:  []sourcesecret.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: sourcesecret.OriginScanned}},
 	})).To(Succeed())
 	g.Expect(status).To(Equal(fluxv1alpha1.FluxStatus{
 		RepositoryURL: "ssh://git@git.example.com/fleet", Reference: `branch "main"`, PublicKey: "ssh-ed25519 AAAA", HostKeys: []string{"ssh-ed25519 SHA256:x"},
@@ -67,9 +67,9 @@ func TestStatusSaysWhereFluxIs(t *testing.T) {
 func TestStatusIsBounded(t *testing.T) {
 	g := NewWithT(t)
 	long := strings.Repeat("x", 1_000_000)
-	credentials := &source.Credentials{SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentityPub: []byte(long)}}}
+	credentials := &sourcesecret.Credentials{SecretRef: &sourcesecret.ShootSecret{Data: sourcesecret.Data{sourcesecret.KeyIdentityPub: []byte(long)}}}
 	for range 10_000 {
-		credentials.HostKeys = append(credentials.HostKeys, source.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
+		credentials.HostKeys = append(credentials.HostKeys, sourcesecret.HostKey{Type: "ssh-ed25519", Fingerprint: long[:1000]})
 	}
 	status := fluxv1alpha1.FluxStatus{}
 	g.Expect(describeSource(&status, "flux-system", sourceOf("GitRepository", map[string]any{"url": long, "ref": map[string]any{"branch": long}}), credentials)).To(Succeed())

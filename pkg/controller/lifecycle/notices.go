@@ -15,7 +15,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/readiness"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 const (
@@ -30,7 +30,7 @@ func newNotice(eventType, reason, message string) fluxv1alpha1.Notice {
 }
 
 // noticesOf are what people should know of the release and the credentials that a shoot gets, although nothing failed.
-func noticesOf(project, fluxWarning string, credentials *source.Credentials) []fluxv1alpha1.Notice {
+func noticesOf(project, fluxWarning string, credentials *sourcesecret.Credentials) []fluxv1alpha1.Notice {
 	var notices []fluxv1alpha1.Notice
 	if fluxWarning != "" {
 		notices = append(notices, newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFluxVersion, fluxWarning))
@@ -40,12 +40,12 @@ func noticesOf(project, fluxWarning string, credentials *source.Credentials) []f
 	}
 	if credentials.Created {
 		notices = append(notices, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeKeyPairMade,
-			fmt.Sprintf("Made a key pair in Secret %s/%s of the garden: register the public key at the Git server: %s", project, source.SecretName, credentials.PublicKey())))
+			fmt.Sprintf("Made a key pair in Secret %s/%s of the garden: register the public key at the Git server: %s", project, sourcesecret.SecretName, credentials.PublicKey())))
 	}
 	for _, key := range credentials.HostKeys {
-		if key.Origin == source.OriginScanned {
+		if key.Origin == sourcesecret.OriginScanned {
 			notices = append(notices, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeHostKeyTrusted,
-				fmt.Sprintf("Asked the Git server for its host key and keep what it said in Secret %s/%s of the garden: %s %s", project, source.SecretName, key.Type, key.Fingerprint)))
+				fmt.Sprintf("Asked the Git server for its host key and keep what it said in Secret %s/%s of the garden: %s %s", project, sourcesecret.SecretName, key.Type, key.Fingerprint)))
 		}
 	}
 	return notices

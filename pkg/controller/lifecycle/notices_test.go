@@ -18,16 +18,16 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 func TestNoticesOf(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(noticesOf("garden-shop", "", nil)).To(BeEmpty())
-	g.Expect(noticesOf("garden-shop", "", &source.Credentials{HostKeys: []source.HostKey{{Type: "ssh-ed25519", Origin: source.OriginSecret}}})).To(BeEmpty())
-	notices := noticesOf("garden-shop", "could not ask:\n again", &source.Credentials{
-		Created: true, SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
-		HostKeys: []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: source.OriginScanned}},
+	g.Expect(noticesOf("garden-shop", "", &sourcesecret.Credentials{HostKeys: []sourcesecret.HostKey{{Type: "ssh-ed25519", Origin: sourcesecret.OriginSecret}}})).To(BeEmpty())
+	notices := noticesOf("garden-shop", "could not ask:\n again", &sourcesecret.Credentials{
+		Created: true, SecretRef: &sourcesecret.ShootSecret{Data: sourcesecret.Data{sourcesecret.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
+		HostKeys: []sourcesecret.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:x", Origin: sourcesecret.OriginScanned}},
 	})
 	var sentences []string
 	for _, notice := range notices {

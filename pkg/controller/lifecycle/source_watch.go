@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	crsource "sigs.k8s.io/controller-runtime/pkg/source"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
@@ -21,7 +21,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // sourceWatch reconciles the shoots of a project as soon as its Secret flux-source in the garden is another one than the
@@ -38,8 +38,8 @@ type sourceWatch struct {
 func watchSources(mgr manager.Manager, access *garden.Access) func(controller.Controller) error {
 	w := newSourceWatch(mgr)
 	return func(c controller.Controller) error {
-		return c.Watch(crsource.Func(func(ctx context.Context, queue requestQueue) error {
-			watch := garden.SecretWatch{Access: access, Name: source.SecretName, Log: w.log, Note: source.NoteKeyPairMade, Seen: func(ctx context.Context, old, secret *metav1.PartialObjectMetadata) {
+		return c.Watch(source.Func(func(ctx context.Context, queue requestQueue) error {
+			watch := garden.SecretWatch{Access: access, Name: sourcesecret.SecretName, Log: w.log, Note: sourcesecret.NoteKeyPairMade, Seen: func(ctx context.Context, old, secret *metav1.PartialObjectMetadata) {
 				changed := old != nil && old.ResourceVersion != secret.ResourceVersion
 				w.enqueue(ctx, queue, secret.Namespace, "The Secret of the project has changed", func(ex *extensionsv1alpha1.Extension) (bool, error) {
 					return w.isOutdated(ctx, ex, secret, changed)
@@ -53,10 +53,10 @@ func watchSources(mgr manager.Manager, access *garden.Access) func(controller.Co
 
 // watchAnswers makes a controller take note of Git servers that tell their host keys. All shoots of a project that waits for
 // one do: none of them knows its keys, or they would be in the project's Secret.
-func watchAnswers(mgr manager.Manager, sources *source.Keeper) func(controller.Controller) error {
+func watchAnswers(mgr manager.Manager, sources *sourcesecret.Keeper) func(controller.Controller) error {
 	w := newSourceWatch(mgr)
 	return func(c controller.Controller) error {
-		return c.Watch(crsource.Func(func(ctx context.Context, queue requestQueue) error {
+		return c.Watch(source.Func(func(ctx context.Context, queue requestQueue) error {
 			sources.OnAnswer(func(namespace string) {
 				w.enqueue(ctx, queue, namespace, "The Git server of the project has told its host keys", func(*extensionsv1alpha1.Extension) (bool, error) { return true, nil })
 			})
@@ -107,8 +107,8 @@ func (w *sourceWatch) isOutdated(ctx context.Context, ex *extensionsv1alpha1.Ext
 		return false, err
 	}
 	if configuration != nil && configuration.Labels[managedresource.SourceVersionLabel] != "" {
-		has, current := configuration.Labels[managedresource.SourceVersionLabel], source.VersionOf(secret.UID, secret.ResourceVersion)
-		return has != current && (source.IsOlder(has, current) || !source.IsKeyPairMade(secret)), nil
+		has, current := configuration.Labels[managedresource.SourceVersionLabel], sourcesecret.VersionOf(secret.UID, secret.ResourceVersion)
+		return has != current && (sourcesecret.IsOlder(has, current) || !sourcesecret.IsKeyPairMade(secret)), nil
 	}
 	reconciled := ex.Status.LastOperation.State == gardencorev1beta1.LastOperationStateSucceeded
 	return changed && (!reconciled || fluxv1alpha1.StatusOf(ex).PublicKey != ""), nil

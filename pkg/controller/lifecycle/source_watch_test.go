@@ -19,7 +19,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 func newSeed(t *testing.T, objects ...client.Object) client.Client {
@@ -71,7 +71,7 @@ func TestIsOutdated(t *testing.T) {
 			w := &sourceWatch{seed: newSeed(t, objects...)}
 			secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{UID: "a", ResourceVersion: "5"}}
 			if test.made {
-				source.NoteKeyPairMade(secret, &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
+				sourcesecret.NoteKeyPairMade(secret, &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
 					{Manager: "gardener-extension-shoot-flux-X", FieldsV1: metav1.NewFieldsV1(`{"f:data":{".":{},"f:identity":{}}}`)},
 				}}})
 			}

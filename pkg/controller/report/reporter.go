@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 const (
@@ -213,11 +213,11 @@ func publicKeyOf(ctx context.Context, gardenClient client.Client, project string
 		return nil, nil
 	}
 	secret := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: project, Name: source.SecretName}
+	key := client.ObjectKey{Namespace: project, Name: sourcesecret.SecretName}
 	if err := gardenClient.Get(ctx, key, secret); client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("failed to read Secret %s in the garden: %w", key, err)
 	}
-	if public := source.PublicKey(secret); public != "" {
+	if public := sourcesecret.PublicKey(secret); public != "" {
 		return map[string]string{KeyPublicKey: public}, nil
 	}
 	return nil, nil

@@ -32,7 +32,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // proxy stands between the extension and the garden's kube-apiserver: it notes the requests, and can be away.
@@ -125,13 +125,13 @@ func TestTheRightsSuffice(t *testing.T) {
 
 	noHost := func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
 	repository := &fluxv1alpha1.Repository{URL: "ssh://git@github.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate}
-	made, err := source.NewKeeper(noHost).Ensure(t.Context(), connection, namespace, repository)
+	made, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), connection, namespace, repository)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(made.Created).To(BeTrue())
 
 	other, err := garden.KubeconfigFile(mount(t, server.URL, token(t, foreignSeed, "shoot-flux-garden")).kubeconfig()).Client(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
-	completed, err := source.NewKeeper(noHost).Ensure(t.Context(), other, namespace,
+	completed, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), other, namespace,
 		&fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(completed.SecretRef.Data["identity"]).To(Equal(made.SecretRef.Data["identity"]), "another seed has the same key, and adds host keys")

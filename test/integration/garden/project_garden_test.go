@@ -18,7 +18,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // Project garden has the Shoots of managed seeds, in namespace garden: it is a project as any other.
@@ -31,12 +31,12 @@ func TestProjectGarden(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 
 	noHost := func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
-	var made *source.Credentials
+	var made *sourcesecret.Credentials
 	g.Eventually(func() (err error) { // roles and policies act a moment after they were written
-		made, err = source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@github.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
+		made, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@github.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 		return err
 	}, timeout).Should(Succeed())
-	completed, err := source.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
+	completed, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(completed.SecretRef.Data["identity"]).To(Equal(made.SecretRef.Data["identity"]))
 

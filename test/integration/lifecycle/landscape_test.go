@@ -44,7 +44,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/fluxreleases"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
@@ -161,7 +161,7 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 		Garden:   garden.GardenletKubeconfig(seed),
 		Releases: releases,
 		Images:   func() (render.Images, error) { return render.Images{}, nil },
-		Sources:  source.NewKeeper(nil),
+		Sources:  sourcesecret.NewKeeper(nil),
 
 		GardenIdentity: "garden-prod",
 	}

@@ -28,7 +28,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 const targetNamespace = "--extra-target-namespace=flux-system"
@@ -93,7 +93,7 @@ func TestReconcileInstallsFluxAndThePrivateRepository(t *testing.T) {
 	s.Expect(strings.Fields(configured)).To(ConsistOf("GitRepository/flux-system", "Kustomization/flux-system", "Secret/flux-source", "ConfigMap/shoot-info"))
 
 	secret := &corev1.Secret{}
-	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed())
+	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: sourcesecret.SecretName}, secret)).To(Succeed())
 	s.Expect(secret.Data).To(And(HaveKey("identity"), HaveKey("identity.pub"), HaveKeyWithValue("known_hosts", ContainSubstring("[git.example.com]:2222 "))))
 }
 
@@ -133,7 +133,7 @@ func TestSecondReconcileWritesNothing(t *testing.T) {
 	s.expectSuccess()
 
 	secret := &corev1.Secret{}
-	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed())
+	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: sourcesecret.SecretName}, secret)).To(Succeed())
 	shared.requests.take(s.control)
 	s.operate("reconcile")
 
@@ -381,7 +381,7 @@ func TestWhatLeavesTheShootAlone(t *testing.T) {
 			s.Eventually(s.isGone(installation), timeout).Should(BeTrue())
 
 			secret := &corev1.Secret{}
-			s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: source.SecretName}, secret)).To(Succeed(), "the key stays")
+			s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: sourcesecret.SecretName}, secret)).To(Succeed(), "the key stays")
 		})
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // A Git server that accepts connections and says nothing, as behind many a firewall, holds up neither the single worker of this
@@ -92,7 +92,7 @@ func TestAChangeOfTheSecretReachesTheShootAtOnce(t *testing.T) {
 	public.expectSuccess()
 	untouched := public.extension.Status.LastOperation.LastUpdateTime
 
-	key := client.ObjectKey{Namespace: s.project, Name: source.SecretName}
+	key := client.ObjectKey{Namespace: s.project, Name: sourcesecret.SecretName}
 	secret := &corev1.Secret{}
 	s.Expect(shared.gardenClient.Get(s.ctx, key, secret)).To(Succeed())
 	knownHosts, old := secret.Data["known_hosts"], secret.Data["identity.pub"]
@@ -139,7 +139,7 @@ func TestWrittenCredentialsReachTheShootAtOnce(t *testing.T) {
 		`"kubectl -n ` + s.project + ` create secret generic flux-source --from-literal=username=NAME --from-literal=password=TOKEN"`)
 
 	write := func(data map[string]string) *corev1.Secret {
-		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: source.SecretName}, StringData: data}
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: sourcesecret.SecretName}, StringData: data}
 		s.Expect(shared.gardenClient.Create(s.ctx, secret)).To(Succeed())
 		return secret
 	}

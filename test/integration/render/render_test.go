@@ -17,7 +17,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
@@ -44,7 +44,7 @@ func TestNormalised(t *testing.T) {
 		Config: &fluxv1alpha1.FluxConfig{
 			Repository: &fluxv1alpha1.Repository{URL: "ssh://git@git.example.com/fleet/shoots", Branch: "main", Path: "./", Type: fluxv1alpha1.RepositoryPrivate},
 		},
-		Credentials: &source.Credentials{Kind: source.KindSSH, SecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{source.KeyIdentity: []byte("not a real key")}}},
+		Credentials: &sourcesecret.Credentials{Kind: sourcesecret.KindSSH, SecretRef: &sourcesecret.ShootSecret{Name: sourcesecret.SecretName, Data: sourcesecret.Data{sourcesecret.KeyIdentity: []byte("not a real key")}}},
 	})
 	g.Expect(err).NotTo(HaveOccurred())
 

@@ -20,7 +20,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/export"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // acceptance has files as people have them for the extension that Gardener lists.
@@ -91,13 +91,13 @@ func wantedByName(t *testing.T) map[string]render.Wanted {
 	g.Expect(len(all)).To(BeNumerically(">", 15))
 	const oci, git = "oci://registry.example.com/fleet", "https://git.example.com/fleet"
 	keys := &fluxv1alpha1.Verification{Keys: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"}
-	registry := &source.Credentials{Kind: source.KindRegistry, SecretRef: &source.ShootSecret{
-		Name: "flux-source-registry", Type: corev1.SecretTypeDockerConfigJson, Data: source.Data{corev1.DockerConfigJsonKey: []byte(`{"auths":{}}`)},
-	}, CertSecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{"ca.crt": []byte("x")}}}
-	app := &source.Credentials{Kind: source.KindGitHubApp, Provider: "github", SecretRef: &source.ShootSecret{Name: source.SecretName, Data: source.Data{source.KeyGitHubAppID: []byte("1")}}}
+	registry := &sourcesecret.Credentials{Kind: sourcesecret.KindRegistry, SecretRef: &sourcesecret.ShootSecret{
+		Name: "flux-source-registry", Type: corev1.SecretTypeDockerConfigJson, Data: sourcesecret.Data{corev1.DockerConfigJsonKey: []byte(`{"auths":{}}`)},
+	}, CertSecretRef: &sourcesecret.ShootSecret{Name: sourcesecret.SecretName, Data: sourcesecret.Data{"ca.crt": []byte("x")}}}
+	app := &sourcesecret.Credentials{Kind: sourcesecret.KindGitHubApp, Provider: "github", SecretRef: &sourcesecret.ShootSecret{Name: sourcesecret.SecretName, Data: sourcesecret.Data{sourcesecret.KeyGitHubAppID: []byte("1")}}}
 	for name, wanted := range map[string]struct {
 		repository  fluxv1alpha1.Repository
-		credentials *source.Credentials
+		credentials *sourcesecret.Credentials
 	}{
 		"tag":        {fluxv1alpha1.Repository{URL: git, Tag: "v1"}, nil},
 		"semver":     {fluxv1alpha1.Repository{URL: git, Semver: ">=1.0"}, nil},

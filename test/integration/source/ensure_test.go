@@ -23,8 +23,8 @@ import (
 	fluxssh "github.com/fluxcd/pkg/ssh"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source/sshtest"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret/sshtest"
 )
 
 func private(url string) *fluxv1alpha1.Repository {
@@ -48,7 +48,7 @@ func TestNoCredentialsWithoutPrivateRepository(t *testing.T) {
 	g := NewWithT(t)
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
-	keeper := source.NewKeeper(noHost)
+	keeper := sourcesecret.NewKeeper(noHost)
 	g.Expect(keeper.Ensure(t.Context(), extension, namespace, nil)).To(BeNil())
 	g.Expect(keeper.Ensure(t.Context(), extension, namespace, &fluxv1alpha1.Repository{URL: "https://example.org/repo"})).To(BeNil())
 	g.Expect(requests.take()).To(BeEmpty())
@@ -60,15 +60,15 @@ func TestFirstAndSecondTime(t *testing.T) {
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 
-	keeper := source.NewKeeper(nil)
+	keeper := sourcesecret.NewKeeper(nil)
 	first, err := ensure(t, keeper, extension, requests, namespace, private(server.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(keeper.Stats()).To(Equal(source.Stats{KeyPairs: 1, HostKeyScans: 1}))
+	g.Expect(keeper.Stats()).To(Equal(sourcesecret.Stats{KeyPairs: 1, HostKeyScans: 1}))
 	g.Expect(requests.take()).To(Equal([]string{"GET", "PATCH"}), "no POST: it can't be allowed for one name only")
 	g.Expect(server.Connections()).To(Equal(2), "one for its key, and one that finds no more")
 	g.Expect(first.Created).To(BeTrue())
 	g.Expect(first.PublicKey()).To(HavePrefix("ssh-ed25519 "))
-	g.Expect(first.HostKeys).To(Equal([]source.HostKey{{Type: "ssh-ed25519", Fingerprint: server.Fingerprint, Origin: source.OriginScanned}}))
+	g.Expect(first.HostKeys).To(Equal([]sourcesecret.HostKey{{Type: "ssh-ed25519", Fingerprint: server.Fingerprint, Origin: sourcesecret.OriginScanned}}))
 
 	secret := readSecret(t, namespace)
 	g.Expect(secret.Type).To(Equal(corev1.SecretTypeOpaque))
@@ -82,17 +82,17 @@ func TestFirstAndSecondTime(t *testing.T) {
 	g.Expect(ssh.MarshalAuthorizedKey(signer.PublicKey())).To(Equal(first.SecretRef.Data["identity.pub"]))
 
 	// A restarted extension: nothing but one GET, and the host is not asked again.
-	restarted := source.NewKeeper(nil)
+	restarted := sourcesecret.NewKeeper(nil)
 	second, err := restarted.Ensure(t.Context(), extension, namespace, private(server.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(restarted.Stats()).To(Equal(source.Stats{}))
+	g.Expect(restarted.Stats()).To(Equal(sourcesecret.Stats{}))
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 	g.Expect(server.Connections()).To(Equal(2))
 	g.Expect(second.Created).To(BeFalse())
 	g.Expect(second.SecretRef.Data["identity"]).To(Equal(first.SecretRef.Data["identity"]))
 	g.Expect(second.SecretRef.Data["identity.pub"]).To(Equal(first.SecretRef.Data["identity.pub"]))
 	g.Expect(second.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
-	g.Expect(second.HostKeys).To(Equal([]source.HostKey{{Type: "ssh-ed25519", Fingerprint: server.Fingerprint, Origin: source.OriginSecret}}))
+	g.Expect(second.HostKeys).To(Equal([]sourcesecret.HostKey{{Type: "ssh-ed25519", Fingerprint: server.Fingerprint, Origin: sourcesecret.OriginSecret}}))
 	g.Expect(readSecret(t, namespace).ResourceVersion).To(Equal(secret.ResourceVersion))
 }
 
@@ -106,7 +106,7 @@ func TestRace(t *testing.T) {
 			namespace := newNamespace(t)
 			var done sync.WaitGroup
 			meeting := newMeeting(writers)
-			results := make([]*source.Credentials, writers)
+			results := make([]*sourcesecret.Credentials, writers)
 			errs := make([]error, writers)
 			for i := range writers {
 				var rules []rbacv1.PolicyRule
@@ -116,7 +116,7 @@ func TestRace(t *testing.T) {
 				extension, requests := newExtension(t, namespace, rules...)
 				extension = meeting.attend(t, extension)
 				done.Go(func() {
-					results[i], errs[i] = ensure(t, source.NewKeeper(nil), extension, requests, namespace, private(server.URL()))
+					results[i], errs[i] = ensure(t, sourcesecret.NewKeeper(nil), extension, requests, namespace, private(server.URL()))
 				})
 			}
 			done.Wait()
@@ -147,11 +147,11 @@ func TestRaceToComplete(t *testing.T) {
 	writeSecret(t, namespace, map[string][]byte{"password": []byte("x")})
 	var done sync.WaitGroup
 	meeting := newMeeting(writers)
-	results := make([]*source.Credentials, writers)
+	results := make([]*sourcesecret.Credentials, writers)
 	errs := make([]error, writers)
 	for i := range writers {
 		done.Go(func() {
-			results[i], errs[i] = ensure(t, source.NewKeeper(nil), meeting.attend(t, extension), requests, namespace, private(server.URL()))
+			results[i], errs[i] = ensure(t, sourcesecret.NewKeeper(nil), meeting.attend(t, extension), requests, namespace, private(server.URL()))
 		})
 	}
 	done.Wait()
@@ -203,7 +203,7 @@ func TestExistingSecretIsOnlyCompleted(t *testing.T) {
 			})
 			before := server.Connections()
 
-			credentials, err := ensure(t, source.NewKeeper(nil), extension, requests, namespace, private(server.URL()))
+			credentials, err := ensure(t, sourcesecret.NewKeeper(nil), extension, requests, namespace, private(server.URL()))
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(requests.take()).To(Equal(tc.requests))
 			g.Expect(server.Connections() - before).To(Equal(tc.asked))
@@ -223,7 +223,7 @@ func TestExistingSecretIsOnlyCompleted(t *testing.T) {
 			g.Expect(secret.Type).To(Equal(corev1.SecretType("example.org/git")))
 			g.Expect(secret.Labels).To(Equal(map[string]string{"team": "blue"}))
 
-			again, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()))
+			again, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()))
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(requests.take()).To(Equal([]string{"GET"}))
 			g.Expect(again.SecretRef.Data["known_hosts"]).To(Equal(credentials.SecretRef.Data["known_hosts"]))
@@ -236,7 +236,7 @@ func TestHostKeysFollowTheURL(t *testing.T) {
 	old, current := sshtest.Start(t), sshtest.Start(t)
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
-	keeper := source.NewKeeper(nil)
+	keeper := sourcesecret.NewKeeper(nil)
 
 	before, err := ensure(t, keeper, extension, requests, namespace, private(old.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
@@ -258,22 +258,22 @@ func TestConfiguredKnownHosts(t *testing.T) {
 	// What the admin configures counts without asking the host, is kept in the Secret, and replaces what was there.
 	for _, configured := range []string{wrong, server.KnownHosts} {
 		repository.KnownHosts = configured + other.KnownHosts
-		credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
+		credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(requests.take()).To(Equal([]string{"GET", "PATCH"}))
 		g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(configured)))
 		g.Expect(credentials.HostKeys).To(HaveLen(1))
-		g.Expect(credentials.HostKeys[0].Origin).To(Equal(source.OriginConfigured))
+		g.Expect(credentials.HostKeys[0].Origin).To(Equal(sourcesecret.OriginConfigured))
 		g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(Equal([]byte(configured)))
 	}
 
-	_, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
+	_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 
 	// It is still known when the admin removes it from the configuration.
 	repository.KnownHosts = ""
-	credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
+	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
@@ -283,11 +283,11 @@ func TestWellKnownForge(t *testing.T) {
 	g := NewWithT(t)
 	namespace := newNamespace(t)
 	extension, _ := newExtension(t, namespace, leastPrivilege())
-	credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"))
+	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(credentials.HostKeys).To(HaveLen(3))
-	g.Expect(credentials.HostKeys[0]).To(Equal(source.HostKey{
-		Type: "ssh-ed25519", Fingerprint: "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU", Origin: source.OriginPublished}))
+	g.Expect(credentials.HostKeys[0]).To(Equal(sourcesecret.HostKey{
+		Type: "ssh-ed25519", Fingerprint: "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU", Origin: sourcesecret.OriginPublished}))
 	g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(Equal(credentials.SecretRef.Data["known_hosts"]))
 }
 
@@ -300,7 +300,7 @@ func TestImmutableButComplete(t *testing.T) {
 		func(s *corev1.Secret) { s.Immutable = new(true) })
 	repository := private(server.URL())
 	repository.KnownHosts = server.KnownHosts
-	credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
+	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
@@ -348,7 +348,7 @@ func TestProblemsOfTheSecret(t *testing.T) {
 			if len(secret.Finalizers) > 0 {
 				g.Expect(admin.Delete(t.Context(), secret)).To(Succeed())
 			}
-			_, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"))
+			_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"))
 			g.Expect(err).To(MatchError("secret " + namespace + "/flux-source in the garden: " + tc.want))
 			g.Expect(requests.take()).To(Equal([]string{"GET"}))
 			g.Expect(readSecret(t, namespace).Data).To(Equal(tc.data), "nothing was overwritten")
@@ -365,7 +365,7 @@ func TestHostDoesNotAnswer(t *testing.T) {
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 
-	_, err = ensure(t, source.NewKeeper(nil), extension, requests, namespace, private("ssh://git@"+hostPort+"/repo"))
+	_, err = ensure(t, sourcesecret.NewKeeper(nil), extension, requests, namespace, private("ssh://git@"+hostPort+"/repo"))
 	g.Expect(err).To(MatchError("secret " + namespace + "/flux-source in the garden: could not ask " + hostPort + " for its SSH host key: " +
 		"dial tcp " + hostPort + ": connect: connection refused; check key repositoryUrl of ConfigMap flux-config and whether the seed reaches the host, " +
 		"or write the host's known_hosts lines into key knownHosts of the ConfigMap"))
@@ -389,7 +389,7 @@ func TestMissingPermissions(t *testing.T) {
 			if tc.exists {
 				writeSecret(t, namespace, map[string][]byte{"identity": newPair(t).PrivateKey})
 			}
-			_, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"))
+			_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"))
 			g.Expect(err).To(MatchError(HavePrefix("secret " + namespace + "/flux-source in the garden: " + tc.want)))
 			g.Expect(apierrors.IsForbidden(err)).To(BeTrue(), "the reason stays recognisable")
 		})
@@ -398,7 +398,7 @@ func TestMissingPermissions(t *testing.T) {
 
 func TestMissingNamespace(t *testing.T) {
 	g := NewWithT(t)
-	_, err := source.NewKeeper(noHost).Ensure(t.Context(), admin, "garden-gone", private("ssh://git@github.com/owner/repo"))
+	_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), admin, "garden-gone", private("ssh://git@github.com/owner/repo"))
 	g.Expect(err).To(MatchError(`secret garden-gone/flux-source in the garden: could not create it: namespaces "garden-gone" not found`))
 }
 
@@ -406,7 +406,7 @@ func TestCancelled(t *testing.T) {
 	g := NewWithT(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := source.NewKeeper(noHost).Ensure(ctx, admin, newNamespace(t), private("ssh://git@github.com/owner/repo"))
+	_, err := sourcesecret.NewKeeper(noHost).Ensure(ctx, admin, newNamespace(t), private("ssh://git@github.com/owner/repo"))
 	g.Expect(err).To(MatchError(context.Canceled))
 }
 
@@ -419,7 +419,7 @@ func TestProjectIsBeingDeleted(t *testing.T) {
 	var err error
 	g.Eventually(func() error { // the API server's cache knows it a moment later
 		_ = admin.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flux-source"}})
-		_, err = source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/organisation/repository"))
+		_, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/organisation/repository"))
 		return err
 	}).Should(HaveOccurred())
 	g.Expect(err).To(MatchError(And(HavePrefix("secret "+namespace+"/flux-source in the garden: could not create it: "), HaveSuffix("because it is being terminated"))))

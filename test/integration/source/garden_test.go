@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package source_test runs pkg/source against a real kube-apiserver and a real SSH server.
+// Package source_test runs pkg/sourcesecret against a real kube-apiserver and a real SSH server.
 package source_test
 
 import (
@@ -21,7 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
@@ -82,7 +82,7 @@ func waitUntilAllowed(t *testing.T, extension client.Client, namespace, verb str
 	NewWithT(t).Eventually(func(g Gomega) {
 		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: namespace, Verb: verb, Resource: "secrets", Name: source.SecretName,
+				Namespace: namespace, Verb: verb, Resource: "secrets", Name: sourcesecret.SecretName,
 			},
 		}}
 		g.Expect(extension.Create(t.Context(), review)).To(Succeed())
@@ -95,7 +95,7 @@ func leastPrivilege(verbs ...string) rbacv1.PolicyRule {
 	if len(verbs) == 0 {
 		verbs = []string{"get", "create", "patch"}
 	}
-	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{source.SecretName}, Verbs: verbs}
+	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{sourcesecret.SecretName}, Verbs: verbs}
 }
 
 // requests notes what a client asks about objects of a namespace. The client's discovery is left out.
@@ -132,14 +132,14 @@ func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 func readSecret(t *testing.T, namespace string) *corev1.Secret {
 	t.Helper()
 	secret := &corev1.Secret{}
-	NewWithT(t).Expect(admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: source.SecretName}, secret)).To(Succeed())
+	NewWithT(t).Expect(admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: sourcesecret.SecretName}, secret)).To(Succeed())
 	return secret
 }
 
 // writeSecret is what the project's admin makes beforehand.
 func writeSecret(t *testing.T, namespace string, data map[string][]byte, change ...func(*corev1.Secret)) *corev1.Secret {
 	t.Helper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: source.SecretName}, Data: data}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: sourcesecret.SecretName}, Data: data}
 	for _, c := range change {
 		c(secret)
 	}

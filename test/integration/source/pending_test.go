@@ -21,17 +21,17 @@ import (
 	fluxssh "github.com/fluxcd/pkg/ssh"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source/sshtest"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret/sshtest"
 )
 
 // ensure asks again as long as the Git server is being asked, as Gardener does. Only the requests of the last try are noted.
-func ensure(t *testing.T, keeper *source.Keeper, extension client.Client, noted *requests, namespace string, repository *fluxv1alpha1.Repository) (credentials *source.Credentials, err error) {
+func ensure(t *testing.T, keeper *sourcesecret.Keeper, extension client.Client, noted *requests, namespace string, repository *fluxv1alpha1.Repository) (credentials *sourcesecret.Credentials, err error) {
 	t.Helper()
 	NewWithT(t).Eventually(func() bool {
 		noted.take()
 		credentials, err = keeper.Ensure(t.Context(), extension, namespace, repository)
-		return errors.Is(err, source.ErrPending)
+		return errors.Is(err, sourcesecret.ErrPending)
 	}, time.Minute, 10*time.Millisecond).Should(BeFalse())
 	return credentials, err
 }
@@ -83,12 +83,12 @@ func TestSilentServer(t *testing.T) {
 	t.Cleanup(func() { _ = listener.Close() })
 	namespace, other := newNamespace(t), newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
-	keeper := source.NewKeeper(nil)
+	keeper := sourcesecret.NewKeeper(nil)
 
 	start := time.Now()
 	for range 100 {
 		_, err := keeper.Ensure(t.Context(), extension, namespace, private("ssh://git@"+listener.Addr().String()+"/repo"))
-		g.Expect(err).To(MatchError(source.ErrPending))
+		g.Expect(err).To(MatchError(sourcesecret.ErrPending))
 		g.Expect(err).To(MatchError("secret " + namespace + "/flux-source in the garden: waiting for the SSH host keys of " + listener.Addr().String() +
 			": the Git server is asked in the background, and Gardener asks for them again by itself"))
 	}
@@ -110,11 +110,11 @@ func TestKeysOfAllTypesAreKept(t *testing.T) {
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 
-	credentials, err := ensure(t, source.NewKeeper(nil), extension, requests, namespace, private(server.URL()))
+	credentials, err := ensure(t, sourcesecret.NewKeeper(nil), extension, requests, namespace, private(server.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(credentials.HostKeys).To(Equal([]source.HostKey{
-		{Type: "ssh-ed25519", Fingerprint: server.Fingerprint, Origin: source.OriginScanned},
-		{Type: "ecdsa-sha2-nistp256", Fingerprint: ssh.FingerprintSHA256(ecdsaKey.PublicKey()), Origin: source.OriginScanned},
+	g.Expect(credentials.HostKeys).To(Equal([]sourcesecret.HostKey{
+		{Type: "ssh-ed25519", Fingerprint: server.Fingerprint, Origin: sourcesecret.OriginScanned},
+		{Type: "ecdsa-sha2-nistp256", Fingerprint: ssh.FingerprintSHA256(ecdsaKey.PublicKey()), Origin: sourcesecret.OriginScanned},
 	}))
 	kept := readSecret(t, namespace).Data["known_hosts"]
 	g.Expect(string(kept)).To(HavePrefix(server.KnownHosts))
@@ -124,7 +124,7 @@ func TestKeysOfAllTypesAreKept(t *testing.T) {
 	secret := readSecret(t, namespace)
 	secret.Data["known_hosts"] = []byte(server.KnownHosts)
 	g.Expect(admin.Update(t.Context(), secret)).To(Succeed())
-	credentials, err = source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()))
+	credentials, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(BeEquivalentTo(server.KnownHosts))
 	g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(BeEquivalentTo(server.KnownHosts))

@@ -24,7 +24,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 const (
@@ -66,16 +66,16 @@ func TestWrittenCredentials(t *testing.T) {
 		url    string
 		data   map[string][]byte
 		secret corev1.SecretType
-		kind   source.Kind
+		kind   sourcesecret.Kind
 		shoot  []string
 	}{
-		"basic auth":   {httpsURL, strs(map[string]string{"username": "ops", "password": "hunter2"}), corev1.SecretTypeBasicAuth, source.KindBasicAuth, []string{"flux-source Opaque [password username]"}},
-		"bearer token": {httpsURL, strs(map[string]string{"bearerToken": "t0ken", "ca.crt": string(certificate)}), corev1.SecretTypeOpaque, source.KindBearerToken, []string{"flux-source Opaque [bearerToken ca.crt]"}},
+		"basic auth":   {httpsURL, strs(map[string]string{"username": "ops", "password": "hunter2"}), corev1.SecretTypeBasicAuth, sourcesecret.KindBasicAuth, []string{"flux-source Opaque [password username]"}},
+		"bearer token": {httpsURL, strs(map[string]string{"bearerToken": "t0ken", "ca.crt": string(certificate)}), corev1.SecretTypeOpaque, sourcesecret.KindBearerToken, []string{"flux-source Opaque [bearerToken ca.crt]"}},
 		"GitHub App": {httpsURL, strs(map[string]string{"githubAppID": "1", "githubAppInstallationID": "2", "githubAppPrivateKey": string(appKey)}), corev1.SecretTypeOpaque,
-			source.KindGitHubApp, []string{"flux-source Opaque [githubAppID githubAppInstallationID githubAppPrivateKey]"}},
-		"client certificate": {httpsURL, strs(map[string]string{"tls.crt": string(certificate), "tls.key": string(key)}), corev1.SecretTypeTLS, source.KindCertificates, []string{"flux-source Opaque [tls.crt tls.key]"}},
-		"pull secret":        {ociURL, strs(map[string]string{".dockerconfigjson": pull}), corev1.SecretTypeDockerConfigJson, source.KindRegistry, []string{"flux-source-registry kubernetes.io/dockerconfigjson [.dockerconfigjson]"}},
-		"registry with CA": {ociURL, strs(map[string]string{"username": "ops", "password": "hunter2", "ca.crt": string(certificate)}), corev1.SecretTypeOpaque, source.KindRegistry,
+			sourcesecret.KindGitHubApp, []string{"flux-source Opaque [githubAppID githubAppInstallationID githubAppPrivateKey]"}},
+		"client certificate": {httpsURL, strs(map[string]string{"tls.crt": string(certificate), "tls.key": string(key)}), corev1.SecretTypeTLS, sourcesecret.KindCertificates, []string{"flux-source Opaque [tls.crt tls.key]"}},
+		"pull secret":        {ociURL, strs(map[string]string{".dockerconfigjson": pull}), corev1.SecretTypeDockerConfigJson, sourcesecret.KindRegistry, []string{"flux-source-registry kubernetes.io/dockerconfigjson [.dockerconfigjson]"}},
+		"registry with CA": {ociURL, strs(map[string]string{"username": "ops", "password": "hunter2", "ca.crt": string(certificate)}), corev1.SecretTypeOpaque, sourcesecret.KindRegistry,
 			[]string{"flux-source-registry kubernetes.io/dockerconfigjson [.dockerconfigjson]", "flux-source Opaque [ca.crt]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,14 +84,14 @@ func TestWrittenCredentials(t *testing.T) {
 			extension, requests := newExtension(t, namespace, leastPrivilege("get"))
 			written := writeSecret(t, namespace, tc.data, func(s *corev1.Secret) { s.Type, s.Immutable = tc.secret, new(true) })
 
-			credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url))
+			credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url))
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(requests.take()).To(Equal([]string{"GET"}))
 			g.Expect(credentials.Kind).To(Equal(tc.kind))
-			g.Expect(credentials.Version).To(Equal(source.VersionOf(written.UID, written.ResourceVersion)))
+			g.Expect(credentials.Version).To(Equal(sourcesecret.VersionOf(written.UID, written.ResourceVersion)))
 
 			// A second seed says the same to Flux.
-			again, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url))
+			again, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url))
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(again.Request()).To(Equal(credentials.Request()))
 
@@ -114,7 +114,7 @@ func TestSecretsOfSeveralTypesFollowEachOther(t *testing.T) {
 	extension, _ := newExtension(t, namespace, leastPrivilege("get"))
 	writeSecret(t, namespace, strs(map[string]string{"username": "ops", "password": "hunter2"}))
 	for _, url := range []string{httpsURL, ociURL, httpsURL} {
-		credentials, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(url))
+		credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(url))
 		g.Expect(err).NotTo(HaveOccurred())
 		for _, secret := range credentials.Secrets() {
 			object := &corev1.Secret{
@@ -164,7 +164,7 @@ func TestProblemsOfWrittenCredentials(t *testing.T) {
 					g.Expect(admin.Delete(t.Context(), secret)).To(Succeed())
 				}
 			}
-			_, err := source.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url))
+			_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url))
 			g.Expect(err).To(MatchError(HavePrefix("secret " + namespace + "/flux-source in the garden: " + strings.ReplaceAll(tc.want, "%s", namespace))))
 			g.Expect(err.Error()).NotTo(ContainSubstring("hunter2"))
 			g.Expect(requests.take()).To(Equal([]string{"GET"}), "nothing is made")
@@ -179,11 +179,11 @@ func TestRaceForAzureDevOps(t *testing.T) {
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 	var done sync.WaitGroup
 	meeting := newMeeting(2)
-	results := make([]*source.Credentials, 2)
+	results := make([]*sourcesecret.Credentials, 2)
 	errs := make([]error, 2)
 	for i := range results {
 		done.Go(func() {
-			results[i], errs[i] = ensure(t, source.NewKeeper(noHost), meeting.attend(t, extension), requests, namespace, private("ssh://git@ssh.dev.azure.com/v3/fleet/shoots/repo"))
+			results[i], errs[i] = ensure(t, sourcesecret.NewKeeper(noHost), meeting.attend(t, extension), requests, namespace, private("ssh://git@ssh.dev.azure.com/v3/fleet/shoots/repo"))
 		})
 	}
 	done.Wait()
@@ -206,12 +206,12 @@ func TestWhoMadeTheKeyPair(t *testing.T) {
 	made := func() bool {
 		metadata, kept := &metav1.PartialObjectMetadata{}, &metav1.PartialObjectMetadata{}
 		metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-		g.Expect(admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: source.SecretName}, metadata)).To(Succeed())
-		source.NoteKeyPairMade(kept, metadata)
-		return source.IsKeyPairMade(kept)
+		g.Expect(admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: sourcesecret.SecretName}, metadata)).To(Succeed())
+		sourcesecret.NoteKeyPairMade(kept, metadata)
+		return sourcesecret.IsKeyPairMade(kept)
 	}
 	ensure := func() {
-		_, err := source.NewKeeper(noHost).Ensure(t.Context(), admin, namespace, private("ssh://git@github.com/owner/repo"))
+		_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), admin, namespace, private("ssh://git@github.com/owner/repo"))
 		g.Expect(err).NotTo(HaveOccurred())
 	}
 

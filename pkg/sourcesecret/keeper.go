@@ -2,14 +2,14 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package source keeps the credentials that the shoots of a project read their private repository with: Secret flux-source in the
+// Package sourcesecret keeps the credentials that the shoots of a project read their private repository with: Secret flux-source in the
 // project's namespace of the garden.
 //
 // For Git over SSH, the Secret is made once and then only completed. Two writers that start at the same moment, for example on two seeds,
 // end with the same key pair. For Git over HTTPS and for OCI, it is what the project's admin has written, and only read: nobody but the
 // Git server or registry can make tokens, and the extension does not talk to it. All requests carry the Secret's name, so that RBAC rules
 // restricted to it (resourceNames) suffice: get, create and patch.
-package source
+package sourcesecret
 
 import (
 	"context"

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package source
+package sourcesecret
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source/sshtest"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret/sshtest"
 )
 
 func direct(ctx context.Context, network, address string) (net.Conn, error) {

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package source
+package sourcesecret
 
 // Stats tells what a Keeper has done since it was made.
 type Stats struct {

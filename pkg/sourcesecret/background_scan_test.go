@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package source
+package sourcesecret
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	. "github.com/onsi/gomega"
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source/sshtest"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret/sshtest"
 )
 
 // timeout is for what happens in the background.

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package source
+package sourcesecret
 
 import (
 	"fmt"

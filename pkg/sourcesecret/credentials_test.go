@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-package source_test
+package sourcesecret_test
 
 import (
 	"bytes"
@@ -16,28 +16,28 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/source"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 func TestCredentialsHideSecrets(t *testing.T) {
-	credentials := &source.Credentials{
-		Kind: source.KindSSH,
-		SecretRef: &source.ShootSecret{Name: source.SecretName, Type: corev1.SecretTypeOpaque, Data: source.Data{
+	credentials := &sourcesecret.Credentials{
+		Kind: sourcesecret.KindSSH,
+		SecretRef: &sourcesecret.ShootSecret{Name: sourcesecret.SecretName, Type: corev1.SecretTypeOpaque, Data: sourcesecret.Data{
 			"identity":     []byte("very private"),
 			"identity.pub": []byte("ssh-ed25519 AAAA ops\n"),
 			"known_hosts":  []byte("example.org ssh-ed25519 AAAA\n"),
 		}},
-		CertSecretRef: &source.ShootSecret{Name: "other", Data: source.Data{"tls.key": []byte("very private")}},
+		CertSecretRef: &sourcesecret.ShootSecret{Name: "other", Data: sourcesecret.Data{"tls.key": []byte("very private")}},
 		Created:       true,
-		HostKeys:      []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:abc", Origin: source.OriginScanned}},
+		HostKeys:      []sourcesecret.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:abc", Origin: sourcesecret.OriginScanned}},
 	}
 	printed := map[string]string{}
 	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%c", "%b", "%t"}
 	for _, verb := range verbs {
 		printed[verb+" of the pointer"] = fmt.Sprintf(verb, credentials)
 		printed[verb+" of the value"] = fmt.Sprintf(verb, *credentials)
-		printed[verb+" in a struct"] = fmt.Sprintf(verb, struct{ C source.Credentials }{*credentials})
-		printed[verb+" in a list"] = fmt.Sprintf(verb, []*source.Credentials{credentials})
+		printed[verb+" in a struct"] = fmt.Sprintf(verb, struct{ C sourcesecret.Credentials }{*credentials})
+		printed[verb+" in a list"] = fmt.Sprintf(verb, []*sourcesecret.Credentials{credentials})
 	}
 	parts := map[string]any{"of a Secret": credentials.SecretRef, "of the value of a Secret": *credentials.SecretRef, "of data": credentials.SecretRef.Data}
 	hidden := map[string]string{}
@@ -100,10 +100,10 @@ func marshal(t *testing.T, marshaller func(any) ([]byte, error), value any) stri
 
 func TestCredentialsJSON(t *testing.T) {
 	g := NewWithT(t)
-	credentials := source.Credentials{
-		Kind:      source.KindSSH,
-		SecretRef: &source.ShootSecret{Data: source.Data{source.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
-		HostKeys:  []source.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:abc", Origin: source.OriginPublished}},
+	credentials := sourcesecret.Credentials{
+		Kind:      sourcesecret.KindSSH,
+		SecretRef: &sourcesecret.ShootSecret{Data: sourcesecret.Data{sourcesecret.KeyIdentityPub: []byte("ssh-ed25519 AAAA\n")}},
+		HostKeys:  []sourcesecret.HostKey{{Type: "ssh-ed25519", Fingerprint: "SHA256:abc", Origin: sourcesecret.OriginPublished}},
 	}
 	g.Expect(json.Marshal(credentials)).To(MatchJSON(
 		`{"kind":"SSH","keys":["identity.pub"],"publicKey":"ssh-ed25519 AAAA","created":false,"hostKeys":[{"type":"ssh-ed25519","fingerprint":"SHA256:abc","origin":"published"}]}`))
