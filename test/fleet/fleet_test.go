@@ -45,8 +45,7 @@ const (
 	maxIdleShootRequests  = 300.0
 	maxCalmShootRequests  = 60.0 // when nothing has changed for long
 
-	// To the seed per shoot. It was 8.1 before sources of several kinds: two more writes of the status for most shoots, with an event, are to be explained.
-	maxChangeRequests = 11.5
+	maxChangeRequests = 9.5 // to the seed per shoot
 
 	maxRestartWrites = 60 // to seed and garden together, without Leases
 )

@@ -56,7 +56,8 @@ type resourceManagers struct {
 	queue       workqueue.TypedRateLimitingInterface[appliedResource]
 
 	mutex sync.Mutex
-	// applied are the objects of Secrets, by the name of the Secret, which has a hash of the content.
+	// applied are the objects of Secrets, by the name of the Secret, which has a hash of the content, and by what of the content is brought to the
+	// API server of all shoots.
 	applied map[string]*appliedObjects
 }
 
@@ -158,6 +159,9 @@ func (m *resourceManagers) objects(ctx context.Context, item appliedResource) (*
 	if err != nil {
 		return nil, fmt.Errorf("failed to read what ManagedResource %s holds: %w", item.key, err)
 	}
+	// ConfigMap shoot-info differs from shoot to shoot. All else is the same for many, and is brought to the API server of all shoots once: a real shoot
+	// has a resource manager of its own, and they would not wait for each other.
+	isShared := func(object client.Object) bool { return object.GetObjectKind().GroupVersionKind().Kind != "ConfigMap" }
 	applied := &appliedObjects{references: []resourcesv1alpha1.ObjectReference{}, answers: map[string][]byte{}}
 	var manifest bytes.Buffer
 	for _, object := range objects {
@@ -165,11 +169,17 @@ func (m *resourceManagers) objects(ctx context.Context, item appliedResource) (*
 		applied.references = append(applied.references, resourcesv1alpha1.ObjectReference{ObjectReference: corev1.ObjectReference{
 			APIVersion: version, Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName(),
 		}})
+		if !isShared(object) {
+			continue
+		}
 		content, err := yaml.Marshal(object)
 		if err != nil {
 			return nil, fmt.Errorf("failed to encode what ManagedResource %s holds: %w", item.key, err)
 		}
 		fmt.Fprintf(&manifest, "---\n%s", content)
+	}
+	if known, ok := m.applied[manifest.String()]; ok {
+		return &appliedObjects{references: applied.references, answers: known.answers}, nil
 	}
 	if err := m.shoot.ApplyYAML(ctx, manifest.Bytes()); err != nil {
 		return nil, err
@@ -182,7 +192,7 @@ func (m *resourceManagers) objects(ctx context.Context, item appliedResource) (*
 			return nil, err
 		}
 	}
-	m.applied[item.secret] = applied
+	m.applied[item.secret], m.applied[manifest.String()] = applied, applied
 	return applied, nil
 }
 
