@@ -169,9 +169,9 @@ bench: tools-landscape build ## Run the benchmarks, those of the landscape too. 
 
 # Without -v, go test would show nothing until the end.
 .PHONY: bench-fleet
-bench-fleet: tools-landscape build ## Measure what many shoots on one seed cost: SHOOTS=1000 in one project, and in PROJECTS=50. SIZES=1000/50 PHASES=change,bare PROFILES=DIR: only some, with profiles.
+bench-fleet: tools-landscape build ## Measure what many shoots on one seed cost: SHOOTS=1000 in one project, and in PROJECTS=50. SIZES=1000/50 PHASES=change,bare PROFILES=DIR: only some, with profiles. LAYERED=1: each shoot differs from its project.
 	hack/test.sh fleet -timeout=6h -v -run='^$$' -bench=Fleet -benchtime=1x -shoots=$(or $(SHOOTS),1000) -projects=$(or $(PROJECTS),50) \
-		$(if $(SIZES),-sizes=$(SIZES)) $(if $(PHASES),-phases=$(PHASES)) $(if $(PROFILES),-profiles=$(abspath $(PROFILES))) $(if $(IDLE),-idle=$(IDLE))
+		$(if $(SIZES),-sizes=$(SIZES)) $(if $(PHASES),-phases=$(PHASES)) $(if $(PROFILES),-profiles=$(abspath $(PROFILES))) $(if $(IDLE),-idle=$(IDLE)) $(if $(LAYERED),-layered)
 
 .PHONY: lint
 lint: lint-go lint-chart lint-alerts lint-scripts ## Run all linters.

@@ -145,10 +145,13 @@ func newSeed() *gardencorev1beta1.Seed {
 }
 
 // newShoot is a Shoot with workers, of the kind that projects have.
-func newShoot(project, name string) *gardencorev1beta1.Shoot {
+func newShoot(s shoot) *gardencorev1beta1.Shoot {
 	shoot := &gardencorev1beta1.Shoot{
 		TypeMeta:   metav1.TypeMeta{APIVersion: gardencorev1beta1.SchemeGroupVersion.String(), Kind: "Shoot"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: name, Annotations: map[string]string{"shoot.gardener.cloud/tasks": "", "description": "one of a fleet"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: s.name, Annotations: map[string]string{"shoot.gardener.cloud/tasks": "", "description": "one of a fleet"}},
+	}
+	if s.stage != "" {
+		shoot.Labels = map[string]string{"stage": s.stage}
 	}
 	shoot.Spec.CloudProfile = &gardencorev1beta1.CloudProfileReference{Kind: "CloudProfile", Name: cloudProfileName}
 	shoot.Spec.SeedName, shoot.Spec.Region, shoot.Spec.Purpose = new(seedName), "region-0", new(gardencorev1beta1.ShootPurposeProduction)
@@ -164,7 +167,7 @@ func newShoot(project, name string) *gardencorev1beta1.Shoot {
 			Taints:  []corev1.Taint{},
 		})
 	}
-	shoot.Status.TechnicalID, shoot.Status.Gardener.Version = controlNamespace(project, name), gardenerVersion
+	shoot.Status.TechnicalID, shoot.Status.Gardener.Version = s.control, gardenerVersion
 	shoot.Status.LastOperation = &gardencorev1beta1.LastOperation{Type: gardencorev1beta1.LastOperationTypeReconcile, State: gardencorev1beta1.LastOperationStateProcessing, Progress: 80}
 	for _, kind := range []gardencorev1beta1.ConditionType{
 		gardencorev1beta1.ShootAPIServerAvailable, gardencorev1beta1.ShootControlPlaneHealthy, gardencorev1beta1.ShootEveryNodeReady, gardencorev1beta1.ShootSystemComponentsHealthy,

@@ -29,6 +29,7 @@ type figures struct {
 	idleMemory      memory
 	// calmRequests are those to a shoot in an hour in which nothing has changed for long.
 	calmRequests float64
+	calm         traffic
 
 	// A change of all configurations.
 	change        outcome
@@ -178,7 +179,7 @@ func (f *figures) printRequests(out io.Writer) {
 	for _, part := range []struct {
 		name    string
 		traffic traffic
-	}{{"first reconciliation", f.first}, {"idle", f.idle}, {"change of flux-config", f.changeTraffic}, {"restart", f.restart}, {"change, one of ten dead", f.livingTraffic}} {
+	}{{"first reconciliation", f.first}, {"idle", f.idle}, {"nothing changes for long", f.calm}, {"change of flux-config", f.changeTraffic}, {"restart", f.restart}, {"change, one of ten dead", f.livingTraffic}} {
 		for _, cluster := range []struct {
 			name     string
 			requests requests

@@ -21,9 +21,16 @@ import (
 // size is how many shoots there are, and in how many projects.
 type size struct {
 	shoots, projects int
+	// layered tells that shoots differ from their project: by key overrides of its ConfigMap, and by a providerConfig of each.
+	layered bool
 }
 
-func (s size) String() string { return fmt.Sprintf("%d/%d", s.shoots, s.projects) }
+func (s size) String() string {
+	if s.layered {
+		return fmt.Sprintf("%d/%d layered", s.shoots, s.projects)
+	}
+	return fmt.Sprintf("%d/%d", s.shoots, s.projects)
+}
 
 // landscape is the surroundings of the extension for one size. Each has servers of its own, so that none is measured on what another left.
 type landscape struct {

@@ -22,6 +22,9 @@ const (
 	firstPatience = 3 * time.Minute
 	// healthPatience is how long a measurement of idleness is put off until all shoots have condition SystemComponentsHealthy.
 	healthPatience = time.Minute
+	// quietTime is for how long nothing has been reported to the garden when all is said, and quietTimeout how long that is waited for.
+	quietTime    = 5 * time.Second
+	quietTimeout = time.Minute
 	// afterChange is how long it takes at most until all has been said of a change.
 	afterChange = 5 * time.Second
 	// afterRestart is how long an extension that has caught up is watched for what it writes.
@@ -32,7 +35,7 @@ const (
 	// extension allows. From calmAfter on it is no more often, and is counted for calmTime.
 	calmFactor = 30
 	calmAfter  = 75 * time.Second
-	calmTime   = 30 * time.Second
+	calmTime   = 33 * time.Second // five times the time between two looks, in the middle of its jitter
 	// deathNoticed is how long the others are not measured after some have died.
 	deathNoticed = 45 * time.Second
 )
@@ -252,6 +255,9 @@ func (m *measurement) rest(ctx context.Context) (err error) {
 	end := m.phase("watching idle shoots for %s", m.idle)
 	f := m.figures
 	m.observer.wait(ctx, time.Now(), healthPatience, m.shoots, isHealthy)
+	if err := m.waitForQuiet(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	f.idle, err = m.during(func() error {
 		return m.profile(ctx, "idle", func() error { return pause(ctx, m.idle) })
@@ -264,6 +270,22 @@ func (m *measurement) rest(ctx context.Context) (err error) {
 	f.idleMemory, err = m.extension.memory(ctx)
 	f.peak = f.idleMemory.peak
 	return err
+}
+
+// waitForQuiet waits until all projects know how their shoots are: they are told a moment after it is so.
+func (m *measurement) waitForQuiet(ctx context.Context) error {
+	began, known := time.Now(), -1
+	for time.Since(began) < quietTimeout {
+		reports, _ := m.observer.reported()
+		if reports == known {
+			return nil
+		}
+		known = reports
+		if err := pause(ctx, quietTime); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("ConfigMaps flux-status still change after %s in which nothing else does", quietTimeout)
 }
 
 // calm measures how often shoots are looked into in which nothing has changed for long. That is after half an hour; a schedule that is faster by
@@ -281,6 +303,7 @@ func (m *measurement) calm(ctx context.Context) (err error) {
 	}
 	taken, err := m.during(func() error { return pause(ctx, calmTime) })
 	controllers := taken.shoot.sum(func(kind requestKind) bool { return strings.Contains(kind.resource, "/deployments/") })
+	m.figures.calm = taken
 	m.figures.calmRequests = m.figures.perShoot(taken.shoot.all()-controllers)*float64(time.Hour)/(calmFactor*float64(calmTime)) +
 		m.figures.perShoot(controllers)*float64(time.Hour)/float64(calmTime)
 	end("")

@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
@@ -32,10 +33,15 @@ const (
 	preparationWorkers = 20
 )
 
+// stages are what shoots of one project differ by, if they do.
+var stages = []string{"development", "staging", "production"}
+
 // shoot is one shoot of the seed.
 type shoot struct {
 	// project is its namespace in the garden, and control that in the seed.
 	project, name, control string
+	// stage is a label of the Shoot that key overrides selects it by, and a part of what its providerConfig says. Empty: the shoot is like its project.
+	stage string
 }
 
 // controlNamespace is the namespace that Gardener gives a shoot in the seed.
@@ -49,6 +55,9 @@ func newShoots(size size) []shoot {
 	for i := range shoots {
 		project, name := fmt.Sprintf("garden-p%d", i%size.projects), fmt.Sprintf("s%d", i)
 		shoots[i] = shoot{project: project, name: name, control: controlNamespace(project, name)}
+		if size.layered {
+			shoots[i].stage = stages[i%len(stages)]
+		}
 	}
 	return shoots
 }
@@ -76,13 +85,31 @@ func forEach[T any](ctx context.Context, workers int, items []T, do func(context
 	return group.Wait()
 }
 
-// configuration is what a project admin writes: the embedded release, so that no other has to be fetched, and a public repository.
-func configuration(branch string) map[string]string {
-	return map[string]string{
+// configuration is what a project admin writes: the embedded release, so that no other has to be fetched, and a public repository. If the shoots are
+// layered, each stage has an entry of key overrides.
+func (s size) configuration(branch string) map[string]string {
+	data := map[string]string{
 		"fluxVersion":      "v2.9.4",
 		"repositoryUrl":    "https://git.example.com/fleet/shoots",
 		"repositoryBranch": branch,
 	}
+	if s.layered {
+		var overrides strings.Builder
+		for _, stage := range stages {
+			fmt.Fprintf(&overrides, "- {selector: {matchLabels: {stage: %s}}, config: {removalPolicy: keep-flux, repository: {path: ./stages/%s}}}\n", stage, stage)
+		}
+		data["overrides"] = overrides.String()
+	}
+	return data
+}
+
+// providerConfig is what the owner of the shoot writes. It wins over the project's overrides.
+func (s shoot) providerConfig() *runtime.RawExtension {
+	if s.stage == "" {
+		return nil
+	}
+	return &runtime.RawExtension{Raw: fmt.Appendf(nil,
+		`{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxConfig","repository":{"path":"./clusters/%s"}}`, s.stage)}
 }
 
 // prepare makes what is there before gardenlet asks the extension: in the garden the projects, in the seed each shoot's namespace, Cluster,
@@ -96,7 +123,7 @@ func (l *landscape) prepare(ctx context.Context, shoots []shoot) error {
 		return err
 	}
 	return forEach(ctx, preparationWorkers, shoots, func(ctx context.Context, s shoot) error {
-		cluster, err := content.cluster(s.control, newShoot(s.project, s.name))
+		cluster, err := content.cluster(s.control, newShoot(s))
 		if err != nil {
 			return err
 		}
@@ -119,7 +146,7 @@ func (l *landscape) prepare(ctx context.Context, shoots []shoot) error {
 func (l *landscape) prepareProject(ctx context.Context, project string) error {
 	for _, object := range []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: project}},
-		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: configurationName}, Data: configuration("main")},
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: configurationName}, Data: l.size.configuration("main")},
 	} {
 		if err := l.garden.Client.Create(ctx, object); err != nil {
 			return fmt.Errorf("failed to prepare project %s: %w", project, err)
@@ -144,7 +171,9 @@ func resourceManagerDeployment(namespace string) *appsv1.Deployment {
 // operate asks for the extension in shoots, as gardenlet does.
 func (l *landscape) operate(ctx context.Context, shoots []shoot) error {
 	return forEach(ctx, gardenletWorkers, shoots, func(ctx context.Context, s shoot) error {
-		if err := l.seed.Client.Create(ctx, newExtension(s.control, extensionType)); err != nil {
+		extension := newExtension(s.control, extensionType)
+		extension.Spec.ProviderConfig = s.providerConfig()
+		if err := l.seed.Client.Create(ctx, extension); err != nil {
 			return fmt.Errorf("failed to create the Extension of shoot %s: %w", s.control, err)
 		}
 		return nil
@@ -163,7 +192,7 @@ func newExtension(namespace, kind string) *extensionsv1alpha1.Extension {
 // configure changes the configuration of all projects of shoots at the same time.
 func (l *landscape) configure(ctx context.Context, shoots []shoot, branch string) error {
 	return forEach(ctx, preparationWorkers, projectsOf(shoots), func(ctx context.Context, project string) error {
-		configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: configurationName}, Data: configuration(branch)}
+		configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: configurationName}, Data: l.size.configuration(branch)}
 		if err := l.garden.Client.Update(ctx, configMap); err != nil {
 			return fmt.Errorf("failed to change the configuration of project %s: %w", project, err)
 		}
