@@ -273,6 +273,21 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+var noticeReason = regexp.MustCompile(`Notice[A-Za-z]+ = "([A-Za-z]+)"`)
+
+// TestNotices shows that each event of which only the extension knows is explained.
+func TestNotices(t *testing.T) {
+	g := NewWithT(t)
+	source, err := fs.ReadFile(root, "pkg/apis/flux/v1alpha1/types.go")
+	g.Expect(err).NotTo(HaveOccurred())
+	explained := documents(t)["docs/usage/status.md"]
+	reasons := noticeReason.FindAllStringSubmatch(string(source), -1)
+	g.Expect(reasons).NotTo(BeEmpty())
+	for _, reason := range reasons {
+		g.Expect(explained).To(ContainSubstring("| `"+reason[1]+"` |"), "a row of a table")
+	}
+}
+
 // targetsOf are the files and directories of the repository that a document links to.
 func targetsOf(name, document string) []string {
 	var targets []string

@@ -32,7 +32,9 @@ type namedWatch struct {
 	transform toolscache.TransformFunc
 	// seen is told what a toolscache.ResourceEventHandler is told. old is nil if the object is new.
 	seen func(ctx context.Context, old, object any)
-	log  logr.Logger
+	// listed is called when all objects have been told that there were when the watch began, or is nil.
+	listed func(ctx context.Context)
+	log    logr.Logger
 }
 
 // run watches until the context is done. It needs no garden to begin with: it goes on trying, and begins anew with each
@@ -80,11 +82,19 @@ func (w *namedWatch) start(ctx context.Context, connection *Connection) error {
 	if err != nil {
 		return err
 	}
-	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { w.tell(ctx, nil, object) },
 		UpdateFunc: func(old, object any) { w.tell(ctx, old, object) },
-	}); err != nil {
+	})
+	if err != nil {
 		return err
+	}
+	if w.listed != nil {
+		go func() {
+			if toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+				w.listed(ctx)
+			}
+		}()
 	}
 	return objects.Start(ctx)
 }

@@ -79,7 +79,7 @@ type Effective struct {
 // formFields are those of which a providerConfig has one that was written for the extension of stackitcloud.
 var formFields = []string{"flux", "source", "kustomization", fieldAdditionalSecrets}
 
-// formDefaults are what counts in such a providerConfig where nobody wrote anything: what that extension did.
+// formDefaults are what counts where nobody wrote anything, if all that a shoot has comes from such a providerConfig: what that extension did.
 var formDefaults = leaves{
 	fieldInstallation:  string(fluxv1alpha1.InstallationOnce),
 	fieldSyncMode:      string(fluxv1alpha1.SyncOnce),
@@ -102,7 +102,7 @@ func (c *Configuration) Effective(shoot Shoot) (*Effective, error) {
 		own.report("", field.Forbidden(field.NewPath(documentOfShoot), fmt.Sprintf("the project does not allow its shoots to differ (key %s of ConfigMap %s): remove what is written", keyShootOverrides, ConfigMapName)))
 	}
 	m := merge(append(slices.Clone(inherited), own))
-	if inForm {
+	if inForm && c.leavesAllTo(own) {
 		m.addFormDefaults()
 	}
 	config := m.complete()
@@ -113,6 +113,12 @@ func (c *Configuration) Effective(shoot Shoot) (*Effective, error) {
 	below := merge(inherited).config()
 	SetDefaults(below)
 	return &Effective{Config: config, Origins: m.origins(), Written: m.written(config), Warnings: warnings, Digest: Digest(config), InheritedDigest: Digest(below)}, nil
+}
+
+// leavesAllTo tells whether what a shoot follows, and that it has Flux, is due to its own layer: the project says nothing, or all of it is
+// replaced. Else a shoot that differs in a detail, such as a Secret or a controller more, would lose to its users what the extension manages.
+func (c *Configuration) leavesAllTo(own *layer) bool {
+	return !c.hasConfigMap || own.values.has(fieldSourceTemplate) && own.values.has(fieldKustomizationTemplate)
 }
 
 // layersFor are all layers but the shoot's own.

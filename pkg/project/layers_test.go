@@ -130,6 +130,11 @@ var layersCases = map[string]struct {
 		want:    "{flux: {version: v2.6.4}, installation: once, syncMode: Once, removalPolicy: keep-flux}",
 		origins: map[string]string{"flux.version": "shoot", "installation": OriginForm, "syncMode": OriginForm, "removalPolicy": OriginForm},
 	},
+	"a shoot of a project that has a ConfigMap": {
+		written: written{data: map[string]string{"repositoryUrl": httpsURL, "repositoryType": "public"}, shoot: "{flux: {componentsExtra: [source-watcher]}, additionalSecretResources: [{name: a}]}"},
+		want:    "{flux: {componentsExtra: [source-watcher]}, repository: {url: " + httpsURL + ", type: public, branch: main, path: ./}, additionalSecretResources: [{name: a}], installation: managed, syncMode: Managed, removalPolicy: keep-workloads}",
+		origins: map[string]string{"repository.url": "project", "repository.type": "project", "flux.componentsExtra": "shoot", "additionalSecretResources": "shoot"},
+	},
 	"its registry is none": {
 		written: written{defaults: "flux: {registry: registry.example.org/mirror}", noConfigMap: true, shoot: "flux: {registry: ghcr.io/fluxcd}"},
 		want:    "flux: {registry: registry.example.org/mirror}",

@@ -27,6 +27,8 @@ type Configuration struct {
 	overrides []override
 	// written tells that there is something: defaults of the landscape, or a ConfigMap.
 	written bool
+	// hasConfigMap tells that the project has one.
+	hasConfigMap bool
 	// shootsDenied tells that shoots must not say anything for themselves.
 	shootsDenied bool
 	// problems are those of the ConfigMap as a whole.
@@ -45,7 +47,7 @@ func Read(defaults *Defaults, configMap *corev1.ConfigMap) *Configuration {
 	if configMap == nil {
 		return c
 	}
-	c.written = true
+	c.written, c.hasConfigMap = true, true
 	l := newLayer(OriginProject, inConfigMap, keyConfig, keyConfig+".")
 	c.layers = append(c.layers, l)
 	if count := len(configMap.Data) + len(configMap.BinaryData); count > MaxKeys {

@@ -8,10 +8,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -44,7 +44,9 @@ type configurationWatch struct {
 	defaults *project.Defaults
 	// missed are the shoots that are to be reconciled later.
 	missed *missedChanges
-	log    logr.Logger
+	// configured are the namespaces of projects that have been seen to have a ConfigMap.
+	configured sync.Map
+	log        logr.Logger
 }
 
 // watchConfigurations adds the watch to a controller.
@@ -52,19 +54,23 @@ func watchConfigurations(mgr manager.Manager, actuator *Actuator, missed *missed
 	w := &configurationWatch{seed: mgr.GetClient(), defaults: actuator.Defaults, missed: missed, log: mgr.GetLogger().WithName("configuration-watch")}
 	return func(c controller.Controller) error {
 		return c.Watch(source.Func(func(ctx context.Context, queue requestQueue) error {
-			watch := garden.ConfigMapWatch{Access: actuator.Garden, Name: project.ConfigMapName, Log: w.log, Seen: func(ctx context.Context, _, configMap *corev1.ConfigMap) {
-				w.enqueue(ctx, queue, configMap.Namespace, configMap)
-			}}
+			watch := garden.ConfigMapWatch{
+				Access: actuator.Garden, Name: project.ConfigMapName, Log: w.log,
+				Seen: func(ctx context.Context, _, configMap *corev1.ConfigMap) {
+					w.configured.Store(configMap.Namespace, nil)
+					w.enqueue(ctx, queue, configMap.Namespace, configMap)
+				},
+				Listed: func(ctx context.Context) { w.enqueueWithoutConfigMap(ctx, queue) },
+			}
 			go watch.Run(ctx)
-			go w.enqueueWithoutConfigMap(ctx, queue, actuator.Garden)
 			return nil
 		}))
 	}
 }
 
 // enqueueWithoutConfigMap lets shoots of projects that have no ConfigMap get the defaults of the landscape: nothing tells that the operator has
-// changed them but a new start. A project that can't be read now gets them when gardenlet next reconciles its shoots.
-func (w *configurationWatch) enqueueWithoutConfigMap(ctx context.Context, queue requestQueue, access *garden.Access) {
+// changed them but a new start. All ConfigMaps must have been seen.
+func (w *configurationWatch) enqueueWithoutConfigMap(ctx context.Context, queue requestQueue) {
 	if w.defaults == nil {
 		return
 	}
@@ -73,18 +79,9 @@ func (w *configurationWatch) enqueueWithoutConfigMap(ctx context.Context, queue 
 		w.log.Error(err, "Failed to find the projects of the seed")
 		return
 	}
-	gardenClient, err := access.Client(ctx)
-	if err != nil {
-		w.log.Error(err, "Failed to look for projects without configuration")
-		return
-	}
 	for _, namespace := range projects {
-		configMap := &corev1.ConfigMap{}
-		key := client.ObjectKey{Namespace: namespace, Name: project.ConfigMapName}
-		if err := gardenClient.Get(ctx, key, configMap); apierrors.IsNotFound(err) {
+		if _, has := w.configured.Load(namespace); !has {
 			w.enqueue(ctx, queue, namespace, nil)
-		} else if err != nil {
-			w.log.Error(err, "Failed to look for the configuration of a project", "project", namespace)
 		}
 	}
 }

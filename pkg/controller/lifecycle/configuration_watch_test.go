@@ -5,14 +5,24 @@
 package lifecycle
 
 import (
+	"encoding/json"
+	"errors"
 	"testing"
 
+	"github.com/go-logr/logr"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 func operation(operationType gardencorev1beta1.LastOperationType, state gardencorev1beta1.LastOperationState) *gardencorev1beta1.LastOperation {
@@ -77,6 +87,45 @@ func TestMayReconcile(t *testing.T) {
 		})
 	}
 	NewWithT(t).Expect(mayReconcile(&extensionsv1alpha1.Extension{}, nil)).To(BeFalse(), "gardenlet has not written the Shoot yet")
+}
+
+// Shoots of a project without ConfigMap get the defaults of the landscape, and those of a project with one what that says.
+func TestProjectsWithoutConfigMap(t *testing.T) {
+	g := NewWithT(t)
+	scheme := runtime.NewScheme()
+	g.Expect(errors.Join(extensionsv1alpha1.AddToScheme(scheme), resourcesv1alpha1.AddToScheme(scheme))).To(Succeed())
+	defaults, err := project.ReadDefaults("repository: {url: https://git.example.com/fleet/shoots}")
+	g.Expect(err).NotTo(HaveOccurred())
+	seed := fake.NewClientBuilder().WithScheme(scheme).WithIndex(&extensionsv1alpha1.Cluster{}, projectField, projectOfCluster)
+	for _, name := range []string{"without", "current", "with"} {
+		owner := &gardencorev1beta1.Shoot{TypeMeta: metav1.TypeMeta{APIVersion: "core.gardener.cloud/v1beta1", Kind: "Shoot"}}
+		owner.Namespace, owner.Name = "garden-"+name, "one"
+		raw, err := json.Marshal(owner)
+		g.Expect(err).NotTo(HaveOccurred())
+		cluster := &extensionsv1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		cluster.Spec.Shoot.Raw = raw
+		extension := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: Type}}
+		extension.Status.LastOperation = operation(gardencorev1beta1.LastOperationTypeReconcile, gardencorev1beta1.LastOperationStateSucceeded)
+		has := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: managedresource.Configuration}}
+		if name == "current" {
+			has.Labels = map[string]string{managedresource.ConfigurationDigestLabel: digestsOf(project.Read(defaults, nil), extension, owner)[0]}
+		}
+		seed = seed.WithObjects(cluster, extension, has)
+	}
+	w := &configurationWatch{seed: seed.Build(), defaults: defaults, missed: &missedChanges{}, log: logr.Discard()}
+	w.configured.Store("garden-with", nil)
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	defer queue.ShutDown()
+
+	w.enqueueWithoutConfigMap(t.Context(), queue)
+	g.Expect(queue.Len()).To(Equal(1))
+	request, _ := queue.Get()
+	g.Expect(request.Namespace).To(Equal("without"))
+
+	w.defaults = nil
+	queue.Done(request)
+	w.enqueueWithoutConfigMap(t.Context(), queue)
+	g.Expect(queue.Len()).To(BeZero(), "there is nothing that they could get")
 }
 
 func TestProjectOfCluster(t *testing.T) {

@@ -234,6 +234,9 @@ func TestAMissingRightIsNamed(t *testing.T) {
 	}
 }
 
+// listed stands for the call that comes when all has been told which was there in the beginning.
+const listed = "listed"
+
 // seen collects what a watch has told.
 type seen struct {
 	mutex sync.Mutex
@@ -250,6 +253,12 @@ func (s *seen) add(_ context.Context, old, configMap *corev1.ConfigMap) {
 	s.told = append(s.told, entry)
 }
 
+func (s *seen) addListed(context.Context) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.told = append(s.told, listed)
+}
+
 func (s *seen) all() []string {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -263,7 +272,7 @@ func watch(t *testing.T, access *garden.Access) *seen {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		(&garden.ConfigMapWatch{Access: access, Name: "flux-config", Seen: result.add, Log: logr.Discard()}).Run(ctx)
+		(&garden.ConfigMapWatch{Access: access, Name: "flux-config", Seen: result.add, Listed: result.addListed, Log: logr.Discard()}).Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -279,7 +288,9 @@ func TestTheWatchIsOneNamedRequest(t *testing.T) {
 	server := newProxy(t)
 	server.start(t)
 	told := watch(t, garden.KubeconfigFile(mount(t, server.URL, token(t, ownSeed, "shoot-flux-garden")).kubeconfig()))
-	g.Eventually(told.all, timeout).Should(ContainElement(one + " v2.0.0"))
+	g.Eventually(told.all, timeout).Should(ContainElement(listed))
+	g.Expect(told.all()[slices.Index(told.all(), listed):]).NotTo(ContainElement(HavePrefix(one)), "it was there before")
+	g.Expect(told.all()).To(ContainElement(one + " v2.0.0"))
 
 	g.Expect(admin.Update(t.Context(), configuration(one, map[string]string{"fluxVersion": "v2.1.0"}))).To(Succeed())
 	g.Expect(admin.Create(t.Context(), configuration(two, map[string]string{"fluxVersion": "v2.2.0"}))).To(Succeed())

@@ -123,6 +123,7 @@ func TestShootPolicy(t *testing.T) {
 	t.Run("references", func(t *testing.T) { testReferences(t, owner) })
 	t.Run("an old Shoot", func(t *testing.T) { testOldShoot(t, owner, old) })
 	t.Run("other Shoots", func(t *testing.T) { testOtherShoots(t, owner) })
+	t.Run("Shoots that must not differ", func(t *testing.T) { testForbiddenOverrides(t, running, owner) })
 }
 
 // probe refuses each Shoot, and says what it has seen of its providerConfig.
@@ -307,6 +308,37 @@ func testOldShoot(t *testing.T, owner shootOwner, old *gardencorev1beta1.Shoot) 
 	g.Expect(edit(write(`{"typo": "y"}`))).To(Succeed(), "nobody reads it while it is switched off")
 	g.Expect(edit(func(shoot *gardencorev1beta1.Shoot) { shoot.Spec.Extensions[0].Disabled = nil })).To(MatchError(ContainSubstring("typo: unknown field")), "switched on")
 	g.Expect(edit(write(`{"suspend": true}`))).To(Succeed())
+}
+
+// The ConfigMap of the Shoot's own project is what counts.
+func testForbiddenOverrides(t *testing.T, running *garden.Garden, owner shootOwner) {
+	g := NewWithT(t)
+	const providerConfig = `{"repository": {"path": "own"}}`
+	old := owner.shoot("differs", providerConfig)
+	g.Expect(owner.Create(t.Context(), old)).To(Succeed())
+	applyFile(t, running, "../../../example/garden/optional/shoot-overrides-policy.yaml")
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: owner.namespace, Name: project.ConfigMapName}, Data: map[string]string{"shootOverrides": "deny"}}
+	g.Expect(owner.Create(t.Context(), configMap)).To(Succeed())
+	try := func() error { return owner.try(t.Context(), providerConfig) }
+	g.Eventually(try, policyTimeout).Should(HaveOccurred())
+	field, words := denial(g, try())
+	_, problem := project.Read(nil, configMap).Effective(project.Shoot{ProviderConfig: []byte(providerConfig)})
+	g.Expect(problem).To(MatchError(And(ContainSubstring(field+": "), ContainSubstring(words))), "the extension says the same")
+
+	for _, nothing := range []string{"{}", `{"apiVersion": "flux.extensions.gardener.cloud/v1alpha1", "kind": "FluxConfig", "repository": {}, "flux": null}`} {
+		g.Expect(owner.try(t.Context(), nothing)).To(Succeed())
+		_, problem := project.Read(nil, configMap).Effective(project.Shoot{ProviderConfig: []byte(nothing)})
+		g.Expect(problem).NotTo(MatchError(ContainSubstring(words)), "the extension takes it")
+	}
+	patch := client.MergeFrom(old.DeepCopy())
+	old.Labels = map[string]string{"a": "b"}
+	g.Expect(owner.Patch(t.Context(), old, patch)).To(Succeed(), "it was there before")
+	patch = client.MergeFrom(old.DeepCopy())
+	old.Spec.Extensions[0].ProviderConfig.Raw = []byte(`{"repository": {"path": "other"}}`)
+	g.Expect(owner.Patch(t.Context(), old, patch)).To(MatchError(ContainSubstring(words)))
+
+	g.Expect(owner.Delete(t.Context(), configMap)).To(Succeed())
+	g.Eventually(try, policyTimeout).Should(Succeed(), "nobody forbids it")
 }
 
 // What is not about the extension is no concern of the policy.
