@@ -28,6 +28,8 @@ const (
 	maxOverridesLength = 128 << 10
 	// maxOverrides is how many overrides there can be.
 	maxOverrides = 64
+	// maxRequirements is how many requirements the selector of an override can have, and how many values each of them.
+	maxRequirements = 32
 	// maxStrictProblems is how many unknown fields are told.
 	maxStrictProblems = 16
 )

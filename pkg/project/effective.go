@@ -58,6 +58,8 @@ type Shoot struct {
 	Labels map[string]string
 	// ProviderConfig is what the owner of the shoot has written, as JSON, or empty.
 	ProviderConfig []byte
+	// HadConfigMap tells that what the shoot has was made when the project had a ConfigMap.
+	HadConfigMap bool
 }
 
 // Effective is what a shoot is to have, of all that has been written.
@@ -72,6 +74,8 @@ type Effective struct {
 	Warnings []string
 	// Digest tells two configurations apart.
 	Digest string
+	// HasConfigMap tells that the project has a ConfigMap.
+	HasConfigMap bool
 	// InheritedDigest is the one of what the shoot would have if its owner had written nothing. In former releases it stood for all.
 	InheritedDigest string
 }
@@ -94,15 +98,19 @@ func (c *Configuration) Effective(shoot Shoot) (*Effective, error) {
 			"for example: kubectl -n %s create configmap %s --from-literal=repositoryUrl=https://…; without any key, only Flux is installed",
 			shoot.Namespace, ConfigMapName, shoot.Namespace, ConfigMapName)
 	}
+	if !c.hasConfigMap && shoot.HadConfigMap && !saysAllToFollow(own) {
+		return nil, fmt.Errorf("ConfigMap %s/%s does not exist in the garden any more, so the shoot keeps what it has: create it again; without any key, it leaves all to what is written elsewhere",
+			shoot.Namespace, ConfigMapName)
+	}
 	if len(c.problems) > 0 {
 		return nil, errors.New(shoot.invalid(inConfigMap, c.problemOfSize()))
 	}
 	inherited := c.layersFor(shoot)
-	if c.shootsDenied && len(own.values) > 0 {
+	if c.shootsDenied && saysSomething(shoot.ProviderConfig) {
 		own.report("", field.Forbidden(field.NewPath(documentOfShoot), fmt.Sprintf("the project does not allow its shoots to differ (key %s of ConfigMap %s): remove what is written", keyShootOverrides, ConfigMapName)))
 	}
 	m := merge(append(slices.Clone(inherited), own))
-	if inForm && c.leavesAllTo(own) {
+	if inForm && (!c.hasConfigMap || saysAllToFollow(own)) {
 		m.addFormDefaults()
 	}
 	config := m.complete()
@@ -112,13 +120,13 @@ func (c *Configuration) Effective(shoot Shoot) (*Effective, error) {
 	}
 	below := merge(inherited).config()
 	SetDefaults(below)
-	return &Effective{Config: config, Origins: m.origins(), Written: m.written(config), Warnings: warnings, Digest: Digest(config), InheritedDigest: Digest(below)}, nil
+	return &Effective{Config: config, Origins: m.origins(), Written: m.written(config), Warnings: warnings, HasConfigMap: c.hasConfigMap, Digest: Digest(config), InheritedDigest: Digest(below)}, nil
 }
 
-// leavesAllTo tells whether what a shoot follows, and that it has Flux, is due to its own layer: the project says nothing, or all of it is
-// replaced. Else a shoot that differs in a detail, such as a Secret or a controller more, would lose to its users what the extension manages.
-func (c *Configuration) leavesAllTo(own *layer) bool {
-	return !c.hasConfigMap || own.values.has(fieldSourceTemplate) && own.values.has(fieldKustomizationTemplate)
+// saysAllToFollow tells whether what a shoot follows is due to its own layer. Else a shoot that differs in a detail, such as a Secret or a controller
+// more, would lose to its users what the extension manages for the project.
+func saysAllToFollow(own *layer) bool {
+	return own.values.has(fieldSourceTemplate) && own.values.has(fieldKustomizationTemplate)
 }
 
 // layersFor are all layers but the shoot's own.
@@ -166,14 +174,26 @@ func readShoot(providerConfig []byte) (_ *layer, warnings []string, inForm bool)
 }
 
 func isInForm(providerConfig []byte) bool {
+	return hasField(providerConfig, func(name string) bool { return slices.Contains(formFields, name) })
+}
+
+// saysSomething tells whether there is anything in a providerConfig but what it is: a field without a value can have a meaning, too.
+func saysSomething(providerConfig []byte) bool {
+	return hasField(providerConfig, func(name string) bool { return name != "apiVersion" && name != "kind" })
+}
+
+// hasField tells whether a document has a field at its top with such a name. One that can't be read has none.
+func hasField(document []byte, matches func(name string) bool) bool {
 	fields := map[string]gojson.RawMessage{}
-	if gojson.Unmarshal(providerConfig, &fields) != nil {
+	if len(document) > MaxProviderConfigLength || gojson.Unmarshal(document, &fields) != nil {
 		return false
 	}
-	return slices.ContainsFunc(formFields, func(name string) bool {
-		_, written := fields[name]
-		return written
-	})
+	for name := range fields {
+		if matches(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // addFormDefaults writes what nobody wrote.

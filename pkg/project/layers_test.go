@@ -16,11 +16,12 @@ import (
 	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
-// written is what has been written for a shoot, in all places. noConfigMap tells that the project has none.
+// written is what has been written for a shoot, in all places. noConfigMap tells that the project has none, and hadOne that it had one before.
 type written struct {
 	defaults    string
 	data        map[string]string
 	noConfigMap bool
+	hadOne      bool
 	labels      map[string]string
 	shoot       string
 }
@@ -34,7 +35,7 @@ func (w *written) effective(g *WithT) (*Effective, error) {
 	}
 	providerConfig, err := yaml.YAMLToJSON([]byte(w.shoot))
 	g.Expect(err).NotTo(HaveOccurred())
-	return Read(defaults, configMap).Effective(Shoot{Namespace: "garden-dev", Name: "one", Labels: w.labels, ProviderConfig: providerConfig})
+	return Read(defaults, configMap).Effective(Shoot{Namespace: "garden-dev", Name: "one", Labels: w.labels, ProviderConfig: providerConfig, HadConfigMap: w.hadOne})
 }
 
 const (
@@ -91,10 +92,10 @@ var layersCases = map[string]struct {
 		want:    "repository: {url: https://git.example.org/base, commit: 5f0c5f0c5f0c5f0c5f0c5f0c5f0c5f0c5f0c5f0c, path: ./, type: public}",
 		origins: map[string]string{"repository.url": "landscape", "repository.commit": "shoot"},
 	},
-	"a URL of another server takes no host keys along": {
+	"a URL of another server takes no host keys and no credentials along": {
 		written: written{data: map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "git.example.org " + keyA}, shoot: "repository: {url: https://example.org/other}"},
-		want:    "repository: {url: https://example.org/other, type: private, branch: main, path: ./}",
-		origins: map[string]string{"repository.url": "shoot", "repository.type": "project"},
+		want:    "repository: {url: https://example.org/other, type: public, branch: main, path: ./}",
+		origins: map[string]string{"repository.url": "shoot"},
 	},
 	"a URL of the same server does": {
 		written: written{data: map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "git.example.org " + keyA}, shoot: "repository: {url: ssh://git@git.example.org/other}"},
@@ -134,6 +135,10 @@ var layersCases = map[string]struct {
 		written: written{data: map[string]string{"repositoryUrl": httpsURL, "repositoryType": "public"}, shoot: "{flux: {componentsExtra: [source-watcher]}, additionalSecretResources: [{name: a}]}"},
 		want:    "{flux: {componentsExtra: [source-watcher]}, repository: {url: " + httpsURL + ", type: public, branch: main, path: ./}, additionalSecretResources: [{name: a}], installation: managed, syncMode: Managed, removalPolicy: keep-workloads}",
 		origins: map[string]string{"repository.url": "project", "repository.type": "project", "flux.componentsExtra": "shoot", "additionalSecretResources": "shoot"},
+	},
+	"a shoot that says all for itself, and had a ConfigMap": {
+		written: written{noConfigMap: true, hadOne: true, shoot: "{source: {template: " + gitTemplate + "}, kustomization: {template: " + kustomizing + "}}"},
+		want:    "{installation: once, syncMode: Once, removalPolicy: keep-flux}",
 	},
 	"its registry is none": {
 		written: written{defaults: "flux: {registry: registry.example.org/mirror}", noConfigMap: true, shoot: "flux: {registry: ghcr.io/fluxcd}"},

@@ -78,7 +78,7 @@ func (m *merged) replaceBy(l *layer) {
 	if writes(fieldURL) {
 		m.forget(isOfSource)
 		if m.isOtherServer(l) {
-			m.forget(func(path string) bool { return path == fieldKnownHosts })
+			m.forget(func(path string) bool { return path == fieldKnownHosts || path == fieldType })
 		}
 	}
 	if slices.ContainsFunc(references, writes) {
@@ -92,7 +92,8 @@ func (m *merged) replaceBy(l *layer) {
 	}
 }
 
-// isOtherServer tells whether a layer's URL is of another server than the one below it, whose host keys say nothing about it.
+// isOtherServer tells whether a layer's URL is of another server than the one below it, whose host keys say nothing about it, and which must not get
+// the credentials of that one unless somebody says so.
 func (m *merged) isOtherServer(l *layer) bool {
 	before, _ := m.values[fieldURL].(string)
 	now, _ := l.values[fieldURL].(string)

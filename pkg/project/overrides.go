@@ -73,6 +73,22 @@ func misreadList(err error) string {
 	return fmt.Sprintf("%s of an entry is %s: write %s", wrong.Field, wordForValue(wrong.Value), wordFor(wrong.Type.Kind().String()))
 }
 
+// checkSize bounds the work that a selector makes.
+func checkSize(selector *metav1.LabelSelector, path *field.Path) *field.Error {
+	if count := len(selector.MatchLabels); count > maxRequirements {
+		return field.TooMany(path.Child("matchLabels"), count, maxRequirements)
+	}
+	if count := len(selector.MatchExpressions); count > maxRequirements {
+		return field.TooMany(path.Child("matchExpressions"), count, maxRequirements)
+	}
+	for i, requirement := range selector.MatchExpressions {
+		if count := len(requirement.Values); count > maxRequirements {
+			return field.TooMany(path.Child("matchExpressions").Index(i).Child("values"), count, maxRequirements)
+		}
+	}
+	return nil
+}
+
 func newOverride(i int, entry writtenOverride) override {
 	name := fmt.Sprintf("%s[%d]", keyOverrides, i)
 	l := newLayer(name, inConfigMap, name+".config", name+".config.")
@@ -80,6 +96,8 @@ func newOverride(i int, entry writtenOverride) override {
 	path := field.NewPath(name).Child("selector")
 	if entry.Selector == nil {
 		l.report("", field.Required(path, "it says for which shoots the entry is: write matchLabels or matchExpressions, or {} for all"))
+	} else if err := checkSize(entry.Selector, path); err != nil {
+		l.report("", err)
 	} else if errs := metav1validation.ValidateLabelSelector(entry.Selector, metav1validation.LabelSelectorValidationOptions{}, path); len(errs) > 0 {
 		for _, err := range errs {
 			l.report("", err)

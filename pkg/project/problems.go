@@ -58,12 +58,15 @@ func rank(path string) int {
 // problems are in no order.
 type problems []problem
 
+// maxProblems is how many problems are looked for. More than a few are never told.
+const maxProblems = 1000
+
 // add adds a problem, unless the layer has another one of the same field: that one is the reason.
 func (p *problems) add(layer int, path string, err *field.Error) {
 	known := func(other problem) bool {
 		return other.layer == layer && other.path == path && other.err.Field == err.Field
 	}
-	if !slices.ContainsFunc(*p, known) {
+	if len(*p) < maxProblems && !slices.ContainsFunc(*p, known) {
 		*p = append(*p, problem{layer: layer, path: path, err: err})
 	}
 }

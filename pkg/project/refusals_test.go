@@ -6,6 +6,7 @@ package project_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -15,12 +16,23 @@ import (
 )
 
 const (
-	inConfigMap = "ConfigMap garden-dev/flux-config in the garden is not valid: "
-	inShoot     = "field providerConfig of extension shoot-flux in Shoot garden-dev/one is not valid: "
+	inConfigMap        = "ConfigMap garden-dev/flux-config in the garden is not valid: "
+	inShoot            = "field providerConfig of extension shoot-flux in Shoot garden-dev/one is not valid: "
+	noConfigMapAnyMore = "ConfigMap garden-dev/flux-config does not exist in the garden any more, so the shoot keeps what it has: create it again; without any key, it leaves all to what is written elsewhere"
+
 	noConfigMap = "ConfigMap garden-dev/flux-config does not exist in the garden: create it to say which Flux version and Git repository the shoots of the project get, " +
 		"for example: kubectl -n garden-dev create configmap flux-config --from-literal=repositoryUrl=https://…; without any key, only Flux is installed"
 	follows = ", kustomization: {template: " + kustomizing + "}"
 )
+
+// numbered are texts that differ by a number.
+func numbered(format string, count int) []string {
+	var texts []string
+	for i := range count {
+		texts = append(texts, fmt.Sprintf(format, i))
+	}
+	return texts
+}
 
 // source is a providerConfig with a template.
 func source(template string) string { return "{source: {template: " + template + "}" + follows + "}" }
@@ -50,6 +62,10 @@ func refusedLayers() map[string]refusedLayer {
 		noConfigMap)
 	add("no ConfigMap, and only policies in the shoot", written{noConfigMap: true, shoot: "removalPolicy: keep-flux"},
 		noConfigMap)
+	add("no ConfigMap any more, with defaults of the landscape", written{noConfigMap: true, hadOne: true, defaults: "repository: {url: https://example.org/x}"},
+		noConfigMapAnyMore)
+	add("no ConfigMap any more, and Secrets of the shoot", written{noConfigMap: true, hadOne: true, shoot: "{syncMode: Managed, additionalSecretResources: [{name: a}]}"},
+		noConfigMapAnyMore)
 	// Twice.
 	add("flat key and config", keys("repositoryUrl", httpsURL, "config", "repository: {url: https://example.org/other}"),
 		inConfigMap+"config.repository.url: Forbidden: repositoryUrl says it too: remove one of them")
@@ -82,7 +98,7 @@ func refusedLayers() map[string]refusedLayer {
 	add("Secret without template", shoot("{source: {secretResourceName: x}"+follows+"}"),
 		inShoot+"source.secretResourceName: Forbidden: it belongs to the template beside it: write source.template")
 	// Together, in several layers.
-	add("private by the project, URL by the shoot", written{data: map[string]string{"repositoryUrl": sshURL, "repositoryType": "private"}, shoot: "repository: {url: http://example.org/x}"},
+	add("private by the project, URL by the shoot", written{data: map[string]string{"repositoryUrl": sshURL, "repositoryType": "private"}, shoot: "repository: {url: http://git.example.org:22/x}"},
 		inShoot+`repository.type: Invalid value: "private": everybody on the way could read the credentials, because repository.url starts with http://: write it with https:// or ssh://, or write public if it can be read without credentials`)
 	add("public by the landscape, URL by an override", written{defaults: "repository: {url: https://example.org/x, type: public}", data: map[string]string{"overrides": "[{selector: {}, config: {repository: {url: git@example.org:a/b}}}]"}},
 		inConfigMap+`overrides[0].config.repository.type: Invalid value: "public": SSH always needs a key, and overrides[0].config.repository.url starts with ssh:// or has the form git@host:path: write private, or an https:// URL`)
@@ -149,6 +165,10 @@ func refusedLayers() map[string]refusedLayer {
 		inShoot+`installation: Unsupported value: "twice": supported values: "managed", "once"`)
 	add("deny", written{data: map[string]string{"shootOverrides": "deny"}, shoot: "suspend: true"},
 		inShoot+"providerConfig: Forbidden: the project does not allow its shoots to differ (key shootOverrides of ConfigMap flux-config): remove what is written")
+	for name, empty := range map[string]string{"an empty field": "flux: {}", "an empty value": `flux: {version: ""}`, "no value": "source:", "a value that is none": "flux: {registry: ghcr.io/fluxcd}"} {
+		add("deny, "+name, written{data: map[string]string{"shootOverrides": "deny"}, shoot: empty},
+			inShoot+"providerConfig: Forbidden: the project does not allow its shoots to differ (key shootOverrides of ConfigMap flux-config): remove what is written")
+	}
 	add("neither allow nor deny", keys("shootOverrides", "no"),
 		inConfigMap+`shootOverrides: Unsupported value: "no": supported values: "allow", "deny"`)
 	// The installation.
@@ -270,6 +290,13 @@ func refusedLayers() map[string]refusedLayer {
 		inConfigMap+"overrides[0].config.suspended: Forbidden: unknown field, did you mean suspend?")
 	add("override with unknown operator", overrides("[{selector: {matchExpressions: [{key: a, operator: Is}]}, config: {suspend: true}}]"),
 		inConfigMap+`overrides[0].selector.matchExpressions[0].operator: Invalid value: "Is": not a valid selector operator`)
+	for name, tc := range map[string]struct{ selector, want string }{
+		"labels":       {"{matchLabels: {" + strings.Join(numbered("l%d: x", 33), ", ") + "}}", "matchLabels: Too many: 33: must have at most 32 items"},
+		"requirements": {"{matchExpressions: [" + strings.Join(numbered("{key: l%d, operator: Exists}", 33), ", ") + "]}", "matchExpressions: Too many: 33: must have at most 32 items"},
+		"values":       {"{matchExpressions: [{key: l, operator: In, values: [" + strings.Join(numbered("v%d", 33), ", ") + "]}]}", "matchExpressions[0].values: Too many: 33: must have at most 32 items"},
+	} {
+		add("too many "+name+" of an override", keys("overrides", "[{selector: "+tc.selector+", config: {suspend: true}}]"), inConfigMap+"overrides[0].selector."+tc.want)
+	}
 	add("override with a label that is no text", overrides("[{selector: {matchLabels: {a: y}}, config: {suspend: true}}]"),
 		inConfigMap+`overrides: Invalid value: selector.matchLabels of an entry is true or false (as yes, no, on and off are as well): write text, in quotes, such as "2.9"`)
 	add("override with a wrong value", overrides("[{selector: {}, config: {suspend: true}}, {selector: {matchLabels: {a: b}}, config: {repository: {url: x}}}]"),
@@ -311,6 +338,7 @@ type refusal struct {
 	Defaults       string            `json:"defaults,omitempty"`
 	Data           map[string]string `json:"data,omitempty"`
 	NoConfigMap    bool              `json:"noConfigMap,omitempty"`
+	HadConfigMap   bool              `json:"hadConfigMap,omitempty"`
 	ProviderConfig string            `json:"providerConfig,omitempty"`
 	Error          string            `json:"error"`
 }
@@ -321,7 +349,7 @@ func TestRefusalsOfTheController(t *testing.T) {
 	const file = "testdata/refusals.golden.json"
 	refusals := map[string]refusal{}
 	for name, tc := range refusedLayers() {
-		refusals["layers: "+name] = refusal{Defaults: tc.defaults, Data: tc.data, NoConfigMap: tc.noConfigMap, ProviderConfig: tc.shoot, Error: tc.want}
+		refusals["layers: "+name] = refusal{Defaults: tc.defaults, Data: tc.data, NoConfigMap: tc.noConfigMap, HadConfigMap: tc.hadOne, ProviderConfig: tc.shoot, Error: tc.want}
 	}
 	for name, tc := range refusedCases {
 		// An API server takes nothing else.

@@ -26,6 +26,8 @@ type desired struct {
 	written []fluxv1alpha1.WrittenField
 	// digest is of all that. A change of it reaches the shoot by configurationWatch.
 	digest string
+	// hasConfigMap tells that the project has a ConfigMap.
+	hasConfigMap bool
 
 	// notices are what people should know of it.
 	notices []fluxv1alpha1.Notice
@@ -65,6 +67,7 @@ func (r *reconciliation) readConfiguration(ctx context.Context) error {
 		return err
 	}
 	r.desired.FluxConfig, r.desired.digest, r.desired.written = effective.Config, effective.Digest, effective.Written
+	r.desired.hasConfigMap = effective.HasConfigMap
 	for _, warning := range effective.Warnings {
 		r.desired.notices = append(r.desired.notices, newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, warning))
 	}

@@ -49,6 +49,7 @@ func (r *reconciliation) recordInstallation(ctx context.Context, labels map[stri
 		r.noteRequestedVersion(state, ownedByUsers)
 		r.noteNamespace(state)
 		r.noteFollowed(state)
+		state.HasConfigMap = r.desired.hasConfigMap
 		note(state)
 	})
 	return mustFail(err)

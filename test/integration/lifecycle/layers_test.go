@@ -138,8 +138,8 @@ func (s *shoot) newUnwatched() {
 	s.Expect(shared.seedClient.Create(s.ctx, s.extension)).To(Succeed())
 }
 
-// reconcileWith reconciles by an actuator with defaults of the landscape, and returns the status.
-func (s *shoot) reconcileWith(defaults string) (fluxv1alpha1.FluxStatus, error) {
+// reconcileWith reconciles by an actuator with defaults of the landscape, and returns the status. The Extension may be another one than the seed has.
+func (s *shoot) reconcileWith(defaults string, changes ...func(*extensionsv1alpha1.Extension)) (fluxv1alpha1.FluxStatus, error) {
 	read, err := project.ReadDefaults(defaults)
 	s.Expect(err).NotTo(HaveOccurred())
 	a := shared.actuator
@@ -147,6 +147,9 @@ func (s *shoot) reconcileWith(defaults string) (fluxv1alpha1.FluxStatus, error) 
 	ex := &extensionsv1alpha1.Extension{}
 	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), ex)).To(Succeed())
 	ex.Spec.ProviderConfig = s.extension.Spec.ProviderConfig
+	for _, change := range changes {
+		change(ex)
+	}
 	err = actuator.Reconcile(s.ctx, log.Log, ex)
 	return fluxv1alpha1.StatusOf(ex), err
 }
@@ -170,6 +173,36 @@ func TestDefaultsOfTheLandscape(t *testing.T) {
 	s.Expect(status.Configuration).To(ContainElement(fluxv1alpha1.WrittenField{Field: "repository.branch", Value: "next", Origin: "project"}))
 }
 
+// TestDeletedConfigMapChangesNothing: what the shoots have is not taken for what the landscape or the shoot says besides.
+func TestDeletedConfigMapChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.newUnwatched()
+	s.configure(publicRepository)
+	const defaults = "repository: {url: https://git.example.com/landscape}"
+	_, err := s.reconcileWith(defaults)
+	s.Expect(err).NotTo(HaveOccurred())
+	before, _ := s.managedResource(managedresource.Configuration)
+
+	s.Expect(shared.gardenClient.Delete(s.ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.project, Name: project.ConfigMapName}})).To(Succeed())
+	for _, written := range []struct{ defaults, providerConfig string }{{defaults, "{}"}, {"", `{"flux": {}, "additionalSecretResources": []}`}} {
+		s.extension.Spec.ProviderConfig = &runtime.RawExtension{Raw: []byte(written.providerConfig)}
+		status, err := s.reconcileWith(written.defaults)
+		s.Expect(err).NotTo(HaveOccurred())
+		s.Expect(status.Problem).NotTo(BeNil())
+		s.Expect(status.Problem.Message).To(ContainSubstring("does not exist in the garden any more, so the shoot keeps what it has: create it again"))
+		after, _ := s.managedResource(managedresource.Configuration)
+		s.Expect(after.ResourceVersion).To(Equal(before.ResourceVersion))
+	}
+
+	s.extension.Spec.ProviderConfig = nil
+	s.configure(map[string]string{})
+	status, err := s.reconcileWith(defaults)
+	s.Expect(err).NotTo(HaveOccurred())
+	s.Expect(status.Problem).To(BeNil())
+	s.Expect(status.RepositoryURL).To(Equal("https://git.example.com/landscape"), "somebody has said so")
+}
+
 // TestEachRefusalLeavesWhatRunsAlone has all that is refused, in any layer.
 func TestEachRefusalLeavesWhatRunsAlone(t *testing.T) {
 	t.Parallel()
@@ -179,7 +212,7 @@ func TestEachRefusalLeavesWhatRunsAlone(t *testing.T) {
 	refusals := map[string]struct {
 		Defaults, ProviderConfig, Error string
 		Data                            map[string]string
-		NoConfigMap                     bool
+		NoConfigMap, HadConfigMap       bool
 	}{}
 	g.Expect(json.Unmarshal(file, &refusals)).To(Succeed())
 	g.Expect(len(refusals)).To(BeNumerically(">", 150))
@@ -207,7 +240,12 @@ func TestEachRefusalLeavesWhatRunsAlone(t *testing.T) {
 			s.Expect(err).NotTo(HaveOccurred())
 			s.extension.Spec.ProviderConfig = &runtime.RawExtension{Raw: raw}
 		}
-		status, err := s.reconcileWith(tc.Defaults)
+		status, err := s.reconcileWith(tc.Defaults, func(ex *extensionsv1alpha1.Extension) {
+			state, err := fluxv1alpha1.StateOf(ex)
+			s.Expect(err).NotTo(HaveOccurred())
+			state.HasConfigMap = tc.HadConfigMap
+			s.Expect(fluxv1alpha1.SetState(ex, state)).To(Succeed())
+		})
 		s.Expect(err).NotTo(HaveOccurred(), name)
 		s.Expect(status.Problem).NotTo(BeNil(), name)
 		want := strings.NewReplacer("garden-dev", s.project).Replace(tc.Error)

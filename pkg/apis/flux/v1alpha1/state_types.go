@@ -62,6 +62,10 @@ type FluxState struct {
 	//
 	// +optional
 	RequestedVersion string `json:"requestedVersion,omitempty"`
+	// HasConfigMap tells that the project had a ConfigMap flux-config when the shoot got what it has. That the ConfigMap is deleted changes nothing.
+	//
+	// +optional
+	HasConfigMap bool `json:"hasConfigMap,omitempty"`
 	// RemovalPolicy tells what is to happen when the extension is switched off. It is what remains of the choice when the
 	// project's configuration can't be read any more.
 	//
