@@ -25,7 +25,7 @@ type FluxConfig struct {
 	//
 	// +optional
 	Repository *Repository `json:"repository,omitempty"`
-	// Source is what the shoot follows, as an object of Flux. It stands in place of Repository, and needs Kustomization.
+	// Source is what the shoot follows, as an object of Flux. It stands in place of Repository, and needs Kustomization or Repository.Path.
 	//
 	// +optional
 	Source *Source `json:"source,omitempty"`
