@@ -318,7 +318,7 @@ func testForbiddenOverrides(t *testing.T, running *garden.Garden, owner shootOwn
 	g.Expect(owner.Create(t.Context(), old)).To(Succeed())
 	applyFile(t, running, "../../../example/garden/optional/shoot-overrides-policy.yaml")
 	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: owner.namespace, Name: project.ConfigMapName}, Data: map[string]string{"shootOverrides": "deny"}}
-	g.Expect(owner.Create(t.Context(), configMap)).To(Succeed())
+	g.Expect(owner.Update(t.Context(), configMap)).To(Succeed())
 	try := func() error { return owner.try(t.Context(), providerConfig) }
 	g.Eventually(try, policyTimeout).Should(HaveOccurred())
 	field, words := denial(g, try())
