@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
@@ -148,9 +149,15 @@ func median(values []float64) float64 {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// newQuietShoot creates a Shoot without the extension.
+// newQuietShoot creates a Shoot without the extension. When it is deleted, nobody waits for Flux, which may go before what it has to finish.
 func (p *projectAdmin) newQuietShoot(name string) *shootOwner {
-	s := p.newShootOn(p.landscape.Seed, name, func(shoot *gardencorev1beta1.Shoot) { shoot.Spec.Extensions = nil })
+	s := p.newShootOn(p.landscape.Seed, name, func(shoot *gardencorev1beta1.Shoot) {
+		shoot.Spec.Extensions = nil
+		shoot.Annotations = map[string]string{
+			v1beta1constants.AnnotationShootCleanupExtendedAPIsFinalizeGracePeriodSeconds:        "1",
+			v1beta1constants.AnnotationShootCleanupKubernetesResourcesFinalizeGracePeriodSeconds: "1",
+		}
+	})
 	s.expectSucceeded()
 	s.cluster()
 	return s
