@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
@@ -85,7 +87,7 @@ func (c *Constraint) Replace(chosen *Choice, known *KnownReleases, cause error) 
 			return &Choice{Version: tag, Warning: warn("the embedded release " + tag + " is used instead")}, nil
 		}
 	}
-	return nil, cause
+	return nil, Correct(cause, c.request.Origins)
 }
 
 func (c *Constraint) keepInstalled(warn func(conclusion string) string) *Choice {
@@ -129,13 +131,13 @@ func (c *Constraint) candidates(known *KnownReleases) []*semver.Version {
 
 // Supports tells whether a release supports the shoot's Kubernetes, as far as that is known.
 func (c *Constraint) Supports(release *semver.Version) bool {
-	return !errors.Is(CheckKubernetes(version.Tag(release), c.request.Kubernetes), ErrUnsupportedKubernetes)
+	return !errors.Is(CheckKubernetes(version.Tag(release), c.request.Kubernetes, c.request.Origins), ErrUnsupportedKubernetes)
 }
 
 // warnOfKubernetes says why a newer release was passed over, if one was.
 func (c *Constraint) warnOfKubernetes(known *KnownReleases, chosen *semver.Version) string {
 	if first := c.candidates(known)[0]; first != chosen {
-		return fmt.Sprintf("%v; meanwhile it gets %s", CheckKubernetes(version.Tag(first), c.request.Kubernetes), version.Tag(chosen))
+		return fmt.Sprintf("%v; meanwhile it gets %s", CheckKubernetes(version.Tag(first), c.request.Kubernetes, c.request.Origins), version.Tag(chosen))
 	}
 	return ""
 }
@@ -148,9 +150,13 @@ func (c *Constraint) condition() string {
 }
 
 func (c *Constraint) downgrade(release *semver.Version) error {
+	allow, allowed := c.request.Origins.Beside(project.FieldAllowDowngrade, project.FieldVersion), "true"
+	if allow.IsKey() {
+		allowed = strconv.Quote(allowed)
+	}
 	return failure.New(ErrDowngrade, fmt.Sprintf(
-		`Flux %[1]s is installed, and %[2]s, which key fluxVersion of ConfigMap flux-config asks for, is older: ask for %[1]s or a newer one, `+
-			`or set key allowDowngrade to "true" to go back nonetheless`, version.Tag(c.installed), version.Tag(release)))
+		`Flux %[1]s is installed, and %[2]s, which %[3]s asks for, is older: ask for %[1]s or a newer one, or set %[4]s to %[5]s to go back nonetheless`,
+		version.Tag(c.installed), version.Tag(release), c.request.Origins.Of(project.FieldVersion), allow, allowed))
 }
 
 func (c *Constraint) notFound(known *KnownReleases) error {
@@ -165,8 +171,8 @@ func (c *Constraint) notFound(known *KnownReleases) error {
 	if c.request.Kubernetes != "" {
 		onKubernetes = " and supports Kubernetes " + c.request.Kubernetes
 	}
-	sentence := fmt.Sprintf("No known release of Flux satisfies %q%s: set key fluxVersion of ConfigMap flux-config to a range that has one; the newest known ones are %s",
-		c.request.Version, onKubernetes, strings.Join(newest, ", "))
+	sentence := fmt.Sprintf("No known release of Flux satisfies %q%s: set %s to a range that has one; the newest known ones are %s",
+		c.request.Version, onKubernetes, c.request.Origins.Of(project.FieldVersion), strings.Join(newest, ", "))
 	if len(known.Unlisted) > 0 {
 		sentence += "; not all could be looked up: " + strings.Join(known.Unlisted, "; ")
 	}

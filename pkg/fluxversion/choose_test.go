@@ -10,6 +10,7 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
@@ -18,7 +19,7 @@ func TestChoose(t *testing.T) {
 	const (
 		gap      = "https://example.org/latest answered 403 Forbidden"
 		warning  = "Not all releases of Flux could be looked up: " + gap + "; "
-		allowTip = `: ask for v2.9.4 or a newer one, or set key allowDowngrade to "true" to go back nonetheless`
+		allowTip = `: ask for v2.9.4 or a newer one, or set key allowDowngrade of ConfigMap flux-config to "true" to go back nonetheless`
 	)
 	for name, test := range map[string]struct {
 		request Request
@@ -69,9 +70,14 @@ func TestChoose(t *testing.T) {
 		"range of which only what is installed is known": {request: Request{Version: "~2.6.0", Installed: "v2.6.4"}, gaps: []string{gap}, choice: Choice{"v2.6.4", warning + "v2.6.4, which is installed, stays"}},
 		"range below what is installed": {request: Request{Version: "~2.8.0", Installed: "v2.9.4"}, kind: ErrDowngrade,
 			sentence: "Flux v2.9.4 is installed, and v2.8.8, which key fluxVersion of ConfigMap flux-config asks for, is older" + allowTip},
+		"range of one shoot below what is installed": {request: Request{Version: "~2.8.0", Installed: "v2.9.4", Origins: project.Origins{project.FieldVersion: project.OriginShoot}}, kind: ErrDowngrade,
+			sentence: "Flux v2.9.4 is installed, and v2.8.8, which flux.version in the providerConfig of the shoot asks for, is older: ask for v2.9.4 or a newer one, " +
+				"or set flux.allowDowngrade in the providerConfig of the shoot to true to go back nonetheless"},
 		"range below what is installed, allowed": {request: Request{Version: "~2.8.0", Installed: "v2.9.4", AllowDowngrade: true}, choice: Choice{Version: "v2.8.8"}},
 		"range without releases": {request: Request{Version: "~3.0.0"}, latest: "v2.9.5", listed: []string{"v2.9.4", "v2.9.3"}, kind: ErrVersionNotFound,
 			sentence: `No known release of Flux satisfies "~3.0.0": set key fluxVersion of ConfigMap flux-config to a range that has one; the newest known ones are v2.9.5, v2.9.4, v2.9.3, v2.8.8, v2.7.5`},
+		"range of the landscape without releases": {request: Request{Version: "~3.0.0", Origins: project.Origins{project.FieldVersion: project.OriginLandscape}}, kind: ErrVersionNotFound,
+			sentence: `No known release of Flux satisfies "~3.0.0": set flux.version in the defaults of the landscape (value defaults of the chart) to a range that has one; the newest known ones are v2.9.4, v2.8.8, v2.7.5, v0.41.2`},
 		"range without known releases": {request: Request{Version: "~2.6.0", Installed: "v2.5.1"}, gaps: []string{gap}, kind: ErrVersionNotFound,
 			sentence: `No known release of Flux satisfies "~2.6.0": set key fluxVersion of ConfigMap flux-config to a range that has one; the newest known ones are v2.9.4, v2.8.8, v2.7.5, v0.41.2; ` +
 				"not all could be looked up: " + gap},
@@ -79,6 +85,9 @@ func TestChoose(t *testing.T) {
 		"latest needs a newer Kubernetes": {request: Request{Version: "latest", Kubernetes: "1.32.9"}, latest: "v2.9.5", listed: []string{"v2.7.6"}, choice: Choice{"v2.7.6",
 			"Flux v2.9.5 needs Kubernetes 1.33.0 or newer, but the shoot has 1.32.9: set key fluxVersion of ConfigMap flux-config to a release of Flux v2.7, " +
 				"the newest that supports it, or update the shoot to Kubernetes 1.33.0 or newer; meanwhile it gets v2.7.6"}},
+		"latest of an override needs a newer Kubernetes": {request: Request{Version: "latest", Kubernetes: "1.32.9", Origins: project.Origins{project.FieldVersion: "overrides[1]"}}, choice: Choice{"v2.7.5",
+			"Flux v2.9.4 needs Kubernetes 1.33.0 or newer, but the shoot has 1.32.9: set flux.version in overrides[1] of ConfigMap flux-config to a release of Flux v2.7, " +
+				"the newest that supports it, or update the shoot to Kubernetes 1.33.0 or newer; meanwhile it gets v2.7.5"}},
 		"range needs a newer Kubernetes": {request: Request{Version: "2.8.x || 0.x", Kubernetes: "1.30.0"}, choice: Choice{"v0.41.2",
 			"Flux v2.8.8 needs Kubernetes 1.33.0 or newer, but the shoot has 1.30.0: set key fluxVersion of ConfigMap flux-config to a release of Flux v2.5, " +
 				"the newest that supports it, or update the shoot to Kubernetes 1.33.0 or newer; meanwhile it gets v0.41.2"}},
@@ -160,29 +169,34 @@ func TestReplace(t *testing.T) {
 
 // Only what depends on the releases that there are has to know them.
 func TestNeedsReleases(t *testing.T) {
-	for request, needed := range map[Request]bool{
-		{Version: "2.9.4"}: false,
-		{Version: "2.9.4", Installed: "v2.9.3", Keep: true}:  false,
-		{Version: "latest", Installed: "v2.9.4", Keep: true}: false,
-		{Version: "2.x", Installed: "v2.9.4", Keep: true}:    false,
-		{Version: "~2.8.0", Installed: "v2.9.4", Keep: true}: true,
-		{Version: "2.x", Installed: "v2.9.4"}:                true,
-		{Version: "latest", Keep: true}:                      true,
-		{Installed: "v2.9.4"}:                                true,
+	for _, test := range []struct {
+		request Request
+		needed  bool
+	}{
+		{Request{Version: "2.9.4"}, false},
+		{Request{Version: "2.9.4", Installed: "v2.9.3", Keep: true}, false},
+		{Request{Version: "latest", Installed: "v2.9.4", Keep: true}, false},
+		{Request{Version: "2.x", Installed: "v2.9.4", Keep: true}, false},
+		{Request{Version: "~2.8.0", Installed: "v2.9.4", Keep: true}, true},
+		{Request{Version: "2.x", Installed: "v2.9.4"}, true},
+		{Request{Version: "latest", Keep: true}, true},
+		{Request{Installed: "v2.9.4"}, true},
 	} {
 		g := NewWithT(t)
-		constraint, err := Parse(request)
+		constraint, err := Parse(test.request)
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(constraint.NeedsReleases()).To(Equal(needed), "%+v", request)
+		g.Expect(constraint.NeedsReleases()).To(Equal(test.needed), "%+v", test.request)
 	}
 }
 
 func TestNotFound(t *testing.T) {
 	g := NewWithT(t)
-	err := NotFound("v2.9.99", "not here; not there", "v2.9.4")
+	err := Correct(NotFound("v2.9.99", "not here; not there", "v2.9.4"), project.Origins{"flux.version": project.OriginShoot})
 	g.Expect(err).To(MatchError(ErrVersionNotFound))
-	g.Expect(err).To(MatchError("Flux version v2.9.99 does not exist (not here; not there): " +
-		"set key fluxVersion of ConfigMap flux-config to a version that does, for example v2.9.4"))
+	g.Expect(err).To(MatchError("Flux version v2.9.99 does not exist (not here; not there), v2.9.4 for example does: correct flux.version in the providerConfig of the shoot"))
+	other := errors.New("the server is down")
+	g.Expect(Correct(other, nil)).To(BeIdenticalTo(other))
+	g.Expect(Correct(nil, nil)).To(Succeed())
 }
 
 func FuzzChoose(f *testing.F) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
@@ -35,9 +36,9 @@ func minor(major, minor uint64) *semver.Version {
 
 // CheckKubernetes tells whether a release of Flux, such as v2.9.4, supports the Kubernetes version of a shoot, such as 1.36.3.
 // Pre-release and build suffixes of the Kubernetes version don't count. An error of kind ErrUnsupportedKubernetes says what
-// to do, one of kind ErrInvalidVersion that fluxVersion is not a release's tag. A Kubernetes version that can't be read is an
+// to do and where the version is written, one of kind ErrInvalidVersion that fluxVersion is not a release's tag. A Kubernetes version that can't be read is an
 // error of neither kind.
-func CheckKubernetes(fluxVersion, kubernetesVersion string) error {
+func CheckKubernetes(fluxVersion, kubernetesVersion string, origins project.Origins) error {
 	flux, err := version.Parse(fluxVersion)
 	if err != nil {
 		return failure.Mark(ErrInvalidVersion, fmt.Errorf("%q is not a version of Flux: %w", fluxVersion, err))
@@ -53,7 +54,7 @@ func CheckKubernetes(fluxVersion, kubernetesVersion string) error {
 		return nil
 	}
 	return failure.New(ErrUnsupportedKubernetes, fmt.Sprintf("Flux %s needs Kubernetes %s or newer, but the shoot has %s: %s",
-		fluxVersion, needed, kubernetesVersion, remedy(kubernetes, needed)))
+		fluxVersion, needed, kubernetesVersion, remedy(kubernetes, needed, origins)))
 }
 
 func minimumFor(flux *semver.Version) *semver.Version {
@@ -66,12 +67,12 @@ func minimumFor(flux *semver.Version) *semver.Version {
 }
 
 // remedy names the newest minor version of Flux that supports the shoot's Kubernetes, if one does.
-func remedy(kubernetes, needed *semver.Version) string {
+func remedy(kubernetes, needed *semver.Version, origins project.Origins) string {
 	update := fmt.Sprintf("update the shoot to Kubernetes %s or newer", needed)
 	for i := len(kubernetesMinimums) - 1; i >= 0; i-- {
 		if supported := kubernetesMinimums[i]; !kubernetes.LessThan(supported.kubernetes) {
-			return fmt.Sprintf("set key fluxVersion of ConfigMap flux-config to a release of Flux v%d.%d, the newest that supports it, or %s",
-				supported.flux.Major(), supported.flux.Minor(), update)
+			return fmt.Sprintf("set %s to a release of Flux v%d.%d, the newest that supports it, or %s",
+				origins.Of(project.FieldVersion), supported.flux.Major(), supported.flux.Minor(), update)
 		}
 	}
 	return update

@@ -46,7 +46,7 @@ func TestCheckKubernetes(t *testing.T) {
 	} {
 		t.Run(test.flux+" on "+test.kubernetes, func(t *testing.T) {
 			g := NewWithT(t)
-			err := CheckKubernetes(test.flux, test.kubernetes)
+			err := CheckKubernetes(test.flux, test.kubernetes, nil)
 			if test.error == "" {
 				g.Expect(err).NotTo(HaveOccurred())
 				return
@@ -60,13 +60,13 @@ func TestCheckKubernetes(t *testing.T) {
 func TestCheckKubernetesOfUnreadableVersions(t *testing.T) {
 	for _, version := range []string{"", "v", "1.x", "latest", "1.36.3.4", "1.36.3-", "-1.2.3", "99999999999999999999.1.1"} {
 		g := NewWithT(t)
-		err := CheckKubernetes("v2.9.4", version)
+		err := CheckKubernetes("v2.9.4", version, nil)
 		g.Expect(err).To(MatchError(HavePrefix("the shoot's Kubernetes version " + strconv.Quote(version) + " can't be compared with what Flux v2.9.4 needs: ")))
 		g.Expect(err).NotTo(MatchError(ErrUnsupportedKubernetes))
 	}
 	for _, version := range []string{"", "latest", "v2.9", "2.x", "v2.9.4+x"} {
 		g := NewWithT(t)
-		err := CheckKubernetes(version, "1.36.3")
+		err := CheckKubernetes(version, "1.36.3", nil)
 		g.Expect(err).To(MatchError(HavePrefix(strconv.Quote(version) + " is not a version of Flux: ")))
 		g.Expect(err).To(MatchError(ErrInvalidVersion))
 	}

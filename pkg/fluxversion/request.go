@@ -2,8 +2,8 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fluxversion knows what keys fluxVersion and allowDowngrade of ConfigMap flux-config ask for: which of the known releases of
-// Flux a shoot gets. It does no I/O.
+// Package fluxversion knows what the fields flux.version and flux.allowDowngrade of the configuration ask for: which of the known releases
+// of Flux a shoot gets. It does no I/O.
 package fluxversion
 
 import (
@@ -12,6 +12,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/failure"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
@@ -33,7 +34,7 @@ var (
 
 // Request says which release a shoot should have.
 type Request struct {
-	// Version is what the project's configuration has: one version such as v2.9.4 or 2.9.4; a range such as 2.x, ~2.9.0
+	// Version is what the configuration has: one version such as v2.9.4 or 2.9.4; a range such as 2.x, ~2.9.0
 	// or ">=2.6 <2.9"; version.Latest; or nothing, which is the same.
 	Version string
 	// Installed is the tag of the release that the shoot has, or empty.
@@ -44,6 +45,8 @@ type Request struct {
 	Kubernetes string
 	// AllowDowngrade says that one version, or a range, may be older than what is installed.
 	AllowDowngrade bool
+	// Origins say where to write something else.
+	Origins project.Origins
 }
 
 // Choice is the release that a shoot should have.
@@ -95,8 +98,16 @@ func (c *Constraint) IsRange() bool {
 	return c.within != nil
 }
 
-// NotFound is the error of a version that does not exist, as sources of releases say. Another one does.
+// NotFound is the error of a version that does not exist, as sources of releases say. Another one does. Who has asked for it is told where by
+// Correct.
 func NotFound(tag, sources, another string) error {
-	return failure.New(ErrVersionNotFound, fmt.Sprintf(
-		"Flux version %s does not exist (%s): set key fluxVersion of ConfigMap flux-config to a version that does, for example %s", tag, sources, another))
+	return failure.New(ErrVersionNotFound, fmt.Sprintf("Flux version %s does not exist (%s), %s for example does", tag, sources, another))
+}
+
+// Correct adds to an error of NotFound where to write another version, and leaves any other as it is.
+func Correct(err error, origins project.Origins) error {
+	if errors.Is(err, ErrVersionNotFound) {
+		return fmt.Errorf("%w: correct %s", err, origins.Of(project.FieldVersion))
+	}
+	return err
 }

@@ -66,8 +66,8 @@ type Shoot struct {
 type Effective struct {
 	// Config is complete and valid.
 	Config *fluxv1alpha1.FluxConfig
-	// Origins say who wrote a value, by the path of the field. What nobody wrote is missing.
-	Origins map[string]string
+	// Origins say who wrote what of it.
+	Origins Origins
 	// Written are the same with the values, for people: in the order of the fields, and shortened.
 	Written []fluxv1alpha1.WrittenField
 	// Warnings are sentences about what has no effect.
@@ -216,10 +216,10 @@ func (m *merged) complete() *fluxv1alpha1.FluxConfig {
 }
 
 // origins say who wrote a value.
-func (m *merged) origins() map[string]string {
-	origins := map[string]string{}
+func (m *merged) origins() Origins {
+	origins := Origins{}
 	for path, i := range m.from {
-		origins[path] = m.layers[i].origin
+		origins[path] = m.layers[i].originOf(path)
 	}
 	return origins
 }
@@ -244,7 +244,7 @@ func (m *merged) written(config *fluxv1alpha1.FluxConfig) []fluxv1alpha1.Written
 		if runes := []rune(value); len(runes) > maxWrittenLength {
 			value = string(runes[:maxWrittenLength]) + "…"
 		}
-		written = append(written, fluxv1alpha1.WrittenField{Field: path, Value: value, Origin: m.layers[from].origin})
+		written = append(written, fluxv1alpha1.WrittenField{Field: path, Value: value, Origin: m.layers[from].originOf(path)})
 	}
 	return written
 }

@@ -48,7 +48,7 @@ var layersCases = map[string]struct {
 	written
 	// want has some of the fields that are expected, and origins who wrote each field.
 	want    string
-	origins map[string]string
+	origins Origins
 }{
 	"nothing but an empty ConfigMap": {
 		want:    "{flux: {version: latest, allowDowngrade: false, namespace: flux-system, components: [source-controller, kustomize-controller, helm-controller, notification-controller]}, installation: managed, syncMode: Managed, removalPolicy: keep-workloads, suspend: false}",
@@ -64,7 +64,7 @@ var layersCases = map[string]struct {
 		want: "{flux: {version: 2.x, registry: registry.example.org/fluxcd, componentsExtra: [image-reflector-controller]}, " +
 			"repository: {url: https://git.example.org/base, branch: next, path: ./dev, type: public}, suspend: true, removalPolicy: keep-flux}",
 		origins: map[string]string{
-			"flux.version": "landscape", "flux.registry": "landscape", "repository.url": "landscape", "repository.branch": "project", "flux.componentsExtra": "project",
+			"flux.version": "landscape", "flux.registry": "landscape", "repository.url": "landscape", "repository.branch": "project", "flux.componentsExtra": "config",
 			"repository.path": "overrides[0]", "suspend": "overrides[1]", "removalPolicy": "shoot",
 		},
 	},
@@ -124,7 +124,7 @@ var layersCases = map[string]struct {
 	"a URL replaces a source": {
 		written: written{data: map[string]string{"config": "{source: {template: " + gitTemplate + "}, kustomization: {template: " + kustomizing + "}}"}, shoot: "repository: {url: https://example.org/other}"},
 		want:    "{source: null, repository: {url: https://example.org/other, branch: main}, kustomization: {template: " + kustomizing + "}}",
-		origins: map[string]string{"repository.url": "shoot", "kustomization.template": "project"},
+		origins: map[string]string{"repository.url": "shoot", "kustomization.template": "config"},
 	},
 	"form of the other extension, without ConfigMap": {
 		written: written{noConfigMap: true, shoot: "flux: {version: v2.6.4}"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
@@ -43,7 +44,7 @@ func adviseCredentials(o Observation) string {
 // adviseNewCredentials says how Flux gets credentials that has none.
 func adviseNewCredentials(o Observation) string {
 	if o.fromTemplate() {
-		return "put them into a Secret that the Shoot names in spec.resources, and name it in source.secretResourceName of " + o.placeOf("source.template")
+		return "put them into a Secret that the Shoot names in spec.resources, and name it in source.secretResourceName of " + o.placeOf(project.FieldSourceTemplate)
 	}
 	key, place := o.field("type")
 	return fmt.Sprintf("for a private repository, set %s to private in %s, and put them into %s", key, place, o.secret())

@@ -17,6 +17,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -199,20 +200,23 @@ func TestAdviceNamesWhereItWasWritten(t *testing.T) {
 	bucket := kindCase{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, "bucket 'fleet' not found", "", ""}
 	for name, test := range map[string]struct {
 		of      kindCase
-		origins map[string]string
+		origins project.Origins
 		want    string
 	}{
 		"unknown":                           {missing, nil, "correct repositoryTag in ConfigMap garden-shop/flux-config of the garden;"},
-		"project":                           {missing, map[string]string{"repository.tag": OriginProject}, "correct repositoryTag in ConfigMap garden-shop/flux-config of the garden;"},
+		"project":                           {missing, map[string]string{"repository.tag": project.OriginProject}, "correct repositoryTag in ConfigMap garden-shop/flux-config of the garden;"},
+		"key config":                        {missing, project.Origins{"repository.tag": project.OriginConfig}, "correct repository.tag in key config of ConfigMap garden-shop/flux-config of the garden;"},
+		"default of a providerConfig":       {missing, project.Origins{"repository.tag": project.OriginForm}, "correct repository.tag in the providerConfig of the shoot;"},
+		"nobody, beside the URL":            {missing, project.Origins{"repository.url": project.OriginShoot}, "correct repository.tag in the providerConfig of the shoot;"},
 		"override":                          {missing, map[string]string{"repository.tag": "overrides[1]"}, "correct repository.tag in overrides[1] of ConfigMap garden-shop/flux-config of the garden;"},
-		"shoot":                             {missing, map[string]string{"repository.tag": OriginShoot}, "correct repository.tag in the Shoot's providerConfig;"},
-		"landscape":                         {missing, map[string]string{"repository.tag": OriginLandscape}, "correct repository.tag in the landscape's defaults;"},
-		"keys of signers":                   {notSigned, map[string]string{"repository.verify.keys": OriginShoot}, "correct repository.verify in the Shoot's providerConfig;"},
+		"shoot":                             {missing, map[string]string{"repository.tag": project.OriginShoot}, "correct repository.tag in the providerConfig of the shoot;"},
+		"landscape":                         {missing, map[string]string{"repository.tag": project.OriginLandscape}, "correct repository.tag in the defaults of the landscape (value defaults of the chart);"},
+		"keys of signers":                   {notSigned, map[string]string{"repository.verify.keys": project.OriginShoot}, "correct repository.verify in the providerConfig of the shoot;"},
 		"keys of signers in an override":    {notSigned, map[string]string{"repository.verify.keys": "overrides[0]"}, "correct repository.verify in overrides[0] of ConfigMap garden-shop/flux-config of the garden;"},
-		"template":                          {missing, map[string]string{"source.template": OriginShoot}, "correct source.template.spec.ref in the Shoot's providerConfig;"},
-		"Secret of a template":              {refusedBy, map[string]string{"source.template": OriginShoot}, "correct the Secret that source.secretResourceName names in the Shoot's providerConfig;"},
-		"no Secret of a template":           {anonymous, map[string]string{"source.template": OriginShoot}, "put them into a Secret that the Shoot names in spec.resources, and name it in source.secretResourceName of the Shoot's providerConfig;"},
-		"address of a bucket":               {bucket, map[string]string{"source.template": OriginShoot}, "correct source.template.spec.endpoint or source.template.spec.bucketName in the Shoot's providerConfig;"},
+		"template":                          {missing, map[string]string{"source.template": project.OriginShoot}, "correct source.template.spec.ref in the providerConfig of the shoot;"},
+		"Secret of a template":              {refusedBy, map[string]string{"source.template": project.OriginShoot}, "correct the Secret that source.secretResourceName names in the providerConfig of the shoot;"},
+		"no Secret of a template":           {anonymous, map[string]string{"source.template": project.OriginShoot}, "put them into a Secret that the Shoot names in spec.resources, and name it in source.secretResourceName of the providerConfig of the shoot;"},
+		"address of a bucket":               {bucket, map[string]string{"source.template": project.OriginShoot}, "correct source.template.spec.endpoint or source.template.spec.bucketName in the providerConfig of the shoot;"},
 		"template in an override of labels": {missing, map[string]string{"source.template": "overrides[0]"}, "correct source.template.spec.ref in overrides[0] of ConfigMap garden-shop/flux-config of the garden;"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,9 +234,9 @@ func TestSuspendedByConfiguration(t *testing.T) {
 	o := state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.Suspended = true }}.observe()
 	g.Expect(Assess(o).Status).To(Equal(gardencorev1beta1.ConditionFalse), "somebody did it in the shoot")
 	o.FluxStatus.Fields = suspendedFields(g, "GitRepository")
-	o.Origins = map[string]string{"suspend": OriginShoot}
+	o.Origins = map[string]string{"suspend": project.OriginShoot}
 	g.Expect(Assess(o)).To(And(HaveField("Status", gardencorev1beta1.ConditionTrue), HaveField("Reason", Suspended), HaveField("Revision", revision),
-		HaveField("Message", "Flux does not follow the repository, and what it has deployed stays as it is: suspend in the Shoot's providerConfig says so")))
+		HaveField("Message", "Flux does not follow the repository, and what it has deployed stays as it is: suspend in the providerConfig of the shoot says so")))
 }
 
 // suspendedFields are those of an object that was rendered suspended.
@@ -248,7 +252,7 @@ func suspendedFields(g Gomega, kind string) map[string]string {
 func TestSuspendedByTemplate(t *testing.T) {
 	g := NewWithT(t)
 	o := state{repository: fetched, root: applied, change: func(o *Observation) { o.Kustomization.Spec.Suspend = true }}.observe()
-	o.Origins = map[string]string{"source.template": OriginShoot, "kustomization.template": "overrides[1]"}
+	o.Origins = map[string]string{"source.template": project.OriginShoot, "kustomization.template": "overrides[1]"}
 	o.FluxStatus.Fields = suspendedFields(g, "Kustomization")
 	g.Expect(Assess(o).Message).To(Equal("Flux does not follow the repository, and what it has deployed stays as it is: " +
 		"kustomization.template.spec.suspend in overrides[1] of ConfigMap garden-shop/flux-config of the garden says so"))

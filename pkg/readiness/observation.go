@@ -17,6 +17,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -36,9 +37,8 @@ type Observation struct {
 	// Source and Kustomization are Flux's objects in the shoot, or nil if they do not exist.
 	Source        *flux.Source
 	Kustomization *kustomizev1.Kustomization
-	// Origins says of fields of the configuration, such as repository.url or source.template, who wrote them: OriginProject, OriginShoot, ….
-	// What it does not know was written by the project.
-	Origins map[string]string
+	// Origins say who wrote the fields of the configuration, such as repository.url or source.template.
+	Origins project.Origins
 	// OwnedByUsers tells that both objects belong to the shoot's users (syncMode: Once), who may have changed or deleted them.
 	OwnedByUsers bool
 	// Controllers are Flux's controllers in the shoot, or nil if nobody has looked at them.

@@ -70,7 +70,7 @@ func TestDirectoryFailures(t *testing.T) {
 	}{
 		"missing": {
 			func(Gomega, string, string) {},
-			fluxversion.ErrVersionNotFound, "Flux version v2.9.99 does not exist (there is no FILE; SERVER/download/v2.9.99/flux_2.9.99_checksums.txt answered 404 Not Found): ",
+			fluxversion.ErrVersionNotFound, "Flux version v2.9.99 does not exist (there is no FILE; SERVER/download/v2.9.99/flux_2.9.99_checksums.txt answered 404 Not Found), ",
 		},
 		"not a release": {
 			func(g Gomega, _, path string) { g.Expect(os.WriteFile(path, []byte("a: 1"), 0o600)).To(Succeed()) },

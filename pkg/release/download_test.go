@@ -101,7 +101,7 @@ func TestDownloadFailures(t *testing.T) {
 		"version does not exist": {
 			answers:  map[string]http.HandlerFunc{checksumsPath: code(404)},
 			kind:     fluxversion.ErrVersionNotFound,
-			sentence: missing + " (CHECKSUMS answered 404 Not Found): set key fluxVersion of ConfigMap flux-config to a version that does, for example EMBEDDED",
+			sentence: missing + " (CHECKSUMS answered 404 Not Found), EMBEDDED for example does",
 		},
 		"tarball does not exist": {
 			answers:  map[string]http.HandlerFunc{tarballPath: code(404)},

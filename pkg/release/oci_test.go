@@ -140,7 +140,7 @@ func TestOCIRepositoryWithoutTheVersion(t *testing.T) {
 	_, err = catalogue.Get(t.Context(), "v9.9.9")
 	g.Expect(err).To(MatchError(fluxversion.ErrVersionNotFound))
 	g.Expect(err).To(MatchError(HavePrefix(fmt.Sprintf("Flux version v9.9.9 does not exist (%s:v9.9.9 answered 404 Not Found; "+
-		"%s/download/v9.9.9/flux_9.9.9_checksums.txt answered 404 Not Found): ", server.repository.Name(), server.releases.URL))))
+		"%s/download/v9.9.9/flux_9.9.9_checksums.txt answered 404 Not Found), ", server.repository.Name(), server.releases.URL))))
 }
 
 func TestOCIFailures(t *testing.T) {

@@ -37,7 +37,7 @@ func FuzzWritten(f *testing.F) {
 		name := keys[int(key)%len(keys)]
 		written[name] = value
 		for _, url := range []string{gitURL, ociURL} {
-			credentials, err := readFor(&corev1.Secret{Data: written}, url)
+			credentials, err := readFor(&corev1.Secret{Data: written}, url, nil)
 			if err != nil {
 				g.Expect(strings.Contains(err.Error(), mark)).To(BeFalse(), err.Error())
 				g.Expect(len(err.Error())).To(BeNumerically("<", 512))

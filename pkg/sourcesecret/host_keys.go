@@ -30,8 +30,9 @@ type hostKeys struct {
 
 // findHostKeys takes the lines of the best source that has some for the host: what the admin configured,
 // what the Secret holds, what the host's operator publishes, what the host says. It does not wait for the host: the error may
-// be ErrPending. namespace is the project's.
-func findHostKeys(scanner *scanner, namespace string, repository *fluxv1alpha1.Repository, stored knownhosts.Lines) (hostKeys, error) {
+// be ErrPending. namespace is the project's, and
+// origins say where it has written what.
+func findHostKeys(scanner *scanner, namespace string, repository *fluxv1alpha1.Repository, origins project.Origins, stored knownhosts.Lines) (hostKeys, error) {
 	hostPort := project.HostPort(repository.URL)
 	configured, _ := knownhosts.Parse(repository.KnownHosts)
 	if lines := configured.For(hostPort); len(lines) > 0 {
@@ -47,17 +48,22 @@ func findHostKeys(scanner *scanner, namespace string, repository *fluxv1alpha1.R
 	if errors.Is(err, ErrPending) {
 		return hostKeys{}, err
 	} else if err != nil {
-		return hostKeys{}, fmt.Errorf("could not ask %s for its SSH host key: %w; check key repositoryUrl of ConfigMap %s and "+
-			"whether the seed reaches the host, or write the host's known_hosts lines into key knownHosts of the ConfigMap",
-			hostPort, err, project.ConfigMapName)
+		return hostKeys{}, fmt.Errorf("could not ask %s for its SSH host key: %w; check %s and "+
+			"whether the seed reaches the host, or write the host's known_hosts lines into %s",
+			hostPort, err, origins.Of(project.FieldURL), whereKnownHosts(origins))
 	}
 	trusted := slices.Concat(stored.Revoked(), presented).For(hostPort)
 	if refused := presented.Without(trusted); len(refused) > 0 {
 		// Who has a key that became known can present others beside it.
-		return hostKeys{}, fmt.Errorf("%s presents the host key %s, which key %s revokes: find out why, and write the right key into key knownHosts of ConfigMap %s",
-			hostPort, refused[0].Fingerprint(), KeyKnownHosts, project.ConfigMapName)
+		return hostKeys{}, fmt.Errorf("%s presents the host key %s, which key %s revokes: find out why, and write the right key into %s",
+			hostPort, refused[0].Fingerprint(), KeyKnownHosts, whereKnownHosts(origins))
 	}
 	return hostKeys{trusted, OriginScanned}, nil
+}
+
+// whereKnownHosts is where host keys are to be written: those below another URL say nothing about its server.
+func whereKnownHosts(origins project.Origins) project.Location {
+	return origins.Beside(project.FieldKnownHosts, project.FieldURL)
 }
 
 // mergeKnownHosts gives the known_hosts data of the Secret with these keys of the host. Lines of other

@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 )
 
@@ -26,9 +27,9 @@ const (
 const namespace = "garden-one"
 
 // findEventually waits for a scan that findHostKeys begins.
-func findEventually(g Gomega, scanner *scanner, repository *fluxv1alpha1.Repository, stored knownhosts.Lines) (found hostKeys, err error) {
+func findEventually(g Gomega, scanner *scanner, repository *fluxv1alpha1.Repository, origins project.Origins, stored knownhosts.Lines) (found hostKeys, err error) {
 	g.Eventually(func() bool {
-		found, err = findHostKeys(scanner, namespace, repository, stored)
+		found, err = findHostKeys(scanner, namespace, repository, origins, stored)
 		return errors.Is(err, ErrPending)
 	}, timeout, time.Millisecond).Should(BeFalse())
 	return found, err
@@ -107,7 +108,7 @@ func TestFindHostKeys(t *testing.T) {
 			g := NewWithT(t)
 			stored, _ := knownhosts.Parse(tc.stored)
 			repository := &fluxv1alpha1.Repository{URL: tc.url, Type: fluxv1alpha1.RepositoryPrivate, KnownHosts: tc.configured}
-			found, err := findHostKeys(newScanner(noDial), namespace, repository, stored)
+			found, err := findHostKeys(newScanner(noDial), namespace, repository, nil, stored)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(found.lines.String()).To(Equal(tc.want))
 			g.Expect(found.origin).To(Equal(tc.origin))
@@ -119,9 +120,12 @@ func TestFindHostKeys(t *testing.T) {
 func TestPublishedOnlyForTheirPort(t *testing.T) {
 	g := NewWithT(t)
 	repository := &fluxv1alpha1.Repository{URL: "ssh://git@github.com:2222/o/r", Type: fluxv1alpha1.RepositoryPrivate}
-	_, err := findEventually(g, newScanner(noDial), repository, nil)
+	_, err := findEventually(g, newScanner(noDial), repository, nil, nil)
 	g.Expect(err).To(MatchError("could not ask github.com:2222 for its SSH host key: must not be asked; check key repositoryUrl of " +
-		"ConfigMap flux-config and whether the seed reaches the host, or write the host's known_hosts lines into key knownHosts of the ConfigMap"))
+		"ConfigMap flux-config and whether the seed reaches the host, or write the host's known_hosts lines into key knownHosts of ConfigMap flux-config"))
+	_, err = findEventually(g, newScanner(noDial), repository, project.Origins{project.FieldURL: "overrides[0]", project.FieldKnownHosts: project.OriginProject}, nil)
+	g.Expect(err).To(MatchError(HaveSuffix("; check repository.url in overrides[0] of ConfigMap flux-config and whether the seed reaches the host, " +
+		"or write the host's known_hosts lines into repository.knownHosts in overrides[0] of ConfigMap flux-config")))
 }
 
 func TestMergeKnownHosts(t *testing.T) {

@@ -80,18 +80,18 @@ func (k *Keeper) OnAnswer(answered func(namespace string)) {
 //
 // It does not wait for the Git server: as long as that is asked for its host keys, the error is ErrPending. Only SSH servers are asked.
 //
-// An error says which Secret and key is wrong and what to do, and never repeats what a key holds. It
+// origins say who has written what of the repository. An error says which Secret and key is wrong and what to do, and never repeats what a key holds. It
 // wraps the error of the garden or of the network, if there is one.
-func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository) (*Credentials, error) {
+func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository, origins project.Origins) (*Credentials, error) {
 	if repository == nil || !repository.IsPrivate() {
 		return nil, nil
 	}
 	var credentials *Credentials
 	var err error
 	if strings.HasPrefix(repository.URL, schemeSSH) {
-		credentials, err = k.ensure(ctx, garden, namespace, repository)
+		credentials, err = k.ensure(ctx, garden, namespace, repository, origins)
 	} else {
-		credentials, err = read(ctx, garden, namespace, repository.URL)
+		credentials, err = read(ctx, garden, namespace, repository.URL, origins)
 	}
 	if err != nil {
 		return nil, describeSecret(namespace, err)
@@ -116,8 +116,8 @@ func (k *Keeper) PresentedHostKey(_ context.Context, url string) (string, error)
 	return lines[0].KeyType() + " " + lines[0].Fingerprint(), nil
 }
 
-func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository) (*Credentials, error) {
-	completion := completion{scanner: k.scanner, namespace: namespace, repository: repository}
+func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository, origins project.Origins) (*Credentials, error) {
+	completion := completion{scanner: k.scanner, namespace: namespace, repository: repository, origins: origins}
 	var lost error
 	for range maxAttempts {
 		secret, err := get(ctx, garden, namespace)
@@ -166,6 +166,7 @@ type completion struct {
 	scanner    *scanner
 	namespace  string
 	repository *fluxv1alpha1.Repository
+	origins    project.Origins
 
 	identity, identityPub []byte
 }
@@ -238,11 +239,11 @@ func (c *completion) completeKnownHosts(secret *corev1.Secret, credentials *Cred
 	text := string(secret.Data[KeyKnownHosts])
 	stored, unread := knownhosts.Parse(text)
 	if c.repository.KnownHosts == "" {
-		if err := checkStored(stored, unread, project.HostPort(c.repository.URL)); err != nil {
+		if err := checkStored(stored, unread, project.HostPort(c.repository.URL), c.origins); err != nil {
 			return err
 		}
 	}
-	found, err := findHostKeys(c.scanner, c.namespace, c.repository, stored)
+	found, err := findHostKeys(c.scanner, c.namespace, c.repository, c.origins, stored)
 	if err != nil {
 		return err
 	}

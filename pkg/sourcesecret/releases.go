@@ -67,8 +67,8 @@ func minor(major, minor uint64) *semver.Version { return semver.New(major, minor
 func (c *Credentials) isGit() bool { return c.SecretRef != nil && c.Kind != KindRegistry }
 
 // ForRelease gives the credentials in the form that a release of Flux, such as "v2.9.4", reads them. The error says which release is
-// needed. Of a release that is not known, nothing is; it counts as the newest.
-func (c *Credentials) ForRelease(fluxVersion string) (*Credentials, error) {
+// needed, and where to write it. Of a release that is not known, nothing is; it counts as the newest.
+func (c *Credentials) ForRelease(fluxVersion string, origins project.Origins) (*Credentials, error) {
 	release := releaseOf(fluxVersion)
 	if c == nil || release == nil {
 		return c, nil
@@ -76,8 +76,8 @@ func (c *Credentials) ForRelease(fluxVersion string) (*Credentials, error) {
 	for _, need := range needs {
 		if release.LessThan(need.since) && need.has(c) {
 			return nil, describeSecret(c.namespace, fmt.Errorf(
-				"Flux knows %s since %s, and the shoot gets %s: set key fluxVersion of ConfigMap %s to a newer release, or %s",
-				need.what, version.Tag(need.since), fluxVersion, project.ConfigMapName, need.instead))
+				"Flux knows %s since %s, and the shoot gets %s: set %s to a newer release, or %s",
+				need.what, version.Tag(need.since), fluxVersion, origins.Of(project.FieldVersion), need.instead))
 		}
 	}
 	if release.LessThan(newNames) {

@@ -9,6 +9,8 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 // TestForRelease has for each kind the last release that does not know it, and the first one that does.
@@ -37,21 +39,23 @@ func TestForRelease(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			credentials, err := readFor(&corev1.Secret{Data: tc.data}, tc.url)
+			credentials, err := readFor(&corev1.Secret{Data: tc.data}, tc.url, nil)
 			g.Expect(err).NotTo(HaveOccurred())
 			credentials.namespace = "garden-shop"
 			if tc.last != "" {
-				_, err := credentials.ForRelease(tc.last)
+				_, err := credentials.ForRelease(tc.last, nil)
 				g.Expect(err).To(MatchError("secret garden-shop/flux-source in the garden: " + tc.want))
+				_, err = credentials.ForRelease(tc.last, project.Origins{project.FieldVersion: project.OriginLandscape})
+				g.Expect(err).To(MatchError(ContainSubstring(": set flux.version in the defaults of the landscape (value defaults of the chart) to a newer release, or ")))
 			}
 			for _, release := range []string{tc.first, "v2.9.4", "v3.0.0", "", "of the users"} {
-				_, err := credentials.ForRelease(release)
+				_, err := credentials.ForRelease(release, nil)
 				g.Expect(err).NotTo(HaveOccurred(), release)
 			}
 		})
 	}
 	g := NewWithT(t)
-	g.Expect((*Credentials)(nil).ForRelease("v2.9.4")).To(BeNil(), "a public repository")
+	g.Expect((*Credentials)(nil).ForRelease("v2.9.4", nil)).To(BeNil(), "a public repository")
 }
 
 // TestOldNames: releases before v2.1 know certificates by other names.
@@ -68,10 +72,10 @@ func TestOldNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			credentials, err := readFor(&corev1.Secret{Data: tc.data}, tc.url)
+			credentials, err := readFor(&corev1.Secret{Data: tc.data}, tc.url, nil)
 			g.Expect(err).NotTo(HaveOccurred())
 			keys := func(release string) []string {
-				adapted, err := credentials.ForRelease(release)
+				adapted, err := credentials.ForRelease(release, nil)
 				g.Expect(err).NotTo(HaveOccurred())
 				return adapted.Secrets()[0].Data.Keys()
 			}

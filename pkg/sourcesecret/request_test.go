@@ -17,7 +17,7 @@ import (
 func TestRequestFollowsEverything(t *testing.T) {
 	m := newMaterial(t)
 	request := func(url, salt string, data map[string][]byte) string {
-		credentials, err := readFor(&corev1.Secret{Data: data}, url)
+		credentials, err := readFor(&corev1.Secret{Data: data}, url, nil)
 		NewWithT(t).Expect(err).NotTo(HaveOccurred())
 		credentials.salt = salt
 		return credentials.Request()

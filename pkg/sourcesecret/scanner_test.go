@@ -21,6 +21,7 @@ import (
 	sshknownhosts "golang.org/x/crypto/ssh/knownhosts"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret/sshtest"
 )
@@ -105,9 +106,10 @@ func TestScanRevokedKey(t *testing.T) {
 	server := sshtest.Start(t, keys...)
 	stored, errs := knownhosts.Parse("@revoked * " + string(ssh.MarshalAuthorizedKey(keys[1].PublicKey())))
 	g.Expect(errs).To(BeEmpty())
-	_, err := findEventually(g, newScanner(direct), &fluxv1alpha1.Repository{URL: server.URL(), Type: fluxv1alpha1.RepositoryPrivate}, stored)
+	repository := &fluxv1alpha1.Repository{URL: server.URL(), Type: fluxv1alpha1.RepositoryPrivate}
+	_, err := findEventually(g, newScanner(direct), repository, project.Origins{project.FieldURL: project.OriginShoot}, stored)
 	g.Expect(err).To(MatchError(server.HostPort + " presents the host key " + ssh.FingerprintSHA256(keys[1].PublicKey()) +
-		", which key known_hosts revokes: find out why, and write the right key into key knownHosts of ConfigMap flux-config"))
+		", which key known_hosts revokes: find out why, and write the right key into repository.knownHosts in the providerConfig of the shoot"))
 }
 
 // TestScanNoSSH has a server that says something else, with a control character in it.

@@ -12,8 +12,9 @@ import (
 )
 
 // checkStored refuses known_hosts data of the Secret of which some can't be used: an admin has written which keys to trust, and must
-// not get a server that is trusted because it answered first. The arguments are what was read, and the lines that could not be read.
-func checkStored(stored knownhosts.Lines, unread []knownhosts.LineError, hostPort string) error {
+// not get a server that is trusted because it answered first. The arguments are what was read, and the lines that could not be read;
+// origins say where the lines can be written as well.
+func checkStored(stored knownhosts.Lines, unread []knownhosts.LineError, hostPort string, origins project.Origins) error {
 	if len(unread) == 0 {
 		unread = stored.Unused(hostPort)
 	}
@@ -24,5 +25,5 @@ func checkStored(stored knownhosts.Lines, unread []knownhosts.LineError, hostPor
 	if more := len(unread) - 1; more > 0 {
 		problem = fmt.Errorf("%w (more lines that can't be used: %d)", problem, more)
 	}
-	return fmt.Errorf("key %s: %w; correct it, or write the server's lines into key knownHosts of ConfigMap %s", KeyKnownHosts, problem, project.ConfigMapName)
+	return fmt.Errorf("key %s: %w; correct it, or write the server's lines into %s", KeyKnownHosts, problem, whereKnownHosts(origins))
 }

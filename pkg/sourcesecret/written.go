@@ -14,12 +14,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 const schemeSSH, schemeHTTPS = "ssh://", "https://"
 
 // read takes the credentials for a URL from the Secret that the project's admin has written. Nothing is written or asked for.
-func read(ctx context.Context, garden client.Client, namespace, url string) (*Credentials, error) {
+func read(ctx context.Context, garden client.Client, namespace, url string, origins project.Origins) (*Credentials, error) {
 	secret, err := get(ctx, garden, namespace)
 	if err != nil {
 		return nil, err
@@ -27,7 +29,7 @@ func read(ctx context.Context, garden client.Client, namespace, url string) (*Cr
 	if secret.DeletionTimestamp != nil {
 		return nil, errors.New("it is being deleted: make it again once it is gone")
 	}
-	credentials, err := readFor(secret, url)
+	credentials, err := readFor(secret, url, origins)
 	if errors.Is(err, errNothing) {
 		return nil, explainMissing(secret, namespace, url)
 	} else if err != nil {
@@ -38,14 +40,14 @@ func read(ctx context.Context, garden client.Client, namespace, url string) (*Cr
 }
 
 // readFor looks for what the scheme of a URL can use.
-func readFor(secret *corev1.Secret, url string) (*Credentials, error) {
+func readFor(secret *corev1.Secret, url string, origins project.Origins) (*Credentials, error) {
 	switch {
 	case strings.HasPrefix(url, schemeHTTPS):
 		return readGit(secret)
 	case strings.HasPrefix(url, sourcev1.OCIRepositoryPrefix):
 		return readRegistry(secret, url)
 	}
-	return nil, fmt.Errorf("its credentials would be sent in the clear: write %s in place of http:// in repositoryUrl", schemeHTTPS)
+	return nil, fmt.Errorf("its credentials would be sent in the clear: write %s in place of http:// in %s", schemeHTTPS, origins.Of(project.FieldURL))
 }
 
 // explainMissing says how to make the Secret, or what to add to it.

@@ -139,7 +139,7 @@ func TestWritten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			secret := &corev1.Secret{Type: "example.com/any", Data: tc.data}
-			credentials, err := readFor(secret, tc.url)
+			credentials, err := readFor(secret, tc.url, nil)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(credentials.Kind).To(Equal(tc.kind))
 			g.Expect(keysOf(credentials.SecretRef)).To(Equal(tc.secretRef))
@@ -173,7 +173,7 @@ func keysOf(secret *ShootSecret) []string {
 func TestUserOfARegistry(t *testing.T) {
 	for url, host := range map[string]string{ociURL: "registry.example.com:5000", "oci://docker.io/fleet/shoots": "index.docker.io", "oci://ghcr.io/fleet/shoots": "ghcr.io"} {
 		g := NewWithT(t)
-		credentials, err := readFor(&corev1.Secret{Data: data("username", "ops", "password", `hunter"2`)}, url)
+		credentials, err := readFor(&corev1.Secret{Data: data("username", "ops", "password", `hunter"2`)}, url, nil)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(credentials.SecretRef.Data[KeyDockerConfig]).To(MatchJSON(`{"auths":{"` + host + `":{"username":"ops","password":"hunter\"2","auth":"` +
 			base64.StdEncoding.EncodeToString([]byte(`ops:hunter"2`)) + `"}}}`))
@@ -193,7 +193,7 @@ func TestMistakes(t *testing.T) {
 		want string
 	}{
 		"http": {url: "http://git.example.com/fleet", data: data("username", "ops", "password", secret),
-			want: "its credentials would be sent in the clear: write https:// in place of http:// in repositoryUrl"},
+			want: "its credentials would be sent in the clear: write https:// in place of http:// in key repositoryUrl of ConfigMap flux-config"},
 
 		"username without password":               {url: gitURL, data: data("username", secret), want: "key username is there, but not password: add it, which can be a token"},
 		"password without username":               {url: gitURL, data: data("password", secret), want: "key password is there, but not username: add it (for a token, many servers take any name)"},
@@ -257,7 +257,7 @@ func TestMistakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			_, err := readFor(&corev1.Secret{Data: tc.data}, tc.url)
+			_, err := readFor(&corev1.Secret{Data: tc.data}, tc.url, nil)
 			g.Expect(err).To(MatchError(tc.want))
 			g.Expect(err.Error()).NotTo(ContainSubstring(secret))
 			g.Expect(len(err.Error())).To(BeNumerically("<", 512))
@@ -295,7 +295,7 @@ func TestMissing(t *testing.T) {
 			if tc.exists {
 				secret.ObjectMeta = metav1.ObjectMeta{Namespace: "garden-shop", Name: SecretName}
 			}
-			_, err := readFor(secret, tc.url)
+			_, err := readFor(secret, tc.url, nil)
 			g.Expect(errors.Is(err, errNothing)).To(BeTrue())
 			g.Expect(explainMissing(secret, "garden-shop", tc.url)).To(MatchError(tc.want))
 		})

@@ -68,7 +68,7 @@ func read(t *testing.T, repositoryURL string, data map[string][]byte) (*sourcese
 	t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "garden-shop", Name: sourcesecret.SecretName}, Data: data}
 	return sourcesecret.NewKeeper(nil).Ensure(t.Context(), fake.NewClientBuilder().WithObjects(secret).Build(), "garden-shop",
-		&fluxv1alpha1.Repository{URL: repositoryURL, Type: fluxv1alpha1.RepositoryPrivate})
+		&fluxv1alpha1.Repository{URL: repositoryURL, Type: fluxv1alpha1.RepositoryPrivate}, nil)
 }
 
 // asFlux does with the Secret of a GitRepository what source-controller does (getAuthOpts in gitrepository_controller.go), but asks nobody.

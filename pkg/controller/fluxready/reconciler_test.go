@@ -202,7 +202,7 @@ func TestObservationOfWhatUsersOwn(t *testing.T) {
 	g.Expect(follows).To(BeFalse())
 	observed, follows := newObservation(ex, "garden-dev", []resourcesv1alpha1.ObjectReference{reference("Bucket", "a"), reference("Kustomization", "b")})
 	g.Expect(follows).To(BeTrue())
-	g.Expect(observed.Origins).To(Equal(map[string]string{"repository.url": "overrides[1]"}))
+	g.Expect(observed.Origins).To(BeEquivalentTo(map[string]string{"repository.url": "overrides[1]"}))
 	g.Expect(observed.SourceKey).To(Equal(client.ObjectKey{Namespace: "other", Name: "a"}))
 	g.Expect(observed.OwnedByUsers).To(BeFalse())
 

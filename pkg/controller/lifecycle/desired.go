@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
@@ -22,8 +23,9 @@ import (
 type desired struct {
 	// FluxConfig is what has been written for the shoot, in all layers.
 	*fluxv1alpha1.FluxConfig
-	// written is who has written what of it.
+	// written is who has written what of it, for people, and origins say where to correct it.
 	written []fluxv1alpha1.WrittenField
+	origins project.Origins
 	// digest is of all that. A change of it reaches the shoot by configurationWatch.
 	digest string
 	// hasConfigMap tells that the project has a ConfigMap.
@@ -67,7 +69,7 @@ func (r *reconciliation) readConfiguration(ctx context.Context) error {
 		return err
 	}
 	r.desired.FluxConfig, r.desired.digest, r.desired.written = effective.Config, effective.Digest, effective.Written
-	r.desired.hasConfigMap = effective.HasConfigMap
+	r.desired.hasConfigMap, r.desired.origins = effective.HasConfigMap, effective.Origins
 	for _, warning := range effective.Warnings {
 		r.desired.notices = append(r.desired.notices, newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, warning))
 	}
@@ -77,10 +79,10 @@ func (r *reconciliation) readConfiguration(ctx context.Context) error {
 // ensureCredentials reads the credentials of the project for its repository from the garden, makes what can be made of them, and gives them the form
 // that the release knows.
 func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
-	if r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository); err != nil {
+	if r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository, r.desired.origins); err != nil {
 		return err
 	}
-	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version); err != nil {
+	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version, r.desired.origins); err != nil {
 		return err
 	}
 	r.desired.status.Notices = slices.Concat(r.desired.notices, noticesOf(r.shoot.Namespace, r.desired.warning, r.desired.credentials))

@@ -21,6 +21,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/fluxversion"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 // applyInstallation gives the shoot its release. If it is another one than the shoot has, the shoot is prepared first. If that takes
@@ -33,7 +34,7 @@ func (r *reconciliation) applyInstallation(ctx context.Context) error {
 	if r.observed.isComplete(r.desired.version) && r.observed.hasDefinitions(r.desired.release.definitions) {
 		return r.writeInstallation(ctx, r.desired.release.data, false)
 	}
-	if err := fluxversion.CheckKubernetes(r.desired.version, r.shoot.Spec.Kubernetes.Version); err != nil {
+	if err := fluxversion.CheckKubernetes(r.desired.version, r.shoot.Spec.Kubernetes.Version, r.desired.origins); err != nil {
 		return err
 	}
 	bridges, err := r.prepareUpgrade(ctx)
@@ -92,7 +93,7 @@ func (r *reconciliation) prepareUpgrade(ctx context.Context) ([]*apiextensionsv1
 			return nil, fmt.Errorf("the chosen components of Flux %s would replace others: %w: delete them first, or choose their component again (flux.components, flux.componentsExtra)",
 				r.desired.version, err)
 		}
-		err = fmt.Errorf("%w: delete them first, or set key fluxVersion of ConfigMap flux-config to a release that has it", err)
+		err = fmt.Errorf("%w: delete them first, or set %s to a release that has it", err, r.desired.origins.Of(project.FieldVersion))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("Flux %s would replace %s: %w", r.desired.version, r.observed.fluxVersion, err)

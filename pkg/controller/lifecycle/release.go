@@ -65,6 +65,7 @@ func (r *reconciliation) chooseManagedRelease(ctx context.Context) (err error) {
 		Kubernetes:     r.shoot.Spec.Kubernetes.Version,
 		AllowDowngrade: ptr.Deref(r.desired.Flux.AllowDowngrade, false),
 		Keep:           r.keepsVersion(),
+		Origins:        r.desired.origins,
 	})
 	if err != nil {
 		return err
@@ -122,6 +123,7 @@ func (r *reconciliation) fetchRelease(ctx context.Context, choice *fluxversion.C
 		return err
 	}
 	fetched, err := r.Releases.Get(ctx, choice.Version)
+	err = fluxversion.Correct(err, r.desired.origins)
 	switch {
 	case err == nil:
 		r.desired.version, r.desired.warning = fetched.Version, choice.Warning

@@ -125,14 +125,14 @@ func TestTheRightsSuffice(t *testing.T) {
 
 	noHost := func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
 	repository := &fluxv1alpha1.Repository{URL: "ssh://git@github.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate}
-	made, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), connection, namespace, repository)
+	made, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), connection, namespace, repository, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(made.Created).To(BeTrue())
 
 	other, err := garden.KubeconfigFile(mount(t, server.URL, token(t, foreignSeed, "shoot-flux-garden")).kubeconfig()).Client(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
 	completed, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), other, namespace,
-		&fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
+		&fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(completed.SecretRef.Data["identity"]).To(Equal(made.SecretRef.Data["identity"]), "another seed has the same key, and adds host keys")
 }

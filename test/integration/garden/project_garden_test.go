@@ -33,10 +33,10 @@ func TestProjectGarden(t *testing.T) {
 	noHost := func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
 	var made *sourcesecret.Credentials
 	g.Eventually(func() (err error) { // roles and policies act a moment after they were written
-		made, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@github.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
+		made, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@github.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate}, nil)
 		return err
 	}, timeout).Should(Succeed())
-	completed, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate})
+	completed, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), seed, namespace, &fluxv1alpha1.Repository{URL: "ssh://git@gitlab.com/owner/repo", Type: fluxv1alpha1.RepositoryPrivate}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(completed.SecretRef.Data["identity"]).To(Equal(made.SecretRef.Data["identity"]))
 

@@ -339,8 +339,8 @@ func TestDowngrade(t *testing.T) {
 	l := newLiving(t)
 	l.get(newest, false)
 	l.use()
-	l.configure(map[string]string{"fluxVersion": "v2.6.4"})
-	l.expectProblem(fluxv1alpha1.NotAsConfigured, `Flux v2.9.4 is installed, and v2.6.4, which key fluxVersion of ConfigMap flux-config asks for, is older`)
+	l.configure(map[string]string{"fluxVersion": newest, "overrides": "[{selector: {}, config: {flux: {version: v2.6.4}}}]"})
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, `Flux v2.9.4 is installed, and v2.6.4, which flux.version in overrides[0] of ConfigMap flux-config asks for, is older`)
 
 	l.get("v2.6.4", true)
 	l.expectUserObjects()
@@ -359,9 +359,9 @@ func TestDowngradeLosesNothing(t *testing.T) {
 	object.Object["spec"] = map[string]any{"url": "oci://registry.example.com/images", "interval": "5m0s"}
 	l.Expect(l.client.Create(l.ctx, object)).To(Succeed())
 
-	l.configure(map[string]string{"fluxVersion": "v0.31.5", "allowDowngrade": "true"})
+	l.configure(map[string]string{"config": "flux: {version: v0.31.5, allowDowngrade: true}"})
 	l.expectProblem(fluxv1alpha1.NotAsConfigured, "Flux v0.31.5 would replace v0.41.2: it has no kind OCIRepository, and the shoot has objects of this kind, which would be deleted (default/images): "+
-		"delete them first, or set key fluxVersion of ConfigMap flux-config to a release that has it")
+		"delete them first, or set flux.version in key config of ConfigMap flux-config to a release that has it")
 	l.Expect(l.client.Delete(l.ctx, object)).To(Succeed())
 	l.expectVersion("v0.31.5")
 }

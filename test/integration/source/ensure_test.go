@@ -49,8 +49,8 @@ func TestNoCredentialsWithoutPrivateRepository(t *testing.T) {
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 	keeper := sourcesecret.NewKeeper(noHost)
-	g.Expect(keeper.Ensure(t.Context(), extension, namespace, nil)).To(BeNil())
-	g.Expect(keeper.Ensure(t.Context(), extension, namespace, &fluxv1alpha1.Repository{URL: "https://example.org/repo"})).To(BeNil())
+	g.Expect(keeper.Ensure(t.Context(), extension, namespace, nil, nil)).To(BeNil())
+	g.Expect(keeper.Ensure(t.Context(), extension, namespace, &fluxv1alpha1.Repository{URL: "https://example.org/repo"}, nil)).To(BeNil())
 	g.Expect(requests.take()).To(BeEmpty())
 }
 
@@ -83,7 +83,7 @@ func TestFirstAndSecondTime(t *testing.T) {
 
 	// A restarted extension: nothing but one GET, and the host is not asked again.
 	restarted := sourcesecret.NewKeeper(nil)
-	second, err := restarted.Ensure(t.Context(), extension, namespace, private(server.URL()))
+	second, err := restarted.Ensure(t.Context(), extension, namespace, private(server.URL()), nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(restarted.Stats()).To(Equal(sourcesecret.Stats{}))
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
@@ -223,7 +223,7 @@ func TestExistingSecretIsOnlyCompleted(t *testing.T) {
 			g.Expect(secret.Type).To(Equal(corev1.SecretType("example.org/git")))
 			g.Expect(secret.Labels).To(Equal(map[string]string{"team": "blue"}))
 
-			again, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()))
+			again, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()), nil)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(requests.take()).To(Equal([]string{"GET"}))
 			g.Expect(again.SecretRef.Data["known_hosts"]).To(Equal(credentials.SecretRef.Data["known_hosts"]))
@@ -258,7 +258,7 @@ func TestConfiguredKnownHosts(t *testing.T) {
 	// What the admin configures counts without asking the host, is kept in the Secret, and replaces what was there.
 	for _, configured := range []string{wrong, server.KnownHosts} {
 		repository.KnownHosts = configured + other.KnownHosts
-		credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
+		credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository, nil)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(requests.take()).To(Equal([]string{"GET", "PATCH"}))
 		g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(configured)))
@@ -267,13 +267,13 @@ func TestConfiguredKnownHosts(t *testing.T) {
 		g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(Equal([]byte(configured)))
 	}
 
-	_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
+	_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 
 	// It is still known when the admin removes it from the configuration.
 	repository.KnownHosts = ""
-	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
+	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
@@ -283,7 +283,7 @@ func TestWellKnownForge(t *testing.T) {
 	g := NewWithT(t)
 	namespace := newNamespace(t)
 	extension, _ := newExtension(t, namespace, leastPrivilege())
-	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"))
+	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"), nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(credentials.HostKeys).To(HaveLen(3))
 	g.Expect(credentials.HostKeys[0]).To(Equal(sourcesecret.HostKey{
@@ -300,7 +300,7 @@ func TestImmutableButComplete(t *testing.T) {
 		func(s *corev1.Secret) { s.Immutable = new(true) })
 	repository := private(server.URL())
 	repository.KnownHosts = server.KnownHosts
-	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository)
+	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
@@ -348,7 +348,7 @@ func TestProblemsOfTheSecret(t *testing.T) {
 			if len(secret.Finalizers) > 0 {
 				g.Expect(admin.Delete(t.Context(), secret)).To(Succeed())
 			}
-			_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"))
+			_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"), nil)
 			g.Expect(err).To(MatchError("secret " + namespace + "/flux-source in the garden: " + tc.want))
 			g.Expect(requests.take()).To(Equal([]string{"GET"}))
 			g.Expect(readSecret(t, namespace).Data).To(Equal(tc.data), "nothing was overwritten")
@@ -368,7 +368,7 @@ func TestHostDoesNotAnswer(t *testing.T) {
 	_, err = ensure(t, sourcesecret.NewKeeper(nil), extension, requests, namespace, private("ssh://git@"+hostPort+"/repo"))
 	g.Expect(err).To(MatchError("secret " + namespace + "/flux-source in the garden: could not ask " + hostPort + " for its SSH host key: " +
 		"dial tcp " + hostPort + ": connect: connection refused; check key repositoryUrl of ConfigMap flux-config and whether the seed reaches the host, " +
-		"or write the host's known_hosts lines into key knownHosts of the ConfigMap"))
+		"or write the host's known_hosts lines into key knownHosts of ConfigMap flux-config"))
 	g.Expect(requests.take()).To(Equal([]string{"GET"}), "no key pair is made for a host that may be a typo")
 }
 
@@ -389,7 +389,7 @@ func TestMissingPermissions(t *testing.T) {
 			if tc.exists {
 				writeSecret(t, namespace, map[string][]byte{"identity": newPair(t).PrivateKey})
 			}
-			_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"))
+			_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/owner/repo"), nil)
 			g.Expect(err).To(MatchError(HavePrefix("secret " + namespace + "/flux-source in the garden: " + tc.want)))
 			g.Expect(apierrors.IsForbidden(err)).To(BeTrue(), "the reason stays recognisable")
 		})
@@ -398,7 +398,7 @@ func TestMissingPermissions(t *testing.T) {
 
 func TestMissingNamespace(t *testing.T) {
 	g := NewWithT(t)
-	_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), admin, "garden-gone", private("ssh://git@github.com/owner/repo"))
+	_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), admin, "garden-gone", private("ssh://git@github.com/owner/repo"), nil)
 	g.Expect(err).To(MatchError(`secret garden-gone/flux-source in the garden: could not create it: namespaces "garden-gone" not found`))
 }
 
@@ -406,7 +406,7 @@ func TestCancelled(t *testing.T) {
 	g := NewWithT(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := sourcesecret.NewKeeper(noHost).Ensure(ctx, admin, newNamespace(t), private("ssh://git@github.com/owner/repo"))
+	_, err := sourcesecret.NewKeeper(noHost).Ensure(ctx, admin, newNamespace(t), private("ssh://git@github.com/owner/repo"), nil)
 	g.Expect(err).To(MatchError(context.Canceled))
 }
 
@@ -419,7 +419,7 @@ func TestProjectIsBeingDeleted(t *testing.T) {
 	var err error
 	g.Eventually(func() error { // the API server's cache knows it a moment later
 		_ = admin.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flux-source"}})
-		_, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/organisation/repository"))
+		_, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/organisation/repository"), nil)
 		return err
 	}).Should(HaveOccurred())
 	g.Expect(err).To(MatchError(And(HavePrefix("secret "+namespace+"/flux-source in the garden: could not create it: "), HaveSuffix("because it is being terminated"))))

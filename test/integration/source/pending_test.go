@@ -30,7 +30,7 @@ func ensure(t *testing.T, keeper *sourcesecret.Keeper, extension client.Client, 
 	t.Helper()
 	NewWithT(t).Eventually(func() bool {
 		noted.take()
-		credentials, err = keeper.Ensure(t.Context(), extension, namespace, repository)
+		credentials, err = keeper.Ensure(t.Context(), extension, namespace, repository, nil)
 		return errors.Is(err, sourcesecret.ErrPending)
 	}, time.Minute, 10*time.Millisecond).Should(BeFalse())
 	return credentials, err
@@ -87,7 +87,7 @@ func TestSilentServer(t *testing.T) {
 
 	start := time.Now()
 	for range 100 {
-		_, err := keeper.Ensure(t.Context(), extension, namespace, private("ssh://git@"+listener.Addr().String()+"/repo"))
+		_, err := keeper.Ensure(t.Context(), extension, namespace, private("ssh://git@"+listener.Addr().String()+"/repo"), nil)
 		g.Expect(err).To(MatchError(sourcesecret.ErrPending))
 		g.Expect(err).To(MatchError("secret " + namespace + "/flux-source in the garden: waiting for the SSH host keys of " + listener.Addr().String() +
 			": the Git server is asked in the background, and Gardener asks for them again by itself"))
@@ -124,7 +124,7 @@ func TestKeysOfAllTypesAreKept(t *testing.T) {
 	secret := readSecret(t, namespace)
 	secret.Data["known_hosts"] = []byte(server.KnownHosts)
 	g.Expect(admin.Update(t.Context(), secret)).To(Succeed())
-	credentials, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()))
+	credentials, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(server.URL()), nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(BeEquivalentTo(server.KnownHosts))
 	g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(BeEquivalentTo(server.KnownHosts))

@@ -84,14 +84,14 @@ func TestWrittenCredentials(t *testing.T) {
 			extension, requests := newExtension(t, namespace, leastPrivilege("get"))
 			written := writeSecret(t, namespace, tc.data, func(s *corev1.Secret) { s.Type, s.Immutable = tc.secret, new(true) })
 
-			credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url))
+			credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url), nil)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(requests.take()).To(Equal([]string{"GET"}))
 			g.Expect(credentials.Kind).To(Equal(tc.kind))
 			g.Expect(credentials.Version).To(Equal(sourcesecret.VersionOf(written.UID, written.ResourceVersion)))
 
 			// A second seed says the same to Flux.
-			again, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url))
+			again, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url), nil)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(again.Request()).To(Equal(credentials.Request()))
 
@@ -114,7 +114,7 @@ func TestSecretsOfSeveralTypesFollowEachOther(t *testing.T) {
 	extension, _ := newExtension(t, namespace, leastPrivilege("get"))
 	writeSecret(t, namespace, strs(map[string]string{"username": "ops", "password": "hunter2"}))
 	for _, url := range []string{httpsURL, ociURL, httpsURL} {
-		credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(url))
+		credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(url), nil)
 		g.Expect(err).NotTo(HaveOccurred())
 		for _, secret := range credentials.Secrets() {
 			object := &corev1.Secret{
@@ -164,7 +164,7 @@ func TestProblemsOfWrittenCredentials(t *testing.T) {
 					g.Expect(admin.Delete(t.Context(), secret)).To(Succeed())
 				}
 			}
-			_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url))
+			_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private(tc.url), nil)
 			g.Expect(err).To(MatchError(HavePrefix("secret " + namespace + "/flux-source in the garden: " + strings.ReplaceAll(tc.want, "%s", namespace))))
 			g.Expect(err.Error()).NotTo(ContainSubstring("hunter2"))
 			g.Expect(requests.take()).To(Equal([]string{"GET"}), "nothing is made")
@@ -211,7 +211,7 @@ func TestWhoMadeTheKeyPair(t *testing.T) {
 		return sourcesecret.IsKeyPairMade(kept)
 	}
 	ensure := func() {
-		_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), admin, namespace, private("ssh://git@github.com/owner/repo"))
+		_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), admin, namespace, private("ssh://git@github.com/owner/repo"), nil)
 		g.Expect(err).NotTo(HaveOccurred())
 	}
 

@@ -92,7 +92,7 @@ type WrittenField struct {
 	Field string `json:"field"`
 	// Value is as JSON has it, texts without quotes, and shortened if it is long.
 	Value string `json:"value"`
-	// Origin is landscape, project, overrides[…] or shoot, or says that the form of the shoot's providerConfig has this default.
+	// Origin is landscape, project (config and overrides[…] for its keys of these names) or shoot, or says that the form of the shoot's providerConfig has this default.
 	Origin string `json:"origin"`
 }
 

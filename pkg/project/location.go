@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: gardener-extension-shoot-flux contributors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+package project
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// OriginConfig is the project's admin as well, by key config of ConfigMap flux-config.
+const OriginConfig = keyConfig
+
+// Fields of FluxConfig, by their paths, of which others say where they are written.
+const (
+	FieldVersion        = fieldVersion
+	FieldAllowDowngrade = "flux.allowDowngrade"
+
+	FieldURL        = fieldURL
+	FieldType       = fieldType
+	FieldPath       = fieldPath
+	FieldKnownHosts = fieldKnownHosts
+	FieldVerify     = "repository.verify"
+
+	FieldSourceTemplate        = fieldSourceTemplate
+	FieldKustomizationTemplate = fieldKustomizationTemplate
+
+	FieldSuspend = "suspend"
+)
+
+// Origins say who wrote a value, by the path of the field. What nobody wrote is missing.
+type Origins map[string]string
+
+// Location is where a field of the configuration is written, or is to be written.
+type Location struct {
+	// Path is of the field, or of a part that has fields of its own.
+	Path string
+	// Origin is who wrote it.
+	Origin string
+}
+
+// Of is where a field is written. Of a part, the highest layer counts that wrote some of it. What nobody wrote is to be written into ConfigMap
+// flux-config; what belongs to a repository, beside the URL: that of one shoot says nothing about the others.
+func (o Origins) Of(path string) Location {
+	origin := o.highest(path)
+	if origin == "" && isOfRepository(path) {
+		origin = o.highest(FieldURL)
+	}
+	return locate(path, origin)
+}
+
+// Beside is where a field is to be written for what another one says: in the higher of their layers. In a lower one it would have no effect, or
+// one on more shoots.
+func (o Origins) Beside(path, other string) Location { return locate(path, o.highest(path, other)) }
+
+// locate takes the ConfigMap of the project if nobody has written anything, and there key config for what has no key.
+func locate(path, origin string) Location {
+	origin = cmp.Or(origin, OriginProject)
+	if origin == OriginProject && len(keysOf(path)) == 0 {
+		origin = OriginConfig
+	}
+	return Location{Path: path, Origin: origin}
+}
+
+// highest is the origin in the highest layer that wrote one of the fields, or a part of them; or "" if none did.
+func (o Origins) highest(paths ...string) string {
+	highest := ""
+	for written, origin := range o {
+		isMeant := slices.ContainsFunc(paths, func(path string) bool { return written == path || strings.HasPrefix(written, path+".") })
+		if isMeant && (highest == "" || levelOf(origin) > levelOf(highest)) {
+			highest = origin
+		}
+	}
+	return highest
+}
+
+// levelOf is the place of an origin among the layers.
+func levelOf(origin string) int {
+	switch origin {
+	case OriginLandscape:
+		return -2
+	case OriginConfig, OriginProject:
+		return -1
+	case OriginShoot, OriginForm:
+		return math.MaxInt
+	}
+	index, _ := strconv.Atoi(strings.Trim(strings.TrimPrefix(origin, keyOverrides), "[]"))
+	return index
+}
+
+// IsKey tells whether the field is written as a key of ConfigMap flux-config, whose values are text.
+func (l Location) IsKey() bool { return l.Origin == OriginProject }
+
+// Name is what people know the field by there.
+func (l Location) Name() string {
+	names := keysOf(l.Path)
+	if !l.IsKey() || len(names) == 0 {
+		return l.Path
+	}
+	last := len(names) - 1
+	return strings.TrimPrefix(strings.Join(names[:last], ", ")+" and "+names[last], " and ")
+}
+
+// Place is what it is written in. The namespace of the project names the ConfigMap to those who don't see which one it is, and can be empty.
+func (l Location) Place(namespace string) string {
+	configMap := "ConfigMap " + ConfigMapName
+	if namespace != "" {
+		configMap = "ConfigMap " + namespace + "/" + ConfigMapName + " of the garden"
+	}
+	switch l.Origin {
+	case OriginLandscape:
+		return "the defaults of the landscape (value defaults of the chart)"
+	case OriginProject:
+		return configMap
+	case OriginConfig:
+		return "key " + keyConfig + " of " + configMap
+	case OriginShoot, OriginForm:
+		return "the providerConfig of the shoot"
+	}
+	return l.Origin + " of " + configMap // such as overrides[1]
+}
+
+// String names the field and the place.
+func (l Location) String() string {
+	if l.IsKey() {
+		return "key " + l.Name() + " of " + l.Place("")
+	}
+	return l.Name() + " in " + l.Place("")
+}
+
+// keysOf are the names of the keys that stand for a field, or for the fields of a part.
+func keysOf(path string) []string {
+	var names []string
+	for _, key := range keys {
+		if key.Field == path || strings.HasPrefix(key.Field, path+".") {
+			names = append(names, key.Name)
+		}
+	}
+	return names
+}
+
+// originOf is who wrote a field in this layer, and for the project's ConfigMap also how.
+func (l *layer) originOf(path string) string {
+	if l.origin == OriginProject && strings.HasPrefix(l.names[path], l.prefix) {
+		return OriginConfig
+	}
+	return l.origin
+}
