@@ -143,7 +143,7 @@ func TestProblemsOfWrittenCredentials(t *testing.T) {
 			`"kubectl -n %s create secret generic flux-source --from-literal=username=NAME --from-literal=password=TOKEN" (keys that can be used: username and password; bearerToken; those of a GitHub App; ca.crt; tls.crt and tls.key)`},
 		"not for this URL": {url: ociURL, data: strs(map[string]string{"identity": "x"}), want: "it has none of the keys that can be used here (.dockerconfigjson; username and password; ca.crt; tls.crt and tls.key): add what the repository needs"},
 		"a mistake":        {url: httpsURL, data: strs(map[string]string{"username": "hunter2"}), want: "key username is there, but not password: add it, which can be a token"},
-		"in the clear":     {url: "http://git.example.com/fleet", data: strs(map[string]string{"username": "ops", "password": "hunter2"}), want: "its credentials would be sent in the clear: write https:// in place of http:// in repositoryUrl"},
+		"in the clear":     {url: "http://git.example.com/fleet", data: strs(map[string]string{"username": "ops", "password": "hunter2"}), want: "its credentials would be sent in the clear: write https:// in place of http:// in key repositoryUrl of ConfigMap flux-config"},
 		"being deleted":    {url: httpsURL, data: strs(map[string]string{"bearerToken": "x"}), delete: true, want: "it is being deleted: make it again once it is gone"},
 		"not allowed":      {url: httpsURL, verbs: []string{"patch"}, want: "the extension may not read it: allow it to get secrets named flux-source in the garden: "},
 	} {
