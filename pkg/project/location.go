@@ -6,6 +6,7 @@ package project
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -54,8 +55,14 @@ func (o Origins) Of(path string) Location {
 }
 
 // Beside is where a field is to be written for what another one says: in the higher of their layers. In a lower one it would have no effect, or
-// one on more shoots.
-func (o Origins) Beside(path, other string) Location { return locate(path, o.highest(path, other)) }
+// one on more shoots. In the same layer it stays where it is: written twice, it would be refused.
+func (o Origins) Beside(path, other string) Location {
+	origin := o.highest(path)
+	if above := o.highest(other); origin == "" || above != "" && levelOf(above) > levelOf(origin) {
+		origin = above
+	}
+	return locate(path, origin)
+}
 
 // locate takes the ConfigMap of the project if nobody has written anything, and there key config for what has no key.
 func locate(path, origin string) Location {
@@ -66,12 +73,12 @@ func locate(path, origin string) Location {
 	return Location{Path: path, Origin: origin}
 }
 
-// highest is the origin in the highest layer that wrote one of the fields, or a part of them; or "" if none did.
-func (o Origins) highest(paths ...string) string {
+// highest is the origin in the highest layer that wrote a field, or one of a part; or "" if none did. It is always the same one.
+func (o Origins) highest(path string) string {
 	highest := ""
-	for written, origin := range o {
-		isMeant := slices.ContainsFunc(paths, func(path string) bool { return written == path || strings.HasPrefix(written, path+".") })
-		if isMeant && (highest == "" || levelOf(origin) > levelOf(highest)) {
+	for _, written := range slices.Sorted(maps.Keys(o)) {
+		isMeant := written == path || strings.HasPrefix(written, path+".")
+		if origin := o[written]; isMeant && (highest == "" || levelOf(origin) > levelOf(highest)) {
 			highest = origin
 		}
 	}
@@ -136,7 +143,7 @@ func (l Location) String() string {
 func keysOf(path string) []string {
 	var names []string
 	for _, key := range keys {
-		if key.Field == path || strings.HasPrefix(key.Field, path+".") {
+		if key.Field != "" && (key.Field == path || strings.HasPrefix(key.Field, path+".")) {
 			names = append(names, key.Name)
 		}
 	}

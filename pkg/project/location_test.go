@@ -54,12 +54,24 @@ func TestLocationsBeside(t *testing.T) {
 		"above":           {Origins{allow: OriginProject, FieldVersion: "overrides[2]"}, "flux.allowDowngrade in overrides[2] of ConfigMap flux-config"},
 		"below":           {Origins{allow: OriginShoot, FieldVersion: "overrides[2]"}, "flux.allowDowngrade in the providerConfig of the shoot"},
 		"later override":  {Origins{allow: "overrides[10]", FieldVersion: "overrides[9]"}, "flux.allowDowngrade in overrides[10] of ConfigMap flux-config"},
+		"same ConfigMap":  {Origins{allow: OriginProject, FieldVersion: OriginConfig}, "key allowDowngrade of ConfigMap flux-config"},
 		"landscape alone": {Origins{allow: OriginLandscape}, "flux.allowDowngrade in the defaults of the landscape (value defaults of the chart)"},
 		"project above":   {Origins{allow: OriginLandscape, FieldVersion: OriginConfig}, "flux.allowDowngrade in key config of ConfigMap flux-config"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			NewWithT(t).Expect(tc.origins.Beside(allow, FieldVersion).String()).To(Equal(tc.want))
 		})
+	}
+}
+
+// TestLocationOfParts: the highest layer counts, and of the same one always the same place.
+func TestLocationOfParts(t *testing.T) {
+	g := NewWithT(t)
+	for range 32 {
+		origins := Origins{"repository.verify.issuer": OriginConfig, "repository.verify.subject": OriginProject}
+		g.Expect(origins.Of(FieldVerify).String()).To(Equal("repository.verify in key config of ConfigMap flux-config"))
+		origins["repository.verify.subject"] = "overrides[0]"
+		g.Expect(origins.Of(FieldVerify).String()).To(Equal("repository.verify in overrides[0] of ConfigMap flux-config"))
 	}
 }
 
