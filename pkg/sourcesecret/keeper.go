@@ -246,10 +246,8 @@ func (c *completion) completeKnownHosts(secret *corev1.Secret, credentials *Cred
 	if err != nil {
 		return err
 	}
-	// What is configured is known without the Secret as well, so one that is immutable or can't be read is no obstacle.
-	keep := found.origin != OriginConfigured || !ptr.Deref(secret.Immutable, false) && len(unread) == 0
-	if merged := mergeKnownHosts(text, project.HostPort(c.repository.URL), found.lines); merged != text && keep {
-		missing[KeyKnownHosts] = []byte(merged)
+	if found.isFound() {
+		missing[KeyKnownHosts] = []byte(appendHostKeys(text, found.lines))
 	}
 	credentials.HostKeys = found.describe()
 	credentials.SecretRef.Data[KeyKnownHosts] = []byte(found.lines.String())
