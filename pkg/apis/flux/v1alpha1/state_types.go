@@ -70,7 +70,7 @@ type FluxState struct {
 	//
 	// +optional
 	FollowedURL string `json:"followedURL,omitempty"`
-	// RequestedVersion is the version that was configured when the installation was left to the shoot's users.
+	// RequestedVersion is the version for which the installation was made, or was there, that was left to the shoot's users.
 	//
 	// +optional
 	RequestedVersion string `json:"requestedVersion,omitempty"`
