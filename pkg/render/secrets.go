@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // VerifySecretName is the name of the Secret in the shoot with the keys by which Flux verifies a repository.
@@ -72,14 +73,23 @@ func secretsOfSource(wanted Wanted, origin *unstructured.Unstructured) ([]client
 	}
 	var secrets []client.Object
 	if wanted.Credentials != nil {
-		for _, secret := range wanted.Credentials.Secrets() {
-			secrets = append(secrets, newSecret(namespace, secret.Name, secret.Type, secret.Data))
+		for _, secret := range CredentialSecrets(namespace, wanted.Credentials) {
+			secrets = append(secrets, secret)
 		}
 	}
 	if verify := config.Repository.Verify; verify != nil && verify.Keys != "" {
 		secrets = append(secrets, newSecret(namespace, VerifySecretName, corev1.SecretTypeOpaque, verificationKeys(config.Repository)))
 	}
 	return secrets, nil
+}
+
+// CredentialSecrets are the Secrets with the credentials of the project, in the namespace of the source.
+func CredentialSecrets(namespace string, credentials *sourcesecret.Credentials) []*corev1.Secret {
+	var secrets []*corev1.Secret
+	for _, secret := range credentials.Secrets() {
+		secrets = append(secrets, newSecret(namespace, secret.Name, secret.Type, secret.Data))
+	}
+	return secrets
 }
 
 // resource returns a Secret that the Shoot refers to. The error says which field names it.
@@ -131,15 +141,15 @@ func namespacesOf(secret, namespace string, followed []*unstructured.Unstructure
 		for _, other := range namespaces {
 			known = known || other == object.GetNamespace()
 		}
-		if !known && refersTo(object.Object["spec"], secret) {
+		if !known && RefersTo(object.Object["spec"], secret) {
 			namespaces = append(namespaces, object.GetNamespace())
 		}
 	}
 	return namespaces
 }
 
-// refersTo tells whether a part of an object names a Secret: in a field such as secretRef or certSecretRef, or among others as its kind.
-func refersTo(part any, secret string) bool {
+// RefersTo tells whether a part of an object names a Secret: in a field such as secretRef or certSecretRef, or among others as its kind.
+func RefersTo(part any, secret string) bool {
 	switch v := part.(type) {
 	case map[string]any:
 		if v["kind"] == "Secret" && v["name"] == secret {
@@ -147,13 +157,13 @@ func refersTo(part any, secret string) bool {
 		}
 		for field, value := range v {
 			reference, ok := value.(map[string]any)
-			if ok && strings.HasSuffix(strings.ToLower(field), "secretref") && reference["name"] == secret || refersTo(value, secret) {
+			if ok && strings.HasSuffix(strings.ToLower(field), "secretref") && reference["name"] == secret || RefersTo(value, secret) {
 				return true
 			}
 		}
 	case []any:
 		for _, value := range v {
-			if refersTo(value, secret) {
+			if RefersTo(value, secret) {
 				return true
 			}
 		}

@@ -92,7 +92,8 @@ type HostKey struct {
 type HostKeyOrigin string
 
 const (
-	// OriginConfigured is key knownHosts of the project's configuration.
+	// OriginConfigured is field knownHosts of some layer of the configuration. It holds for the shoots that it is written for, and is not
+	// kept in Secret flux-source.
 	OriginConfigured HostKeyOrigin = "configured"
 	// OriginSecret is key known_hosts of Secret flux-source: written by the admin, or found earlier.
 	OriginSecret HostKeyOrigin = "secret"

@@ -28,21 +28,12 @@ type hostKeys struct {
 	origin HostKeyOrigin
 }
 
-// findHostKeys takes the lines of the best source that has some for the host: what the admin configured,
-// what the Secret holds, what the host's operator publishes, what the host says. It does not wait for the host: the error may
-// be ErrPending. namespace is the project's, and
-// origins say where it has written what.
+// findHostKeys takes the lines of the best source that has some for the host: what is known without asking, or what the host says. It does
+// not wait for the host: the error may be ErrPending. namespace is the project's, and origins say where it has written what.
 func findHostKeys(scanner *scanner, namespace string, repository *fluxv1alpha1.Repository, origins project.Origins, stored knownhosts.Lines) (hostKeys, error) {
 	hostPort := project.HostPort(repository.URL)
-	configured, _ := knownhosts.Parse(repository.KnownHosts)
-	if lines := configured.For(hostPort); len(lines) > 0 {
-		return hostKeys{lines, OriginConfigured}, nil
-	}
-	if lines := stored.For(hostPort); len(lines) > 0 {
-		return hostKeys{lines, OriginSecret}, nil
-	}
-	if lines := slices.Concat(stored.Revoked(), published).For(hostPort); len(lines) > 0 {
-		return hostKeys{lines, OriginPublished}, nil
+	if known := knownHostKeys(repository, stored); len(known.lines) > 0 {
+		return known, nil
 	}
 	presented, err := scanner.ask(namespace, hostPort)
 	if errors.Is(err, ErrPending) {
@@ -66,24 +57,31 @@ func whereKnownHosts(origins project.Origins) project.Location {
 	return origins.Beside(project.FieldKnownHosts, project.FieldURL)
 }
 
-// mergeKnownHosts gives the known_hosts data of the Secret with these keys of the host. Lines of other
-// hosts, comments and lines that can't be read stay; lines of the host that are not wanted go.
-func mergeKnownHosts(text, hostPort string, wanted knownhosts.Lines) string {
-	stored, _ := knownhosts.Parse(text)
-	unwanted := stored.For(hostPort).Without(wanted)
-	missing := wanted.Without(stored)
-	if len(unwanted)+len(missing) == 0 {
-		return text
+// knownHostKeys are those for which nobody needs to be asked: what is configured, what the Secret holds, what the host's operator publishes.
+func knownHostKeys(repository *fluxv1alpha1.Repository, stored knownhosts.Lines) hostKeys {
+	hostPort := project.HostPort(repository.URL)
+	configured, _ := knownhosts.Parse(repository.KnownHosts)
+	if lines := configured.For(hostPort); len(lines) > 0 {
+		return hostKeys{lines, OriginConfigured}
 	}
-	var merged strings.Builder
-	for line := range strings.Lines(text) {
-		parsed, err := knownhosts.ParseLine(line)
-		if err == nil && len(knownhosts.Lines{parsed}.Without(unwanted)) == 0 {
-			continue
-		}
-		merged.WriteString(strings.TrimRight(line, "\r\n") + "\n")
+	if lines := stored.For(hostPort); len(lines) > 0 {
+		return hostKeys{lines, OriginSecret}
 	}
-	return merged.String() + missing.String()
+	return hostKeys{slices.Concat(stored.Revoked(), published).For(hostPort), OriginPublished}
+}
+
+// isFound tells whether the keys have been found here, so that the Secret is to hold them for all shoots of the project. What is configured
+// is not: somebody may have written it for one shoot, and nobody else is to trust it.
+func (k hostKeys) isFound() bool {
+	return k.origin == OriginPublished || k.origin == OriginScanned
+}
+
+// appendHostKeys gives the known_hosts data of the Secret with more lines. What is there stays, also comments and lines that can't be read.
+func appendHostKeys(text string, lines knownhosts.Lines) string {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return text + lines.String()
 }
 
 // describe gives what the caller may show: each key once, however many lines have it.

@@ -5,6 +5,7 @@
 package sourcesecret
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
@@ -128,23 +130,59 @@ func TestPublishedOnlyForTheirPort(t *testing.T) {
 		"or write the host's known_hosts lines into repository.knownHosts in overrides[0] of ConfigMap flux-config")))
 }
 
-func TestMergeKnownHosts(t *testing.T) {
-	for name, tc := range map[string]struct{ stored, wanted, want string }{
-		"empty":                        {"", "example.org " + keyA, "example.org " + keyA + "\n"},
-		"complete stays byte by byte":  {"# ours\r\nexample.org " + keyA + " a comment", "example.org " + keyA, "# ours\r\nexample.org " + keyA + " a comment"},
-		"other host, no line end":      {"# ours\nexample.com " + keyB, "example.org " + keyA, "# ours\nexample.com " + keyB + "\nexample.org " + keyA + "\n"},
-		"other key of the host goes":   {"example.org " + keyB + "\nexample.com " + keyB + "\n", "example.org " + keyA, "example.com " + keyB + "\nexample.org " + keyA + "\n"},
-		"additional key of the host":   {"example.org " + keyA + "\nexample.org " + keyB + "\n", "example.org " + keyA, "example.org " + keyA + "\n"},
-		"unreadable and revoked stay":  {"nonsense\n@revoked * " + keyB + "\n", "example.org " + keyA, "nonsense\n@revoked * " + keyB + "\nexample.org " + keyA + "\n"},
-		"other port is another server": {"[example.org]:2222 " + keyB + "\n", "example.org " + keyA, "[example.org]:2222 " + keyB + "\nexample.org " + keyA + "\n"},
+func TestAppendHostKeys(t *testing.T) {
+	for name, tc := range map[string]struct{ stored, want string }{
+		"empty":                        {"", ""},
+		"other host, no line end":      {"# ours\nexample.com " + keyB, "# ours\nexample.com " + keyB + "\n"},
+		"others' line ends stay":       {"# ours\r\nexample.com " + keyB + "\r\n", "# ours\r\nexample.com " + keyB + "\r\n"},
+		"unreadable and revoked stay":  {"nonsense\n@revoked * " + keyB + "\n", "nonsense\n@revoked * " + keyB + "\n"},
+		"another port, another server": {"[example.org]:2222 " + keyB + "\n", "[example.org]:2222 " + keyB + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			wanted, errs := knownhosts.Parse(tc.wanted)
+			lines, errs := knownhosts.Parse("example.org " + keyA)
 			g.Expect(errs).To(BeEmpty())
-			merged := mergeKnownHosts(tc.stored, "example.org:22", wanted)
-			g.Expect(merged).To(Equal(tc.want))
-			g.Expect(mergeKnownHosts(merged, "example.org:22", wanted)).To(Equal(merged), "nothing to do the second time")
+			g.Expect(appendHostKeys(tc.stored, lines)).To(Equal(tc.want + "example.org " + keyA + "\n"))
+		})
+	}
+}
+
+// TestConfiguredHostKeysStayOutOfTheSecret: what is written for one shoot says nothing to the others of the project, and two that differ don't
+// write over each other's for ever. Each gets its own, nobody else does, and the server is not asked.
+func TestConfiguredHostKeysStayOutOfTheSecret(t *testing.T) {
+	for name, stored := range map[string]string{
+		"nothing is stored": "", "of another host": "example.com " + keyA + "\n", "another key of the host": "github.com " + keyA + "\n", "the same key": "github.com " + keyB + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			identity, identityPub := openSSHIdentity(t, "")
+			secret := &corev1.Secret{Data: map[string][]byte{KeyIdentity: identity, KeyIdentityPub: identityPub}}
+			if stored != "" {
+				secret.Data[KeyKnownHosts] = []byte(stored)
+			}
+			repository := fluxv1alpha1.Repository{URL: "ssh://git@github.com/o/r", Type: fluxv1alpha1.RepositoryPrivate}
+			of := func(knownHosts string) (*Credentials, map[string][]byte) {
+				repository := repository
+				repository.KnownHosts = knownHosts
+				completion := completion{scanner: newScanner(noDial), namespace: namespace, repository: &repository}
+				credentials, missing, err := completion.of(secret)
+				g.Expect(err).NotTo(HaveOccurred())
+				return credentials, missing
+			}
+			for _, configured := range []string{"github.com " + keyA + "\n", "github.com " + keyB + "\n"} {
+				credentials, missing := of(configured)
+				g.Expect(missing).To(BeEmpty())
+				g.Expect(string(credentials.SecretRef.Data[KeyKnownHosts])).To(Equal(configured))
+				g.Expect(credentials.HostKeys).To(ConsistOf(HaveField("Origin", OriginConfigured)))
+			}
+
+			// Who configures nothing has what the Secret holds, which may be what an earlier release wrote down as configured.
+			want := cmp.Or(stored, published.For("github.com:22").String())
+			if name == "of another host" {
+				want = published.For("github.com:22").String()
+			}
+			credentials, _ := of("")
+			g.Expect(string(credentials.SecretRef.Data[KeyKnownHosts])).To(Equal(want))
 		})
 	}
 }

@@ -173,11 +173,7 @@ type completion struct {
 
 // of gives the credentials that the Secret holds once the missing data is written into it.
 func (c *completion) of(secret *corev1.Secret) (*Credentials, map[string][]byte, error) {
-	credentials := &Credentials{
-		Kind:      KindSSH,
-		SecretRef: &ShootSecret{Name: SecretName, Type: corev1.SecretTypeOpaque, Data: Data{}},
-		Version:   VersionOf(secret.UID, secret.ResourceVersion),
-	}
+	credentials := newSSHCredentials(secret)
 	missing := map[string][]byte{}
 	if err := c.checkIdentity(secret, credentials, missing); err != nil {
 		return nil, nil, err
@@ -247,14 +243,25 @@ func (c *completion) completeKnownHosts(secret *corev1.Secret, credentials *Cred
 	if err != nil {
 		return err
 	}
-	// What is configured is known without the Secret as well, so one that is immutable or can't be read is no obstacle.
-	keep := found.origin != OriginConfigured || !ptr.Deref(secret.Immutable, false) && len(unread) == 0
-	if merged := mergeKnownHosts(text, project.HostPort(c.repository.URL), found.lines); merged != text && keep {
-		missing[KeyKnownHosts] = []byte(merged)
+	if found.isFound() {
+		missing[KeyKnownHosts] = []byte(appendHostKeys(text, found.lines))
 	}
-	credentials.HostKeys = found.describe()
-	credentials.SecretRef.Data[KeyKnownHosts] = []byte(found.lines.String())
+	credentials.setHostKeys(found)
 	return nil
+}
+
+// newSSHCredentials are still empty.
+func newSSHCredentials(secret *corev1.Secret) *Credentials {
+	return &Credentials{
+		Kind:      KindSSH,
+		SecretRef: &ShootSecret{Name: SecretName, Type: corev1.SecretTypeOpaque, Data: Data{}},
+		Version:   VersionOf(secret.UID, secret.ResourceVersion),
+	}
+}
+
+func (c *Credentials) setHostKeys(keys hostKeys) {
+	c.HostKeys = keys.describe()
+	c.SecretRef.Data[KeyKnownHosts] = []byte(keys.lines.String())
 }
 
 // write makes the Secret if it was missing, or else adds what is missing to exactly the one that was read, and notes its new

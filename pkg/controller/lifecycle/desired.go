@@ -48,6 +48,8 @@ type desired struct {
 	resources map[string]render.Resource
 	// objects make Flux follow the repository.
 	objects []client.Object
+	// followedSecrets are what the source and the Kustomization among them need.
+	followedSecrets followedSecrets
 	// ignored are those that were among them, and that gardener-resource-manager is to leave to the shoot's users.
 	ignored []client.Object
 
@@ -79,7 +81,12 @@ func (r *reconciliation) readConfiguration(ctx context.Context) error {
 // ensureCredentials reads the credentials of the project for its repository from the garden, makes what can be made of them, and gives them the form
 // that the release knows.
 func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
-	if r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository, r.desired.origins); err != nil {
+	if r.keepsSecrets() {
+		r.desired.credentials, err = r.followedCredentials(ctx)
+	} else {
+		r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository, r.desired.origins)
+	}
+	if err != nil {
 		return err
 	}
 	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version, r.desired.origins); err != nil {
@@ -90,18 +97,22 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 }
 
 // renderConfiguration renders what makes Flux follow the project's repository.
-func (r *reconciliation) renderConfiguration(context.Context) error {
-	rendered, err := r.desired.release.Configuration(render.Wanted{
+func (r *reconciliation) renderConfiguration(ctx context.Context) error {
+	wanted := render.Wanted{
 		Config: r.desired.FluxConfig, Credentials: r.desired.credentials, Resources: r.desired.resources, Shoot: r.shootInfo(),
 		TargetNamespace: r.observed.state.TargetNamespace,
-	})
+	}
+	if r.keepsSecrets() {
+		wanted.Credentials = nil
+	}
+	rendered, err := r.desired.release.Configuration(wanted)
 	if err != nil {
 		return err
 	}
 	if err := checkPullSecret(r.desired.Flux.Namespace, rendered.Objects); err != nil {
 		return err
 	}
-	r.desired.objects = rendered.Objects
+	r.desired.objects, r.desired.followedSecrets = rendered.Objects, followedSecretsOf(rendered.Objects, r.desired.FluxConfig)
 	if err = describeSource(&r.desired.status, r.desired.Flux.Namespace, rendered.Objects, r.desired.credentials); err != nil {
 		return err
 	}
@@ -114,7 +125,7 @@ func (r *reconciliation) renderConfiguration(context.Context) error {
 			r.desired.version, strings.Join(rendered.Unknown, ", ")))
 	}
 	r.keepFollowedOnce()
-	return nil
+	return r.keepFollowedSecrets(ctx)
 }
 
 // notice is for people to know as soon as the status is written.

@@ -72,6 +72,11 @@ func (r *reconciliation) installationLabels(migrating bool) map[string]string {
 // writeInstallation also takes the installation back from the shoot's users, if it was theirs.
 func (r *reconciliation) writeInstallation(ctx context.Context, data managedresource.Data, migrating bool) error {
 	labels, existing := r.installationLabels(migrating), r.observed.installation
+	if r.isHandedOver() { // before it is done: afterwards it can't be told from a Flux that was never managed
+		if err := r.addNotices(ctx, r.describeHandover()); err != nil {
+			return err
+		}
+	}
 	if err := r.recordInstallation(ctx, labels, false); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
@@ -53,7 +55,7 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 	r.desired.ownedByUsers, r.desired.version = true, r.observed.fluxVersion
 	r.desired.release = &renderedRelease{Installation: &render.Installation{}}
 	r.desired.status = fluxv1alpha1.FluxStatus{Version: r.observed.fluxVersion, Requested: r.desired.Flux.Version, Origin: originShoot}
-	if was := r.observed.state.RequestedVersion; was != "" && was != r.desired.Flux.Version {
+	if was := r.observed.state.RequestedVersion; was != "" && was != r.desired.Flux.Version && !isRelease(r.desired.Flux.Version, r.observed.fluxVersion) {
 		r.desired.notices = append(r.desired.notices, newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("version %s of Flux has no effect: "+
 			"Flux belongs to the shoot's users, who can upgrade it (installation: once). With installation: managed, the extension does", r.desired.Flux.Version)))
 	}
@@ -120,12 +122,44 @@ func (r *reconciliation) recordUsersFlux(ctx context.Context) error {
 	return mustFail(managedresource.Apply(ctx, r.Seed, r.extension.Namespace, managedresource.Installation, labels, nothing, nil))
 }
 
-// noteRequestedVersion notes which version was configured when the installation becomes its users'.
+// isRelease tells whether what is configured as version is a release and no range, and the one that is installed.
+func isRelease(configured, installed string) bool {
+	release, err := version.Parse(configured)
+	return err == nil && version.Tag(release) == installed
+}
+
+// isHandedOver tells whether a Flux that the extension has managed becomes its users' now.
+func (r *reconciliation) isHandedOver() bool {
+	return r.isLeftToUsers() && r.observed.protected
+}
+
+// describeHandover tells the shoot's owner that the extension will do less than before, because of what, and how to have that back: it may have been
+// meant for something else.
+func (r *reconciliation) describeHandover() fluxv1alpha1.Notice {
+	written, back := "installation: once", "installation: managed"
+	if r.desired.SyncMode == fluxv1alpha1.SyncOnce {
+		back += " and syncMode: Managed"
+	}
+	for _, field := range r.desired.written {
+		if field.Field == "installation" {
+			written += ", which comes from: " + field.Origin
+		}
+	}
+	return newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeLeftToUsers, fmt.Sprintf("Flux %s, which the extension has managed, belongs to the shoot's users from now on, "+
+		"as it is: it is neither upgraded nor repaired any more (%s). To take it back, write %s", r.observed.fluxVersion, written, back))
+}
+
+// noteRequestedVersion notes for which version the installation was made, or was there, that becomes its users': another one has no effect from then on. Of
+// a Flux that the extension has managed, it is what was configured until now.
 func (r *reconciliation) noteRequestedVersion(state *fluxv1alpha1.FluxState, ownedByUsers bool) {
 	switch {
-	case !ownedByUsers:
+	case state.OwnedByUsers && ownedByUsers: // it is noted
+	case !ownedByUsers && r.desired.Installation != fluxv1alpha1.InstallationOnce:
 		state.RequestedVersion = ""
-	case !state.OwnedByUsers:
+	case r.isHandedOver():
+		state.RequestedVersion = cmp.Or(fluxv1alpha1.StatusOf(r.extension).Requested, r.observed.fluxVersion)
+	case r.isLeftToUsers() && state.RequestedVersion != "": // it is under way
+	default:
 		state.RequestedVersion = r.desired.Flux.Version
 	}
 }

@@ -11,10 +11,61 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
+
+// TestRequestedVersion is of what counts when Flux becomes its users': what was configured for it, and not what is by now.
+func TestRequestedVersion(t *testing.T) {
+	managed := &resourcesv1alpha1.ManagedResource{Status: resourcesv1alpha1.ManagedResourceStatus{Resources: []resourcesv1alpha1.ObjectReference{{}}}}
+	for name, test := range map[string]struct {
+		installation fluxv1alpha1.InstallationMode
+		observed     observed
+		said         string // in the status, of what was configured
+		state        fluxv1alpha1.FluxState
+		ownedByUsers bool
+		want         string
+	}{
+		"installed once":                {installation: fluxv1alpha1.InstallationOnce, want: "v2.9.4"},
+		"theirs before":                 {installation: fluxv1alpha1.InstallationOnce, ownedByUsers: true, want: "v2.9.4"},
+		"theirs, and noted":             {installation: fluxv1alpha1.InstallationOnce, ownedByUsers: true, state: fluxv1alpha1.FluxState{OwnedByUsers: true, RequestedVersion: "v2.9.0"}, want: "v2.9.0"},
+		"handed over":                   {installation: fluxv1alpha1.InstallationOnce, observed: observed{installation: managed, protected: true, fluxVersion: "v2.9.2"}, said: "2.9.x", want: "2.9.x"},
+		"handed over, and nothing said": {installation: fluxv1alpha1.InstallationOnce, observed: observed{installation: managed, protected: true, fluxVersion: "v2.9.2"}, want: "v2.9.2"},
+		"being handed over": {
+			installation: fluxv1alpha1.InstallationOnce, observed: observed{installation: managed, fluxVersion: "v2.9.2"}, said: "v2.9.4",
+			state: fluxv1alpha1.FluxState{RequestedVersion: "2.9.x"}, want: "2.9.x",
+		},
+		"at last": {
+			installation: fluxv1alpha1.InstallationOnce, observed: observed{installation: managed, fluxVersion: "v2.9.2"}, said: "v2.9.4", ownedByUsers: true,
+			state: fluxv1alpha1.FluxState{RequestedVersion: "2.9.x"}, want: "2.9.x",
+		},
+		"managed again": {installation: fluxv1alpha1.InstallationManaged, state: fluxv1alpha1.FluxState{OwnedByUsers: true, RequestedVersion: "v2.9.0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			ex := &extensionsv1alpha1.Extension{}
+			g.Expect(fluxv1alpha1.SetStatus(ex, fluxv1alpha1.FluxStatus{Requested: test.said})).To(Succeed())
+			r := &reconciliation{extension: ex, observed: test.observed, desired: desired{FluxConfig: &fluxv1alpha1.FluxConfig{Installation: test.installation}}}
+			r.desired.Flux.Version = "v2.9.4"
+			r.noteRequestedVersion(&test.state, test.ownedByUsers)
+			g.Expect(test.state.RequestedVersion).To(Equal(test.want))
+		})
+	}
+}
+
+// TestHandover says who has written what the shoot's owner may not have meant, and how to take it back.
+func TestHandover(t *testing.T) {
+	g := NewWithT(t)
+	r := &reconciliation{observed: observed{fluxVersion: "v2.9.2"}, desired: desired{
+		FluxConfig: &fluxv1alpha1.FluxConfig{Installation: fluxv1alpha1.InstallationOnce, SyncMode: fluxv1alpha1.SyncOnce},
+		written:    []fluxv1alpha1.WrittenField{{Field: "installation", Value: "once", Origin: project.OriginForm}},
+	}}
+	g.Expect(r.describeHandover()).To(And(HaveField("Reason", "LeftToUsers"), HaveField("Message", "Flux v2.9.2, which the extension has managed, belongs to the shoot's users from now on, as it is: "+
+		"it is neither upgraded nor repaired any more (installation: once, which comes from: form of the shoot's providerConfig). To take it back, write installation: managed and syncMode: Managed")))
+}
 
 // Whose a shoot's Flux is with installation: once.
 func TestIsOwnedByUsers(t *testing.T) {

@@ -52,7 +52,7 @@ func watchSources(mgr manager.Manager, access *garden.Access) func(controller.Co
 }
 
 // watchAnswers makes a controller take note of Git servers that tell their host keys. All shoots of a project that waits for
-// one do: none of them knows its keys, or they would be in the project's Secret.
+// one are looked at: those that have keys of their own (knownHosts) find nothing to do.
 func watchAnswers(mgr manager.Manager, sources *sourcesecret.Keeper) func(controller.Controller) error {
 	w := newSourceWatch(mgr)
 	return func(c controller.Controller) error {

@@ -26,7 +26,8 @@ import (
 
 // With syncMode: Once, source and Kustomization are made once, and belong to the shoot's users from then on. That is noted in the state, which
 // travels with the shoot. ManagedResource Configuration then says of them nothing but that gardener-resource-manager is to ignore them: it
-// neither repairs nor deletes them, also when the ManagedResource goes. The Secrets and ConfigMap shoot-info beside them are kept as they should be.
+// neither repairs nor deletes them, also when the ManagedResource goes. The Secrets that they need (followed_secrets.go) and ConfigMap shoot-info beside them
+// are kept as they should be.
 
 // isFollowedOnce tells whether source and Kustomization belong to the shoot's users.
 func (r *reconciliation) isFollowedOnce() bool {
@@ -92,7 +93,7 @@ func (r *reconciliation) keepFollowedOnce() {
 			configured += ", directory " + path
 		}
 	}
-	if digest := followedDigest(r.desired.FluxConfig); digest != r.observed.state.FollowedDigest {
+	if r.isOtherFollowed() {
 		r.notice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("what is configured by now (%s) has no effect: the source and the Kustomization of the shoot were "+
 			"made once and belong to its users, who can change them there (syncMode: Once). With syncMode: Managed, the extension does", configured))
 	}
@@ -151,9 +152,11 @@ func (r *reconciliation) findFollowed(ctx context.Context) error {
 func (r *reconciliation) noteFollowedOnce(ctx context.Context, once fluxv1alpha1.FollowedOnce) (err error) {
 	r.observed.state, err = r.writeState(ctx, func(state *fluxv1alpha1.FluxState) {
 		state.FollowedOnce, state.FollowedDigest = "", ""
+		state.FollowedSecretsNoted, state.FollowedSecrets, state.FollowedURL = false, "", ""
 		r.noteFollowed(state)
 		if state.FollowedOnce = once; once != "" {
 			state.FollowedDigest = followedDigest(r.desired.FluxConfig)
+			r.noteFollowedSecrets(state)
 		}
 	})
 	return mustFail(err)
@@ -165,6 +168,9 @@ func (r *reconciliation) transferFollowed(ctx context.Context) error {
 	switch {
 	case r.desired.SyncMode != fluxv1alpha1.SyncOnce && r.observed.state.FollowedOnce != "":
 		return r.noteFollowedOnce(ctx, "")
+	case r.isFollowedOnce() && !r.isOtherFollowed(): // an earlier release has not noted all of it
+		_, err := r.writeState(ctx, r.noteFollowedSecrets)
+		return mustFail(err)
 	case r.desired.SyncMode != fluxv1alpha1.SyncOnce, r.isFollowedOnce(), len(r.followed()) == 0:
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -175,7 +176,10 @@ func TestInstallationOnceOfAManagedShoot(t *testing.T) {
 	s.configure(map[string]string{"fluxVersion": "v2.9.2"})
 	s.operate("reconcile")
 	s.expectSuccess()
-	s.setProviderConfig("installation", "once")
+	before, _ := s.managedResource(managedresource.Installation)
+	before.Status.Resources = []resourcesv1alpha1.ObjectReference{{ObjectReference: corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: "flux-system"}}}
+	s.Expect(shared.seedClient.Status().Update(s.ctx, before)).To(Succeed())
+	s.setRawProviderConfig(&runtime.RawExtension{Raw: []byte(`{"installation":"once","flux":{"version":"v2.9.4"}}`)})
 	s.operate("reconcile")
 	s.expectProblem(fluxv1alpha1.UnderWay, "the shoot gets Flux, which then belongs to its users (installation: once): gardener-resource-manager has not yet applied ManagedResource "+
 		s.control+"/extension-shoot-flux-installation to the shoot")
@@ -191,6 +195,11 @@ func TestInstallationOnceOfAManagedShoot(t *testing.T) {
 	s.expectNoProblem()
 	after, _ = s.managedResource(managedresource.Installation)
 	s.Expect(after.Annotations).To(HaveKeyWithValue(resourcesv1alpha1.Ignore, "true"))
+
+	s.expectEvent(fluxv1alpha1.NoticeLeftToUsers, "Flux v2.9.2, which the extension has managed, belongs to the shoot's users from now on, as it is: it is neither upgraded nor repaired any more "+
+		"(installation: once, which comes from: shoot). To take it back, write installation: managed")
+	s.Expect(s.state()).To(And(HaveField("OwnedByUsers", true), HaveField("RequestedVersion", "v2.9.2")))
+	s.expectEvent(fluxv1alpha1.NoticeFieldIgnored, HavePrefix("version v2.9.4 of Flux has no effect: Flux belongs to the shoot's users, who can upgrade it"))
 }
 
 // TestInstallationOnceAfterMigration brings a shoot with its users' Flux to another seed, which has nothing but the shoot, and

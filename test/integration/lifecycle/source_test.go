@@ -95,14 +95,14 @@ func TestAChangeOfTheSecretReachesTheShootAtOnce(t *testing.T) {
 	key := client.ObjectKey{Namespace: s.project, Name: sourcesecret.SecretName}
 	secret := &corev1.Secret{}
 	s.Expect(shared.gardenClient.Get(s.ctx, key, secret)).To(Succeed())
-	knownHosts, old := secret.Data["known_hosts"], secret.Data["identity.pub"]
+	old := secret.Data["identity.pub"]
 
 	// What is missing is there again at once.
-	delete(secret.Data, "known_hosts")
+	delete(secret.Data, "identity.pub")
 	s.Expect(shared.gardenClient.Update(s.ctx, secret)).To(Succeed())
 	s.Eventually(func(g Gomega) {
 		g.Expect(shared.gardenClient.Get(s.ctx, key, secret)).To(Succeed())
-		g.Expect(secret.Data).To(HaveKeyWithValue("known_hosts", knownHosts))
+		g.Expect(secret.Data).To(HaveKeyWithValue("identity.pub", old))
 	}, timeout).Should(Succeed())
 
 	// A new pair.

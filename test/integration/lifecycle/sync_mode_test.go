@@ -18,6 +18,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // madeOnce is a private repository, so that there is a Secret too, that is the shoot's users' as soon as it is followed.
@@ -103,6 +104,56 @@ func TestSyncOnce(t *testing.T) {
 	l.Expect(l.state()).To(And(HaveField("FollowedOnce", BeEmpty()), HaveField("FollowedDigest", BeEmpty())))
 	l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
 	l.Expect(render.IsProtected(root.GetAnnotations())).To(BeTrue())
+}
+
+// TestSyncOnceKeepsSecrets configures what has no effect on a source that belongs to the shoot's users, and leaves them the Secrets that it names: as the
+// project's Secret has them, and, when it has them no more, as they were.
+func TestSyncOnceKeepsSecrets(t *testing.T) {
+	t.Parallel()
+	l := newLiving(t)
+	inGarden := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: l.project, Name: sourcesecret.SecretName}, StringData: map[string]string{"username": "ops", "password": "first"}}
+	l.Expect(shared.gardenClient.Create(l.ctx, inGarden)).To(Succeed())
+	private := map[string]string{"fluxVersion": newest, "syncMode": "Once", "repositoryUrl": "https://git.example.com/fleet/shoots", "repositoryType": "private"}
+	l.reconcileWith(private)
+	l.expectFollowedOnce(fluxv1alpha1.FollowedOnceMade)
+	gitRepository, root := l.theirs()
+	secret := &corev1.Secret{}
+	expectPassword := func(password string) {
+		t.Helper()
+		l.Eventually(func(g Gomega) {
+			g.Expect(l.client.Get(l.ctx, client.ObjectKey{Namespace: "flux-system", Name: "flux-source"}, secret)).To(Succeed())
+			g.Expect(string(secret.Data["password"])).To(Equal(password))
+		}, timeout).Should(Succeed())
+	}
+	expectPassword("first")
+	uid := secret.UID
+
+	public := with(private, "repositoryType", "public")
+	for _, configured := range []map[string]string{
+		public,
+		with(public, "repositoryUrl", "oci://registry.example.com/fleet/shoots", "repositoryTag", "v1"),
+		{"fluxVersion": newest, "syncMode": "Once", "config": `{source: {template: {spec: {url: "https://git.example.com/other", ref: {branch: main}, secretRef: {name: others}}}}, ` +
+			`kustomization: {template: {spec: {path: ./}}}}`},
+	} {
+		l.reconcileWith(configured)
+		l.expectConfigured(configured)
+		l.expectNoProblem()
+		expectPassword("first")
+	}
+	l.reconcileWith(public)
+	l.expectConfigured(public)
+
+	inGarden.StringData = map[string]string{"password": "second"}
+	l.Expect(shared.gardenClient.Update(l.ctx, inGarden)).To(Succeed())
+	expectPassword("second")
+
+	l.Expect(shared.gardenClient.Delete(l.ctx, inGarden)).To(Succeed())
+	l.operate("reconcile")
+	l.expectConfigured(public)
+	l.expectNoProblem()
+	expectPassword("second")
+	l.Expect(secret.UID).To(Equal(uid), "it was never gone")
+	l.expectUnchanged(gitRepository, root)
 }
 
 // TestSyncOnceOfAManagedShoot leaves to the users what has been managed, and what users delete stays away.

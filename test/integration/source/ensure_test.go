@@ -255,28 +255,29 @@ func TestConfiguredKnownHosts(t *testing.T) {
 	repository := private(server.URL())
 	wrong := strings.Replace(other.KnownHosts, other.HostPort[len("127.0.0.1:"):], server.HostPort[len("127.0.0.1:"):], 1)
 
-	// What the admin configures counts without asking the host, is kept in the Secret, and replaces what was there.
-	for _, configured := range []string{wrong, server.KnownHosts} {
+	// What is configured counts without asking the host, for whom it is configured: nobody else of the project gets it by the Secret.
+	for n, configured := range []string{wrong, server.KnownHosts, wrong} {
 		repository.KnownHosts = configured + other.KnownHosts
 		credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository, nil)
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(requests.take()).To(Equal([]string{"GET", "PATCH"}))
+		if n == 0 { // the key pair
+			g.Expect(requests.take()).To(Equal([]string{"GET", "PATCH"}))
+		} else {
+			g.Expect(requests.take()).To(Equal([]string{"GET"}))
+		}
 		g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(configured)))
 		g.Expect(credentials.HostKeys).To(HaveLen(1))
 		g.Expect(credentials.HostKeys[0].Origin).To(Equal(sourcesecret.OriginConfigured))
-		g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(Equal([]byte(configured)))
+		g.Expect(readSecret(t, namespace).Data).NotTo(HaveKey("known_hosts"))
 	}
 
-	_, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository, nil)
+	// Who configures nothing gets what the host says, which stays although others configure something else.
+	credentials, err := ensure(t, sourcesecret.NewKeeper(nil), extension, requests, namespace, private(server.URL()))
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(requests.take()).To(Equal([]string{"GET"}))
-
-	// It is still known when the admin removes it from the configuration.
-	repository.KnownHosts = ""
-	credentials, err := sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository, nil)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(requests.take()).To(Equal([]string{"GET"}))
 	g.Expect(credentials.SecretRef.Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
+	_, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, repository, nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(readSecret(t, namespace).Data["known_hosts"]).To(Equal([]byte(server.KnownHosts)))
 }
 
 func TestWellKnownForge(t *testing.T) {

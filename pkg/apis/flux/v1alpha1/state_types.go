@@ -58,7 +58,19 @@ type FluxState struct {
 	//
 	// +optional
 	FollowedDigest string `json:"followedDigest,omitempty"`
-	// RequestedVersion is the version that was configured when the installation was left to the shoot's users.
+	// FollowedSecretsNoted tells that FollowedSecrets and FollowedURL are known, which earlier releases of the extension did not note.
+	//
+	// +optional
+	FollowedSecretsNoted bool `json:"followedSecretsNoted,omitempty"`
+	// FollowedSecrets are <namespace>/<name> of the Secrets that came with Source and Kustomization and to which they refer, separated by commas.
+	//
+	// +optional
+	FollowedSecrets string `json:"followedSecrets,omitempty"`
+	// FollowedURL is the private repository whose credentials of the project are in them. It is empty if there are none.
+	//
+	// +optional
+	FollowedURL string `json:"followedURL,omitempty"`
+	// RequestedVersion is the version for which the installation was made, or was there, that was left to the shoot's users.
 	//
 	// +optional
 	RequestedVersion string `json:"requestedVersion,omitempty"`

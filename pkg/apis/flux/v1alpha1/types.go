@@ -124,6 +124,8 @@ const (
 	NoticeFieldIgnored = "FieldIgnored"
 	// NoticeFluxTakenOver says that a Flux of somebody else's is the extension's from now on.
 	NoticeFluxTakenOver = "FluxTakenOver"
+	// NoticeLeftToUsers says that a Flux that the extension has managed is its users' from now on.
+	NoticeLeftToUsers = "LeftToUsers"
 	// NoticeFluxStays says that the extension leaves Flux in the shoot.
 	NoticeFluxStays = "FluxStays"
 	// NoticeNamespaceKept says that the namespace of Flux stays in the shoot.
