@@ -25,7 +25,18 @@ const (
 	FieldType       = fieldType
 	FieldPath       = fieldPath
 	FieldKnownHosts = fieldKnownHosts
-	FieldVerify     = "repository.verify"
+
+	FieldBranch  = fieldBranch
+	FieldTag     = fieldTag
+	FieldSemver  = fieldSemver
+	FieldCommit  = fieldCommit
+	FieldRefName = fieldRefName
+	FieldDigest  = fieldDigest
+
+	FieldVerify        = "repository.verify"
+	FieldVerifyKeys    = fieldVerifyKeys
+	FieldVerifyIssuer  = fieldVerifyIssuer
+	FieldVerifySubject = fieldVerifySubject
 
 	FieldSourceTemplate        = fieldSourceTemplate
 	FieldKustomizationTemplate = fieldKustomizationTemplate

@@ -59,7 +59,7 @@ func TestAcceptance(t *testing.T) {
 			case "14-kustomization-v1beta2":
 				unknown = []string{"kustomization.template.spec.validation"}
 			case "25-misspelt":
-				unknown = []string{"source.template.spec.recurseSubmodule", "source.template.spec.verify.secretReff"}
+				unknown = []string{"source.template.spec.recurseSubmodule"}
 			}
 			g.Expect(configuration.Unknown).To(Equal(unknown))
 		})

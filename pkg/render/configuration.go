@@ -19,6 +19,7 @@ import (
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
@@ -34,6 +35,12 @@ type Wanted struct {
 	TargetNamespace string
 	// Shoot is what ConfigMap shoot-info says, or nil.
 	Shoot *ShootInfo
+	// Release is the Flux that the shoot gets, such as v2.9.4, or empty if it is not known. Errors name it.
+	Release string
+	// FluxOfUsers tells that only the shoot's users can upgrade it.
+	FluxOfUsers bool
+	// Origins say who wrote Config. Errors name where it is to be corrected.
+	Origins project.Origins
 }
 
 // Configuration is what a shoot has besides the installation.
@@ -106,27 +113,55 @@ func (i *Installation) follow(wanted Wanted, configuration *Configuration) ([]*u
 			}
 		}
 	}
-	for _, followed := range []struct {
-		object   *unstructured.Unstructured
-		template string
-		written  bool
-	}{{origin, "source.template", config.Source != nil}, {root, "kustomization.template", config.Kustomization != nil}} {
-		resource, err := i.resourceOf(followed.object)
-		if err != nil {
-			return nil, err
-		}
-		unknown := resource.complete(followed.object)
-		if !followed.written { // an old release does not know all of what we set
-			continue
-		}
-		if err := resource.validate(followed.object, followed.template); err != nil {
-			return nil, err
-		}
-		for _, field := range unknown {
-			configuration.Unknown = append(configuration.Unknown, followed.template+"."+field)
-		}
+	if err := i.completeSource(wanted, origin, configuration); err != nil {
+		return nil, err
+	}
+	if err := i.completeKustomization(wanted, root, configuration); err != nil {
+		return nil, err
 	}
 	return []*unstructured.Unstructured{origin, root}, nil
+}
+
+// completeSource turns a source into what the API server of the shoot would store for it, if nothing of it is lost that must not be.
+func (i *Installation) completeSource(wanted Wanted, origin *unstructured.Unstructured, configuration *Configuration) error {
+	written := origin.DeepCopy()
+	resource, err := i.resourceOf(origin)
+	if err != nil {
+		return err
+	}
+	unknown := resource.complete(origin)
+	if wanted.Config.Source == nil {
+		return wanted.checkShortForm(written, unknown)
+	}
+	if err := wanted.checkTemplate(written, sourceTemplate, unknown); err != nil {
+		return err
+	}
+	return configuration.addTemplate(resource, origin, sourceTemplate, unknown)
+}
+
+// completeKustomization does likewise.
+func (i *Installation) completeKustomization(wanted Wanted, root *unstructured.Unstructured, configuration *Configuration) error {
+	written := root.DeepCopy()
+	resource, err := i.resourceOf(root)
+	if err != nil {
+		return err
+	}
+	unknown := resource.complete(root)
+	if wanted.Config.Kustomization == nil {
+		return wanted.checkShortForm(written, unknown)
+	}
+	return configuration.addTemplate(resource, root, kustomizationTemplate, unknown)
+}
+
+// addTemplate checks an object that was written as a template and is complete, and notes what the release does not know of it.
+func (c *Configuration) addTemplate(resource *customResource, object *unstructured.Unstructured, template string, unknown []string) error {
+	if err := resource.validate(object, template); err != nil {
+		return err
+	}
+	for _, field := range unknown {
+		c.Unknown = append(c.Unknown, template+"."+field)
+	}
+	return nil
 }
 
 // resourceOf returns how the API server of the shoot sees an object.

@@ -20,6 +20,12 @@ import (
 // What is followed, as it is written as an object of Flux: a template. What it says is what the shoot gets. What it leaves out is set only if
 // there can't be nothing: kind, names, intervals, spec.prune, and which source the Kustomization follows.
 
+// The fields of a FluxConfig with the templates.
+const (
+	sourceTemplate        = "source.template"
+	kustomizationTemplate = "kustomization.template"
+)
+
 // templateInterval is the interval of objects that say nothing else.
 const templateInterval = "1m0s"
 
@@ -28,7 +34,7 @@ func sourceObject(wanted Wanted) (*unstructured.Unstructured, error) {
 	if wanted.Config.Source == nil {
 		return newSource(wanted)
 	}
-	object, err := readTemplate("source.template", wanted.Config.Source.Template, flux.GitRepository.ObjectKind)
+	object, err := readTemplate(sourceTemplate, wanted.Config.Source.Template, flux.GitRepository.ObjectKind)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +55,7 @@ func kustomizationObject(wanted Wanted, origin *unstructured.Unstructured) (*uns
 		}
 		return asObject(flux.Kustomization.GroupKind, newKustomization(wanted, origin))
 	}
-	object, err := readTemplate("kustomization.template", wanted.Config.Kustomization.Template, flux.Kustomization)
+	object, err := readTemplate(kustomizationTemplate, wanted.Config.Kustomization.Template, flux.Kustomization)
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 func (r *reconciliation) renderConfiguration(ctx context.Context) error {
 	wanted := render.Wanted{
 		Config: r.desired.FluxConfig, Credentials: r.desired.credentials, Resources: r.desired.resources, Shoot: r.shootInfo(),
-		TargetNamespace: r.observed.state.TargetNamespace,
+		TargetNamespace: r.observed.state.TargetNamespace, Release: r.desired.version, FluxOfUsers: r.desired.ownedByUsers, Origins: r.desired.origins,
 	}
 	if r.keepsSecrets() {
 		wanted.Credentials = nil

@@ -65,7 +65,7 @@ func TestAcceptedFiles(t *testing.T) {
 		"13-oci-v1beta2":           {reference: ""},
 		"14-kustomization-v1beta2": {notices: []string{"kustomization.template.spec.validation"}},
 		"16-name":                  {},
-		"25-misspelt":              {notices: []string{"source.template.spec.recurseSubmodule, source.template.spec.verify.secretReff"}},
+		"25-misspelt":              {notices: []string{"source.template.spec.recurseSubmodule"}},
 		"26-no-top":                {},
 	} {
 		t.Run(name, func(t *testing.T) {

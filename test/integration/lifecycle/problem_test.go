@@ -72,6 +72,27 @@ func TestAMistakeStopsNobody(t *testing.T) {
 	s.Expect(s.digest(s)).To(Equal(digestOf(s, publicRepository)))
 }
 
+// TestNoSignatureOfAnybody has a release that can't tell whose keyless signature it is: the shoot keeps what it follows.
+func TestNoSignatureOfAnybody(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	before := with(publicRepository, "fluxVersion", "v0.41.2")
+	s.configure(before)
+	s.operate("reconcile")
+	s.expectSuccess()
+
+	keyless := map[string]string{"fluxVersion": "v0.41.2", "repositoryUrl": "oci://registry.example.com/fleet", "repositoryTag": "1", "verifyIssuer": "^https://token$", "verifySubject": "^fleet$"}
+	s.configure(keyless)
+	s.expectProblem(fluxv1alpha1.NotAsConfigured, "the Flux of the shoot (v0.41.2) does not know key verifyIssuer of ConfigMap flux-config and "+
+		"key verifySubject of ConfigMap flux-config, which Flux has since v2.2.0: set key fluxVersion of ConfigMap flux-config to a newer release")
+	s.Expect(s.digest(s)).To(Equal(digestOf(s, before)))
+
+	keyless["fluxVersion"] = "v2.2.3"
+	s.configure(keyless)
+	s.expectNoProblem()
+	s.Expect(s.followedObjects()).To(ContainElement(ContainSubstring("^fleet$")))
+}
+
 // TestAProblemHealsByItself repairs what nobody watches.
 func TestAProblemHealsByItself(t *testing.T) {
 	t.Parallel()
