@@ -19,8 +19,9 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
-// PruneOnDeletion lets the deletion of the root Kustomization delete what it deployed. A release that does not know
-// spec.deletionPolicy does that anyway. It is no error if there is no root Kustomization.
+// PruneOnDeletion lets the deletion of the root Kustomization delete what it deployed, if it prunes. A release that does not know
+// spec.deletionPolicy does that anyway, and so does a Kustomization that says nothing of it. Another policy than Orphan is what somebody wrote, and
+// stays. It is no error if there is no root Kustomization.
 func (r Removal) PruneOnDeletion(ctx context.Context) error {
 	root, err := r.findRoot(ctx)
 	if err != nil || root == nil {
@@ -67,10 +68,10 @@ func (r Removal) findRoot(ctx context.Context) (*unstructured.Unstructured, erro
 
 func pruneOnDeletion(ctx context.Context, c client.Writer, root *unstructured.Unstructured) error {
 	policy, found, err := unstructured.NestedString(root.Object, "spec", "deletionPolicy")
-	if err != nil || !found || policy == kustomizev1.DeletionPolicyDelete {
+	if err != nil || !found || policy != kustomizev1.DeletionPolicyOrphan {
 		return err
 	}
-	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"deletionPolicy":%q}}`, kustomizev1.DeletionPolicyDelete))
+	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"deletionPolicy":%q}}`, kustomizev1.DeletionPolicyMirrorPrune))
 	if err := c.Patch(ctx, root, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("failed to set spec.deletionPolicy of Kustomization %s of the shoot: %w", client.ObjectKeyFromObject(root), err)
 	}

@@ -146,11 +146,13 @@ func (i *Installation) completeKustomization(wanted Wanted, root *unstructured.U
 	if err != nil {
 		return err
 	}
-	unknown := resource.complete(root)
 	if wanted.Config.Kustomization == nil {
-		return wanted.checkShortForm(written, unknown)
+		return wanted.checkShortForm(written, resource.complete(root))
 	}
-	return configuration.addTemplate(resource, root, kustomizationTemplate, unknown)
+	if err := resource.keepDeployed(root, wanted.Config.SyncMode); err != nil {
+		return err
+	}
+	return configuration.addTemplate(resource, root, kustomizationTemplate, resource.complete(root))
 }
 
 // addTemplate checks an object that was written as a template and is complete, and notes what the release does not know of it.

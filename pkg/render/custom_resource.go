@@ -89,6 +89,19 @@ func (c *customResource) complete(object *unstructured.Unstructured) []string {
 	return dropped
 }
 
+// knows tells whether objects have a field.
+func (c *customResource) knows(path ...string) bool {
+	known := c.schema
+	for _, name := range path {
+		property, ok := known.Properties[name]
+		if !ok {
+			return false
+		}
+		known = &property
+	}
+	return true
+}
+
 // maxErrors is how many mistakes are named.
 const maxErrors = 3
 

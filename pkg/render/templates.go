@@ -5,6 +5,7 @@
 package render
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,11 +15,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/json"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 )
 
 // What is followed, as it is written as an object of Flux: a template. What it says is what the shoot gets. What it leaves out is set only if
-// there can't be nothing: kind, names, intervals, spec.prune, and which source the Kustomization follows.
+// there can't be nothing: kind, names, intervals, spec.prune, and which source the Kustomization follows. And, while the extension manages both,
+// what Flux does with what it has deployed when the Kustomization goes.
 
 // The fields of a FluxConfig with the templates.
 const (
@@ -73,6 +78,19 @@ func kustomizationObject(wanted Wanted, origin *unstructured.Unstructured) (*uns
 		return nil, fmt.Errorf("kustomization.template: %w", err)
 	}
 	return object, nil
+}
+
+// keepDeployed lets what Flux has deployed stay when a Kustomization goes that says nothing of that, if the release can: with another name,
+// gardener-resource-manager deletes it before the one that takes its place has applied anything. What the shoot's users are to have is as it was
+// written.
+func (c *customResource) keepDeployed(root *unstructured.Unstructured, mode fluxv1alpha1.SyncMode) error {
+	if cmp.Or(mode, fluxv1alpha1.SyncManaged) != fluxv1alpha1.SyncManaged || !c.knows("spec", "deletionPolicy") {
+		return nil
+	}
+	if written, _, _ := unstructured.NestedFieldNoCopy(root.Object, "spec", "deletionPolicy"); written != nil {
+		return nil
+	}
+	return unstructured.SetNestedField(root.Object, kustomizev1.DeletionPolicyOrphan, "spec", "deletionPolicy")
 }
 
 // readTemplate returns the part of a template that people can write. Without apiVersion and kind it is of the given kind. Its version does not

@@ -247,6 +247,45 @@ func TestSwitchedOffDeletesWorkloads(t *testing.T) {
 	l.Expect(l.exists(byApps)).To(BeTrue(), "somebody applied its Kustomization, it is not in the project's repository")
 }
 
+// withKustomization is a project whose root Kustomization is written as a template.
+func withKustomization(name string) map[string]string {
+	return map[string]string{"fluxVersion": newest, "removalPolicy": "delete-workloads", "config": fmt.Sprintf(
+		"source: {template: {spec: {url: https://git.example.com/fleet/shoots, ref: {branch: main}}}}\nkustomization: {template: {metadata: {name: %s}, spec: {path: ./, prune: true}}}", name)}
+}
+
+// TestRenamedKustomization has a root Kustomization that gets another name, and then none of its own: gardener-resource-manager deletes the old one
+// each time. What it deployed goes only when the extension is switched off, and that is wanted.
+func TestRenamedKustomization(t *testing.T) {
+	t.Parallel()
+	l := newWorking(t)
+	l.configure(withKustomization("fleet"))
+	l.operate("reconcile")
+	l.expectVersion(newest)
+	kustomizeController{l.client, "flux-system"}.run(t)
+	works := func(name string) *corev1.ConfigMap {
+		l.Eventually(func(g Gomega) {
+			root := fluxObject("Kustomization", name, nil)
+			g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
+			g.Expect(root.GetFinalizers()).To(ConsistOf(fluxFinalizer))
+		}, timeout).Should(Succeed())
+		return l.deploy(name)
+	}
+	byFleet := works("fleet")
+	l.configure(withKustomization("base"))
+	l.Eventually(l.isGoneInShoot(fluxObject("Kustomization", "fleet", nil)), timeout).Should(BeTrue())
+	byBase := works("base")
+	l.Expect(l.exists(byFleet)).To(BeTrue())
+	l.configure(withPolicy("delete-workloads"))
+	l.Eventually(l.isGoneInShoot(fluxObject("Kustomization", "base", nil)), timeout).Should(BeTrue())
+	l.Expect(l.exists(byBase)).To(BeTrue())
+	l.configure(withKustomization("last"))
+	byLast := works("last")
+	l.switchOff()
+	l.expectSwitchedOff()
+	l.expectNoFlux()
+	l.Expect(l.exists(byLast)).To(BeFalse())
+}
+
 // TestSwitchedOffLeavesTheirFlux has a Flux that the shoot's users installed, and that the extension was only to make follow the repository.
 func TestSwitchedOffLeavesTheirFlux(t *testing.T) {
 	t.Parallel()
