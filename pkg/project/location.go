@@ -39,6 +39,7 @@ const (
 	FieldVerifySubject = fieldVerifySubject
 
 	FieldSourceTemplate        = fieldSourceTemplate
+	FieldSecretResourceName    = fieldSecretResourceName
 	FieldKustomizationTemplate = fieldKustomizationTemplate
 
 	FieldSuspend = "suspend"

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
@@ -160,6 +163,47 @@ func adviseHostKey(o Observation) string {
 	}
 	return fmt.Sprintf("the Git server of %s does not present the host key that is trusted (%s): find out why, then correct %s, or remove the server's lines from key %s of Secret %s/%s%s",
 		o.Source.URL, trusted, o.where("knownHosts"), sourcesecret.KeyKnownHosts, o.Project, sourcesecret.SecretName, presented)
+}
+
+// adviseDependency is for a Kustomization that waits for others.
+func adviseDependency(o Observation) string {
+	const name = "dependsOn"
+	if !o.isMeant(name) {
+		return "the Kustomization " + nameOf(o.KustomizationKey) + " of the shoot waits for what somebody wrote into its dependsOn: Gardener takes that back within an hour"
+	}
+	return fmt.Sprintf("Flux applies the %s when that is ready which %s names: look at it in the shoot, or correct the field", o.SourceKind.Content, o.where(name))
+}
+
+// fieldsOfReason are what of a Kustomization kustomize-controller speaks of by a reason for which it gives up, and whether there is something.
+var fieldsOfReason = map[string][]struct {
+	name string
+	has  func(*kustomizev1.KustomizationSpec) bool
+}{
+	fluxmeta.InvalidCELExpressionReason: {
+		{"healthCheckExprs", func(s *kustomizev1.KustomizationSpec) bool { return len(s.HealthCheckExprs) > 0 }},
+		{"dependsOn", func(s *kustomizev1.KustomizationSpec) bool {
+			return slices.ContainsFunc(s.DependsOn, func(d kustomizev1.DependencyReference) bool { return d.ReadyExpr != "" })
+		}},
+	},
+	fluxmeta.FeatureGateDisabledReason: {{"decryption", func(s *kustomizev1.KustomizationSpec) bool { return s.Decryption != nil }}},
+	accessDenied:                       {{"sourceRef", func(*kustomizev1.KustomizationSpec) bool { return true }}},
+}
+
+// adviseKustomization is for a Kustomization that says what Flux can't do.
+func adviseKustomization(o Observation, reason string) string {
+	var meant []string
+	for _, field := range fieldsOfReason[reason] {
+		if field.has(&o.Kustomization.Spec) && o.isMeant(field.name) {
+			meant = append(meant, o.where(field.name))
+		}
+	}
+	switch {
+	case len(meant) > 0:
+		return fmt.Sprintf("Flux can't do what %s says: correct it", strings.Join(meant, " or "))
+	case o.OwnedByUsers:
+		return fmt.Sprintf("Flux can't do what %s says: correct it", o.objectOf(project.FieldKustomizationTemplate))
+	}
+	return "somebody changed the Kustomization " + nameOf(o.KustomizationKey) + " of the shoot to what Flux can't do: Gardener takes that back within an hour"
 }
 
 func adviseHost(o Observation) string {

@@ -78,9 +78,9 @@ func explainKustomization(o Observation, ready *metav1.Condition) Readiness {
 	case sourcev1.DirCreationFailedReason:
 		return failed(ArtifactFailed, "Flux has no place to unpack the "+content+": look at its kustomize-controller in the shoot, whose disk may be full", message)
 	case fluxmeta.DependencyNotReadyReason:
-		return failed(ApplyFailed, "the Kustomization "+nameOf(o.KustomizationKey)+" of the shoot waits for what somebody wrote into its dependsOn: Gardener takes that back within an hour", message)
+		return failed(ApplyFailed, adviseDependency(o), message)
 	case fluxmeta.InvalidCELExpressionReason, fluxmeta.FeatureGateDisabledReason, accessDenied:
-		return failed(ApplyFailed, "somebody changed the Kustomization "+nameOf(o.KustomizationKey)+" of the shoot to what Flux can't do: Gardener takes that back within an hour", message)
+		return failed(ApplyFailed, adviseKustomization(o, ready.Reason), message)
 	}
 	return failed(ApplyFailed, "the shoot does not take the "+content+"'s content: correct what it refuses", message)
 }

@@ -10,8 +10,11 @@ import (
 
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/kustomize"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
@@ -196,6 +199,7 @@ func TestAdviceNamesWhereItWasWritten(t *testing.T) {
 	missing := kindCase{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "MANIFEST_UNKNOWN: manifest unknown", "", ""}
 	refusedBy := kindCase{flux.OCIRepository, ociURL, v1, true, sourcev1.OCIPullFailedReason, digest + "UNAUTHORIZED: x", "", ""}
 	anonymous := kindCase{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + "UNAUTHORIZED: x", "", ""}
+	untrusted := kindCase{flux.OCIRepository, ociURL, v1, false, sourcev1.OCIPullFailedReason, digest + "tls: failed to verify certificate: x509: certificate signed by unknown authority", "", ""}
 	notSigned := kindCase{flux.OCIRepository, ociURL, v1, true, sourcev1.VerificationError, "no matching signatures were found", "", ""}
 	bucket := kindCase{flux.Bucket, bucketURL, nothing, false, sourcev1.BucketOperationFailedReason, "bucket 'fleet' not found", "", ""}
 	for name, test := range map[string]struct {
@@ -214,7 +218,9 @@ func TestAdviceNamesWhereItWasWritten(t *testing.T) {
 		"keys of signers":                   {notSigned, map[string]string{"repository.verify.keys": project.OriginShoot}, "correct repository.verify in the providerConfig of the shoot;"},
 		"keys of signers in an override":    {notSigned, map[string]string{"repository.verify.keys": "overrides[0]"}, "correct repository.verify in overrides[0] of ConfigMap garden-shop/flux-config of the garden;"},
 		"template":                          {missing, map[string]string{"source.template": project.OriginShoot}, "correct source.template.spec.ref in the providerConfig of the shoot;"},
-		"Secret of a template":              {refusedBy, map[string]string{"source.template": project.OriginShoot}, "correct the Secret that source.secretResourceName names in the providerConfig of the shoot;"},
+		"Secret of the shoot's users":       {refusedBy, map[string]string{"source.template": project.OriginShoot}, "correct the Secret of the shoot that source.template.spec.secretRef names in the providerConfig of the shoot;"},
+		"no CA of a template":               {untrusted, map[string]string{"source.template": project.OriginShoot}, "into ca.crt of a Secret that source.secretResourceName names in the providerConfig of the shoot,"},
+		"Secret of a template":              {refusedBy, map[string]string{"source.template": project.OriginShoot, "source.secretResourceName": project.OriginShoot}, "correct the Secret that source.secretResourceName names in the providerConfig of the shoot;"},
 		"no Secret of a template":           {anonymous, map[string]string{"source.template": project.OriginShoot}, "put them into a Secret that the Shoot names in spec.resources, and name it in source.secretResourceName of the providerConfig of the shoot;"},
 		"address of a bucket":               {bucket, map[string]string{"source.template": project.OriginShoot}, "correct source.template.spec.endpoint or source.template.spec.bucketName in the providerConfig of the shoot;"},
 		"template in an override of labels": {missing, map[string]string{"source.template": "overrides[0]"}, "correct source.template.spec.ref in overrides[0] of ConfigMap garden-shop/flux-config of the garden;"},
@@ -226,6 +232,70 @@ func TestAdviceNamesWhereItWasWritten(t *testing.T) {
 			g.Expect(Assess(o).Message).To(ContainSubstring(test.want))
 		})
 	}
+}
+
+// What the Kustomization says is corrected where it was written. Only what nobody wrote there for good is taken back.
+func TestWhatTheKustomizationSays(t *testing.T) {
+	const (
+		takenBack = "Gardener takes that back within an hour; Flux says: "
+		inShoot   = " in the providerConfig of the shoot"
+		inObject  = " in the Kustomization flux-system of the shoot"
+	)
+	spec := kustomizev1.KustomizationSpec{
+		DependsOn: []kustomizev1.DependencyReference{{Name: "infra"}}, HealthCheckExprs: []kustomize.CustomHealthCheck{{Kind: "Thing"}}, Decryption: &kustomizev1.Decryption{Provider: "sops"},
+	}
+	ready := spec
+	ready.HealthCheckExprs, ready.DependsOn = nil, []kustomizev1.DependencyReference{{Name: "infra", ReadyExpr: "x"}}
+	template := map[string]string{"source.template": project.OriginShoot, "kustomization.template": project.OriginShoot}
+	for name, test := range map[string]struct {
+		reason  string
+		spec    kustomizev1.KustomizationSpec
+		origins map[string]string
+		fields  []string
+		users   bool
+		want    string
+	}{
+		"dependency of the template": {"DependencyNotReady", spec, template, []string{"dependsOn"}, false,
+			"Flux applies the repository when that is ready which kustomization.template.spec.dependsOn" + inShoot + " names: look at it in the shoot, or correct the field; Flux says: "},
+		"dependency of the template of an override": {"DependencyNotReady", spec, map[string]string{"kustomization.template": "overrides[1]"}, []string{"dependsOn"}, false,
+			"kustomization.template.spec.dependsOn in overrides[1] of ConfigMap garden-shop/flux-config of the garden names"},
+		"dependency, and it is not known what was rendered": {"DependencyNotReady", spec, template, nil, false, "which kustomization.template.spec.dependsOn" + inShoot + " names"},
+		"dependency of the users":                           {"DependencyNotReady", spec, nil, nil, true, "Flux applies the repository when that is ready which spec.dependsOn" + inObject + " names: look at it"},
+		"dependency that is not in the template":            {"DependencyNotReady", spec, template, []string{"path"}, false, "waits for what somebody wrote into its dependsOn: " + takenBack},
+		"dependency, and there is no template":              {"DependencyNotReady", spec, nil, []string{"path"}, false, "waits for what somebody wrote into its dependsOn: " + takenBack},
+		"expression of the template":                        {"InvalidCELExpression", spec, template, []string{"dependsOn", "healthCheckExprs"}, false, "Flux can't do what kustomization.template.spec.healthCheckExprs" + inShoot + " says: correct it; Flux says: "},
+		"expression of a dependency":                        {"InvalidCELExpression", ready, template, []string{"dependsOn"}, false, "Flux can't do what kustomization.template.spec.dependsOn" + inShoot + " says: correct it"},
+		"expression of the users":                           {"InvalidCELExpression", spec, template, nil, true, "Flux can't do what spec.healthCheckExprs" + inObject + " says: correct it"},
+		"expression that is not in the template":            {"InvalidCELExpression", spec, template, []string{"path"}, false, "somebody changed the Kustomization flux-system of the shoot to what Flux can't do: " + takenBack},
+		"expression, and nobody knows which":                {"InvalidCELExpression", kustomizev1.KustomizationSpec{}, nil, nil, true, "Flux can't do what the Kustomization flux-system of the shoot says: correct it"},
+		"feature of the template":                           {"FeatureGateDisabled", spec, template, []string{"decryption"}, false, "Flux can't do what kustomization.template.spec.decryption" + inShoot + " says: correct it"},
+		"source of the template":                            {"AccessDenied", spec, template, []string{"sourceRef"}, false, "Flux can't do what kustomization.template.spec.sourceRef" + inShoot + " says: correct it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			o := broken(test.reason, "x is not ready").observe()
+			o.Kustomization.Spec, o.Origins, o.OwnedByUsers = test.spec, test.origins, test.users
+			o.FluxStatus.Fields = renderedFields(g, o.Kustomization.Spec, test.fields)
+			got := Assess(o)
+			g.Expect(got.Reason).To(Equal(ApplyFailed), got.Message)
+			g.Expect(got.Message).To(ContainSubstring(test.want))
+		})
+	}
+}
+
+// renderedFields are digests of fields of a Kustomization that was rendered so.
+func renderedFields(g Gomega, spec kustomizev1.KustomizationSpec, names []string) map[string]string {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&spec)
+	g.Expect(err).NotTo(HaveOccurred())
+	rendered := map[string]any{}
+	for _, name := range names {
+		rendered[name] = content[name]
+	}
+	digests, err := render.FieldDigests([]client.Object{&unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "spec": rendered,
+	}}})
+	g.Expect(err).NotTo(HaveOccurred())
+	return digests
 }
 
 // That somebody wants Flux to stand still is no fault.

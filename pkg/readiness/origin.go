@@ -30,7 +30,13 @@ var fields = map[string]field{
 	"verify":     {path: project.FieldVerify, template: "source.template.spec.verify", written: project.FieldSourceTemplate},
 	"reference":  {path: "repository", template: "source.template.spec.ref", written: project.FieldSourceTemplate},
 	"suspend":    {path: project.FieldSuspend},
+	"secretRef":  {template: "source.template.spec.secretRef", written: project.FieldSourceTemplate},
 	"path":       {path: project.FieldPath, template: "kustomization.template.spec.path", written: project.FieldKustomizationTemplate},
+
+	"decryption":       {template: "kustomization.template.spec.decryption", written: project.FieldKustomizationTemplate},
+	"dependsOn":        {template: "kustomization.template.spec.dependsOn", written: project.FieldKustomizationTemplate},
+	"healthCheckExprs": {template: "kustomization.template.spec.healthCheckExprs", written: project.FieldKustomizationTemplate},
+	"sourceRef":        {template: "kustomization.template.spec.sourceRef", written: project.FieldKustomizationTemplate},
 }
 
 // where names a field of the configuration, and the place where it was written.
@@ -80,6 +86,16 @@ func (o Observation) whoSuspends(kind flux.ObjectKind) string {
 // placeOf names the place where a field was written.
 func (o Observation) placeOf(path string) string { return o.Origins.Of(path).Place(o.Project) }
 
+// isMeant tells whether a field of the Kustomization is as somebody wrote it for good: in its template, or in the shoot if it belongs to its users. What
+// was written there is rendered, and has a digest.
+func (o Observation) isMeant(field string) bool {
+	if o.OwnedByUsers {
+		return true
+	}
+	digests := o.FluxStatus.Fields
+	return o.Origins[project.FieldKustomizationTemplate] != "" && (len(digests) == 0 || digests[flux.Kustomization.Kind+"."+field] != "")
+}
+
 // fromTemplate tells whether the source was written as an object.
 func (o Observation) fromTemplate() bool {
 	return o.Origins[project.FieldSourceTemplate] != ""
@@ -87,8 +103,15 @@ func (o Observation) fromTemplate() bool {
 
 // secret names the Secret that Flux gets its credentials from.
 func (o Observation) secret() string {
-	if o.fromTemplate() {
-		return "the Secret that source.secretResourceName names in " + o.placeOf(project.FieldSourceTemplate)
+	switch {
+	case !o.fromTemplate():
+		return fmt.Sprintf("Secret %s/%s of the garden", o.Project, sourcesecret.SecretName)
+	case o.Origins[project.FieldSecretResourceName] != "":
+		return "the Secret that source.secretResourceName names in " + o.placeOf(project.FieldSecretResourceName)
+	case o.Source.HasCredentials:
+		called, place := o.field("secretRef")
+		return fmt.Sprintf("the Secret of the shoot that %s names in %s", called, place)
+	default:
+		return "a Secret that source.secretResourceName names in " + o.placeOf(project.FieldSourceTemplate)
 	}
-	return fmt.Sprintf("Secret %s/%s of the garden", o.Project, sourcesecret.SecretName)
 }
