@@ -5,7 +5,6 @@
 package render
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -84,7 +83,7 @@ func kustomizationObject(wanted Wanted, origin *unstructured.Unstructured) (*uns
 // gardener-resource-manager deletes it before the one that takes its place has applied anything. What the shoot's users are to have is as it was
 // written.
 func (c *customResource) keepDeployed(root *unstructured.Unstructured, mode fluxv1alpha1.SyncMode) error {
-	if cmp.Or(mode, fluxv1alpha1.SyncManaged) != fluxv1alpha1.SyncManaged || !c.knows("spec", "deletionPolicy") {
+	if mode == fluxv1alpha1.SyncOnce || !c.knows("spec", "deletionPolicy") {
 		return nil
 	}
 	if written, _, _ := unstructured.NestedFieldNoCopy(root.Object, "spec", "deletionPolicy"); written != nil {

@@ -32,7 +32,7 @@ func TestDeletionPolicyOfATemplate(t *testing.T) {
 		"managed, and the release is too old": {installationOf(t, "v2.2.3", nil), fluxv1alpha1.SyncManaged, `{"spec":{"path":"x","prune":true}}`, nil},
 		"its users'":                          {current, fluxv1alpha1.SyncOnce, `{"spec":{"path":"x","prune":true}}`, nil},
 		"its users', and it says something":   {current, fluxv1alpha1.SyncOnce, `{"spec":{"path":"x","deletionPolicy":"Delete"}}`, "Delete"},
-		"manifests only":                      {current, fluxv1alpha1.SyncManifestsOnly, `{"spec":{"path":"x","prune":true}}`, nil},
+		"manifests only":                      {current, fluxv1alpha1.SyncManifestsOnly, `{"spec":{"path":"x","prune":true}}`, "Orphan"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
