@@ -331,6 +331,7 @@ func TestStateOfAnEarlierRelease(t *testing.T) {
 		s.extension.Status.State = nil
 		s.Expect(shared.seedClient.Status().Update(s.ctx, s.extension)).To(Succeed())
 	}
+	known.HasConfigMap = false // no earlier release has noted it
 	forget()
 	s.sleep()
 	s.operate("reconcile")
