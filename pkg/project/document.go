@@ -28,7 +28,7 @@ const (
 	maxOverridesLength = 128 << 10
 	// maxOverrides is how many overrides there can be.
 	maxOverrides = 64
-	// maxRequirements is how many requirements the selector of an override can have, and how many values each of them.
+	// maxRequirements is how many labels and how many expressions the selector of an override can have.
 	maxRequirements = 32
 	// maxStrictProblems is how many unknown fields are told.
 	maxStrictProblems = 16

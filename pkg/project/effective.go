@@ -98,7 +98,7 @@ func (c *Configuration) Effective(shoot Shoot) (*Effective, error) {
 			"for example: kubectl -n %s create configmap %s --from-literal=repositoryUrl=https://…; without any key, only Flux is installed",
 			shoot.Namespace, ConfigMapName, shoot.Namespace, ConfigMapName)
 	}
-	if !c.hasConfigMap && shoot.HadConfigMap && !saysAllToFollow(own) {
+	if !c.hasConfigMap && shoot.HadConfigMap {
 		return nil, fmt.Errorf("ConfigMap %s/%s does not exist in the garden any more, so the shoot keeps what it has: create it again; without any key, it leaves all to what is written elsewhere",
 			shoot.Namespace, ConfigMapName)
 	}

@@ -97,6 +97,11 @@ var layersCases = map[string]struct {
 		want:    "repository: {url: https://example.org/other, type: public, branch: main, path: ./}",
 		origins: map[string]string{"repository.url": "shoot"},
 	},
+	"another way to the same server takes no host keys along, but the credentials": {
+		written: written{data: map[string]string{"repositoryUrl": httpsURL, "repositoryType": "private"}, shoot: "repository: {url: " + strings.Replace(httpsURL, "https://", "ssh://git@", 1) + "}"},
+		want:    "repository: {type: private}",
+		origins: map[string]string{"repository.url": "shoot", "repository.type": "project"},
+	},
 	"a URL of the same server does": {
 		written: written{data: map[string]string{"repositoryUrl": sshURL, "repositoryType": "private", "knownHosts": "git.example.org " + keyA}, shoot: "repository: {url: ssh://git@git.example.org/other}"},
 		want:    "repository: {url: ssh://git@git.example.org/other, knownHosts: \"git.example.org " + keyA + "\\n\"}",
@@ -135,10 +140,6 @@ var layersCases = map[string]struct {
 		written: written{data: map[string]string{"repositoryUrl": httpsURL, "repositoryType": "public"}, shoot: "{flux: {componentsExtra: [source-watcher]}, additionalSecretResources: [{name: a}]}"},
 		want:    "{flux: {componentsExtra: [source-watcher]}, repository: {url: " + httpsURL + ", type: public, branch: main, path: ./}, additionalSecretResources: [{name: a}], installation: managed, syncMode: Managed, removalPolicy: keep-workloads}",
 		origins: map[string]string{"repository.url": "project", "repository.type": "project", "flux.componentsExtra": "shoot", "additionalSecretResources": "shoot"},
-	},
-	"a shoot that says all for itself, and had a ConfigMap": {
-		written: written{noConfigMap: true, hadOne: true, shoot: "{source: {template: " + gitTemplate + "}, kustomization: {template: " + kustomizing + "}}"},
-		want:    "{installation: once, syncMode: Once, removalPolicy: keep-flux}",
 	},
 	"its registry is none": {
 		written: written{defaults: "flux: {registry: registry.example.org/mirror}", noConfigMap: true, shoot: "flux: {registry: ghcr.io/fluxcd}"},

@@ -111,6 +111,11 @@ func levelOf(origin string) int {
 	return index
 }
 
+// IsInConfigMap tells of an origin whether it is ConfigMap flux-config of the project.
+func IsInConfigMap(origin string) bool {
+	return origin == OriginProject || origin == OriginConfig || strings.HasPrefix(origin, keyOverrides+"[")
+}
+
 // IsKey tells whether the field is written as a key of ConfigMap flux-config, whose values are text.
 func (l Location) IsKey() bool { return l.Origin == OriginProject }
 

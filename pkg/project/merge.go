@@ -7,6 +7,7 @@ package project
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -78,7 +79,10 @@ func (m *merged) replaceBy(l *layer) {
 	if writes(fieldURL) {
 		m.forget(isOfSource)
 		if m.isOtherServer(l) {
-			m.forget(func(path string) bool { return path == fieldKnownHosts || path == fieldType })
+			m.forget(func(path string) bool { return path == fieldKnownHosts })
+		}
+		if m.isOtherHost(l) {
+			m.forget(func(path string) bool { return path == fieldType })
 		}
 	}
 	if slices.ContainsFunc(references, writes) {
@@ -92,12 +96,22 @@ func (m *merged) replaceBy(l *layer) {
 	}
 }
 
-// isOtherServer tells whether a layer's URL is of another server than the one below it, whose host keys say nothing about it, and which must not get
-// the credentials of that one unless somebody says so.
-func (m *merged) isOtherServer(l *layer) bool {
+// isOtherServer tells whether a layer's URL is of another server than the one below it, whose host keys say nothing about it.
+func (m *merged) isOtherServer(l *layer) bool { return m.differs(l, HostPort) }
+
+// isOtherHost tells whether it is even of another host, which must not get the credentials of the one below it unless somebody says so.
+func (m *merged) isOtherHost(l *layer) bool {
+	return m.differs(l, func(repositoryURL string) string {
+		host, _, _ := net.SplitHostPort(HostPort(repositoryURL))
+		return host
+	})
+}
+
+// differs tells whether a part of a layer's URL differs from that of the one below it, if there is one.
+func (m *merged) differs(l *layer, part func(repositoryURL string) string) bool {
 	before, _ := m.values[fieldURL].(string)
 	now, _ := l.values[fieldURL].(string)
-	return before != "" && HostPort(before) != HostPort(now)
+	return before != "" && part(before) != part(now)
 }
 
 func (m *merged) forget(matches func(path string) bool) {

@@ -81,11 +81,6 @@ func checkSize(selector *metav1.LabelSelector, path *field.Path) *field.Error {
 	if count := len(selector.MatchExpressions); count > maxRequirements {
 		return field.TooMany(path.Child("matchExpressions"), count, maxRequirements)
 	}
-	for i, requirement := range selector.MatchExpressions {
-		if count := len(requirement.Values); count > maxRequirements {
-			return field.TooMany(path.Child("matchExpressions").Index(i).Child("values"), count, maxRequirements)
-		}
-	}
 	return nil
 }
 

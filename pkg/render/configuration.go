@@ -49,6 +49,9 @@ type Configuration struct {
 	Objects []client.Object
 	// Unknown are fields of the templates that the release does not know, and that are left out.
 	Unknown []string
+	// Refused is nil or says why the source and the Kustomization must not be written: the release does not know a field without which they would be
+	// something else than what is configured. Who leaves to the shoot's users what they have can ignore it.
+	Refused error
 }
 
 // namespace is where Flux is installed.
@@ -122,7 +125,7 @@ func (i *Installation) follow(wanted Wanted, configuration *Configuration) ([]*u
 	return []*unstructured.Unstructured{origin, root}, nil
 }
 
-// completeSource turns a source into what the API server of the shoot would store for it, if nothing of it is lost that must not be.
+// completeSource turns a source into what the API server of the shoot would store for it.
 func (i *Installation) completeSource(wanted Wanted, origin *unstructured.Unstructured, configuration *Configuration) error {
 	written := origin.DeepCopy()
 	resource, err := i.resourceOf(origin)
@@ -131,11 +134,10 @@ func (i *Installation) completeSource(wanted Wanted, origin *unstructured.Unstru
 	}
 	unknown := resource.complete(origin)
 	if wanted.Config.Source == nil {
-		return wanted.checkShortForm(written, unknown)
+		configuration.refuse(wanted.checkShortForm(written, unknown))
+		return nil
 	}
-	if err := wanted.checkTemplate(written, sourceTemplate, unknown); err != nil {
-		return err
-	}
+	configuration.refuse(wanted.checkTemplate(written, sourceTemplate, unknown))
 	return configuration.addTemplate(resource, origin, sourceTemplate, unknown)
 }
 
@@ -147,12 +149,20 @@ func (i *Installation) completeKustomization(wanted Wanted, root *unstructured.U
 		return err
 	}
 	if wanted.Config.Kustomization == nil {
-		return wanted.checkShortForm(written, resource.complete(root))
+		configuration.refuse(wanted.checkShortForm(written, resource.complete(root)))
+		return nil
 	}
 	if err := resource.keepDeployed(root, wanted.Config.SyncMode); err != nil {
 		return err
 	}
 	return configuration.addTemplate(resource, root, kustomizationTemplate, resource.complete(root))
+}
+
+// refuse notes the first reason, if there is one.
+func (c *Configuration) refuse(reason error) {
+	if c.Refused == nil {
+		c.Refused = reason
+	}
 }
 
 // addTemplate checks an object that was written as a template and is complete, and notes what the release does not know of it.

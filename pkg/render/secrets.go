@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // VerifySecretName is the name of the Secret in the shoot with the keys by which Flux verifies a repository.
@@ -73,23 +72,14 @@ func secretsOfSource(wanted Wanted, origin *unstructured.Unstructured) ([]client
 	}
 	var secrets []client.Object
 	if wanted.Credentials != nil {
-		for _, secret := range CredentialSecrets(namespace, wanted.Credentials) {
-			secrets = append(secrets, secret)
+		for _, secret := range wanted.Credentials.Secrets() {
+			secrets = append(secrets, newSecret(namespace, secret.Name, secret.Type, secret.Data))
 		}
 	}
 	if verify := config.Repository.Verify; verify != nil && verify.Keys != "" {
 		secrets = append(secrets, newSecret(namespace, VerifySecretName, corev1.SecretTypeOpaque, verificationKeys(config.Repository)))
 	}
 	return secrets, nil
-}
-
-// CredentialSecrets are the Secrets with the credentials of the project, in the namespace of the source.
-func CredentialSecrets(namespace string, credentials *sourcesecret.Credentials) []*corev1.Secret {
-	var secrets []*corev1.Secret
-	for _, secret := range credentials.Secrets() {
-		secrets = append(secrets, newSecret(namespace, secret.Name, secret.Type, secret.Data))
-	}
-	return secrets
 }
 
 // resource returns a Secret that the Shoot refers to. The error says which field names it.

@@ -15,9 +15,7 @@ import (
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
-	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project/knownhosts"
 )
 
 const schemeSSH, schemeHTTPS = "ssh://", "https://"
@@ -67,47 +65,4 @@ func explainMissing(secret *corev1.Secret, namespace, url string) error {
 		return fmt.Errorf("it has none of the keys that can be used here (%s): %s", keys, hint)
 	}
 	return fmt.Errorf("it has none of the keys that can be used here (%s): add what the repository needs", keys)
-}
-
-// Existing gives what the Secret of the project in namespace holds for a private repository that is none of the project's any more, and that some
-// shoot still reads. It is nil if that is nothing. Nothing is made or written for it, and the Git server is not asked.
-func Existing(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository) (*Credentials, error) {
-	secret, err := get(ctx, garden, namespace)
-	if err != nil {
-		return nil, describeSecret(namespace, err)
-	}
-	if secret.DeletionTimestamp != nil {
-		return nil, nil
-	}
-	var credentials *Credentials
-	if strings.HasPrefix(repository.URL, schemeSSH) {
-		credentials, err = readSSH(secret, repository)
-	} else {
-		credentials, err = readFor(secret, repository.URL, nil)
-	}
-	if errors.Is(err, errNothing) {
-		return nil, nil
-	} else if err != nil {
-		return nil, describeSecret(namespace, err)
-	}
-	credentials.Version, credentials.salt, credentials.namespace = VersionOf(secret.UID, secret.ResourceVersion), string(secret.UID), namespace
-	return credentials, nil
-}
-
-// readSSH takes key pair and host keys from a Secret, which must have both, unless the host keys are known without it.
-func readSSH(secret *corev1.Secret, repository *fluxv1alpha1.Repository) (*Credentials, error) {
-	if len(secret.Data[KeyIdentity]) == 0 {
-		return nil, errNothing
-	}
-	completion, credentials := completion{repository: repository}, newSSHCredentials(secret)
-	if err := completion.checkIdentity(secret, credentials, map[string][]byte{}); err != nil {
-		return nil, err
-	}
-	stored, _ := knownhosts.Parse(string(secret.Data[KeyKnownHosts]))
-	known := knownHostKeys(repository, stored)
-	if len(known.lines) == 0 {
-		return nil, errNothing
-	}
-	credentials.setHostKeys(known)
-	return credentials, nil
 }

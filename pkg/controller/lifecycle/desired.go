@@ -52,6 +52,8 @@ type desired struct {
 	followedSecrets followedSecrets
 	// ignored are those that were among them, and that gardener-resource-manager is to leave to the shoot's users.
 	ignored []client.Object
+	// refused is nil or says why the source and the Kustomization among objects must not be written.
+	refused error
 
 	// namespaceOfUsers tells that the namespace of Flux was there before.
 	namespaceOfUsers bool
@@ -81,13 +83,10 @@ func (r *reconciliation) readConfiguration(ctx context.Context) error {
 // ensureCredentials reads the credentials of the project for its repository from the garden, makes what can be made of them, and gives them the form
 // that the release knows.
 func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
-	if r.keepsSecrets() {
-		r.desired.credentials, err = r.followedCredentials(ctx)
-	} else {
-		r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository, r.desired.origins)
-	}
-	if err != nil {
-		return err
+	if !r.keepsSecrets() {
+		if r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository, r.desired.origins); err != nil {
+			return err
+		}
 	}
 	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version, r.desired.origins); err != nil {
 		return err
@@ -100,10 +99,7 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 func (r *reconciliation) renderConfiguration(ctx context.Context) error {
 	wanted := render.Wanted{
 		Config: r.desired.FluxConfig, Credentials: r.desired.credentials, Resources: r.desired.resources, Shoot: r.shootInfo(),
-		TargetNamespace: r.observed.state.TargetNamespace, Release: r.desired.version, FluxOfUsers: r.desired.ownedByUsers, Origins: r.desired.origins,
-	}
-	if r.keepsSecrets() {
-		wanted.Credentials = nil
+		TargetNamespace: r.observed.state.TargetNamespace, Release: r.desired.version, FluxOfUsers: r.desired.ownedByUsers || r.isLeftToUsers(), Origins: r.desired.origins,
 	}
 	rendered, err := r.desired.release.Configuration(wanted)
 	if err != nil {
@@ -112,6 +108,7 @@ func (r *reconciliation) renderConfiguration(ctx context.Context) error {
 	if err := checkPullSecret(r.desired.Flux.Namespace, rendered.Objects); err != nil {
 		return err
 	}
+	r.desired.refused = rendered.Refused
 	r.desired.objects, r.desired.followedSecrets = rendered.Objects, followedSecretsOf(rendered.Objects, r.desired.FluxConfig)
 	if err = describeSource(&r.desired.status, r.desired.Flux.Namespace, rendered.Objects, r.desired.credentials); err != nil {
 		return err

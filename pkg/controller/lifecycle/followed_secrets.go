@@ -21,14 +21,13 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // A source and a Kustomization that belong to the shoot's users (syncMode: Once) go on naming the Secrets that came with them, whatever is
-// configured later. As long as that is something else, those Secrets are kept for them: from the project's Secret if it still holds what they
-// need, and else as ManagedResource Configuration has them. The names are noted in the state.
+// configured later. As long as that is for another server, or not private, those Secrets are kept as ManagedResource Configuration has them: what the
+// project's Secret holds by then may be for another server. The names are noted in the state.
 
 // followedSecrets are Secrets that a source and a Kustomization need.
 type followedSecrets struct {
@@ -87,29 +86,6 @@ func serverOf(address string) string {
 	return parsed.Scheme + "://" + parsed.Host
 }
 
-// followedCredentials reads the credentials for the source that belongs to the shoot's users. They are nil if there are none, or none any more. What
-// the project's Secret holds for another server is none of that source's business.
-func (r *reconciliation) followedCredentials(ctx context.Context) (*sourcesecret.Credentials, error) {
-	configured, followed := r.desired.Repository, r.observed.state.FollowedURL
-	if followed == "" || r.desired.Source == nil && configured.IsPrivate() {
-		return nil, nil
-	}
-	repository := &fluxv1alpha1.Repository{URL: followed, Type: fluxv1alpha1.RepositoryPrivate}
-	if configured != nil && project.HostPort(configured.URL) == project.HostPort(followed) {
-		repository.KnownHosts = configured.KnownHosts
-	}
-	if repository.KnownHosts == "" {
-		kept, err := r.keptSecrets(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if secret := kept[client.ObjectKey{Namespace: r.followedNamespace(), Name: sourcesecret.SecretName}]; secret != nil {
-			repository.KnownHosts = string(secret.Data[sourcesecret.KeyKnownHosts])
-		}
-	}
-	return sourcesecret.Existing(ctx, r.gardenClient, r.shoot.Namespace, repository)
-}
-
 // followedNamespace is where the source is that belongs to the shoot's users.
 func (r *reconciliation) followedNamespace() string {
 	return flux.KeyOf(r.observed.state.Source, r.desired.Flux.Namespace).Namespace
@@ -153,19 +129,19 @@ func (r *reconciliation) keepFollowedSecrets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	current := r.currentSecrets()
-	for _, key := range r.followedKeys(kept, current) {
+	for _, key := range r.followedKeys(kept) {
+		if namespace := key.Namespace; !slices.Contains(namespacesOf(r.desired.status), namespace) {
+			r.desired.status.OtherNamespaces = append(slices.Clip(r.desired.status.OtherNamespaces), namespace)
+		}
 		rendered := secretAmong(r.desired.objects, key)
 		switch {
-		case current[key] != nil:
-			r.replaceSecret(key, current[key])
 		case rendered != nil && rendered.Labels[render.ManagedByLabel] == render.ManagedBy: // the shoot's owner says what is in it
 		case rendered != nil && !r.keepsSecrets() && slices.Contains(sourcesecret.ShootSecretNames(), key.Name): // the credentials are for the same server
 		default: // what is configured by now is for something else; what the seed does not have stays as the shoot has it
 			r.replaceSecret(key, kept[key])
 		}
 	}
-	if r.keepsSecrets() && r.desired.credentials == nil {
+	if r.keepsSecrets() {
 		said := fluxv1alpha1.StatusOf(r.extension)
 		r.desired.status.PublicKey, r.desired.status.HostKeys = said.PublicKey, said.HostKeys
 	}
@@ -176,8 +152,8 @@ func (r *reconciliation) keepFollowedSecrets(ctx context.Context) error {
 }
 
 // followedKeys are the Secrets to keep. An earlier release of the extension has not noted them, but gave them names of its own.
-func (r *reconciliation) followedKeys(kept, current map[client.ObjectKey]*corev1.Secret) []client.ObjectKey {
-	keys := sets.KeySet(current)
+func (r *reconciliation) followedKeys(kept map[client.ObjectKey]*corev1.Secret) []client.ObjectKey {
+	keys := sets.New[client.ObjectKey]()
 	if !r.observed.state.FollowedSecretsNoted {
 		names := append(sourcesecret.ShootSecretNames(), render.VerifySecretName)
 		for key := range kept {
@@ -190,19 +166,6 @@ func (r *reconciliation) followedKeys(kept, current map[client.ObjectKey]*corev1
 		keys.Insert(flux.KeyOf(name, r.desired.Flux.Namespace))
 	}
 	return slices.SortedFunc(maps.Keys(keys), func(a, b client.ObjectKey) int { return strings.Compare(a.String(), b.String()) })
-}
-
-// currentSecrets hold what the project's Secret has by now for the source that belongs to the shoot's users.
-func (r *reconciliation) currentSecrets() map[client.ObjectKey]*corev1.Secret {
-	if !r.keepsSecrets() || r.desired.credentials == nil {
-		return nil
-	}
-	secrets := map[client.ObjectKey]*corev1.Secret{}
-	for _, secret := range render.CredentialSecrets(r.followedNamespace(), r.desired.credentials) {
-		render.Protect(secret)
-		secrets[client.ObjectKeyFromObject(secret)] = secret
-	}
-	return secrets
 }
 
 func secretAmong(objects []client.Object, key client.ObjectKey) *corev1.Secret {

@@ -55,20 +55,14 @@ func TestKeepFollowedSecrets(t *testing.T) {
 	}
 	inFlux := func(name string) string { return flux.Namespace + "/" + name }
 	for name, test := range map[string]struct {
-		state       fluxv1alpha1.FluxState
-		repository  *fluxv1alpha1.Repository  // that is configured by now
-		credentials *sourcesecret.Credentials // that the project's Secret has for the users' source
-		rendered    []*corev1.Secret          // of what is configured by now
-		kept        []*corev1.Secret          // in ManagedResource Configuration
-		moved       bool                      // and that is not there
-		want        map[string]string         // what the Secrets hold
+		state      fluxv1alpha1.FluxState
+		repository *fluxv1alpha1.Repository // that is configured by now
+		rendered   []*corev1.Secret         // of what is configured by now
+		kept       []*corev1.Secret         // in ManagedResource Configuration
+		moved      bool                     // and that is not there
+		want       map[string]string        // what the Secrets hold
 	}{
-		"nothing private any more, and the project's Secret holds the next token": {
-			state: noted(urlOfUsers, inFlux(projects)), kept: []*corev1.Secret{secretHolding(projects, "old", false)},
-			credentials: &sourcesecret.Credentials{SecretRef: &sourcesecret.ShootSecret{Name: projects, Data: sourcesecret.Data{"content": []byte("new")}}},
-			want:        map[string]string{projects: "new"},
-		},
-		"nothing private any more, and the project's Secret holds nothing for it": {
+		"nothing private any more": {
 			state: noted(urlOfUsers, inFlux(projects)), kept: []*corev1.Secret{secretHolding(projects, "old", false)}, want: map[string]string{projects: "old"},
 		},
 		"the same, and the shoot has come from another seed": {state: noted(urlOfUsers, inFlux(projects)), moved: true, want: map[string]string{}},
@@ -113,7 +107,6 @@ func TestKeepFollowedSecrets(t *testing.T) {
 			g.Expect(fluxv1alpha1.SetStatus(ex, fluxv1alpha1.FluxStatus{PublicKey: "said"})).To(Succeed())
 			r := &reconciliation{extension: ex, Actuator: &Actuator{}}
 			r.desired.FluxConfig = &fluxv1alpha1.FluxConfig{SyncMode: fluxv1alpha1.SyncOnce, Repository: test.repository}
-			r.desired.credentials = test.credentials
 			r.observed.state = test.state
 			r.observed.state.FollowedOnce, r.observed.state.FollowedDigest = fluxv1alpha1.FollowedOnceMade, "of something else"
 			for _, secret := range test.rendered {
@@ -128,7 +121,7 @@ func TestKeepFollowedSecrets(t *testing.T) {
 				got[object.GetName()] = string(object.(*corev1.Secret).Data["content"])
 			}
 			g.Expect(got).To(Equal(test.want))
-			if test.state.FollowedURL == urlOfUsers && test.credentials == nil && test.repository == nil {
+			if test.state.FollowedURL == urlOfUsers && test.repository == nil {
 				g.Expect(r.desired.status.PublicKey).To(Equal("said"), "the shoot has it still")
 			}
 

@@ -17,8 +17,36 @@ import (
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
+
+// What was made from the project's ConfigMap is known from the state, or, of a shoot of an earlier release, from the status.
+func TestShootHadConfigMap(t *testing.T) {
+	for name, tc := range map[string]struct {
+		state   fluxv1alpha1.FluxState
+		origins []string
+		want    bool
+	}{
+		"nothing known":  {want: false},
+		"noted":          {state: fluxv1alpha1.FluxState{HasConfigMap: true}, want: true},
+		"by a key":       {origins: []string{"landscape", "project"}, want: true},
+		"by key config":  {origins: []string{"config"}, want: true},
+		"by an override": {origins: []string{"overrides[3]"}, want: true},
+		"by others":      {origins: []string{"landscape", "shoot", project.OriginForm}, want: false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			ex, status := &extensionsv1alpha1.Extension{}, fluxv1alpha1.FluxStatus{}
+			g.Expect(fluxv1alpha1.SetState(ex, tc.state)).To(Succeed())
+			for _, origin := range tc.origins {
+				status.Configuration = append(status.Configuration, fluxv1alpha1.WrittenField{Field: "repository.url", Origin: origin})
+			}
+			g.Expect(fluxv1alpha1.SetStatus(ex, status)).To(Succeed())
+			g.Expect(projectShoot(&gardencorev1beta1.Shoot{}, ex).HadConfigMap).To(Equal(tc.want))
+		})
+	}
+}
 
 // TestProviderConfigIsBounded: what an owner of a shoot writes ends in the Extension's status, in events and in the garden.
 func TestProviderConfigIsBounded(t *testing.T) {

@@ -98,6 +98,7 @@ func (r *reconciliation) stepsToReconcile() []step {
 		{metrics.PhaseSource, r.ensureCredentials},
 		{do: r.renderConfiguration},
 		{do: r.findFollowed},
+		{do: r.checkRefused},
 		{do: r.checkExisting},
 		{do: r.preventPruning},
 		{metrics.PhaseInstall, r.applyInstallation},

@@ -148,6 +148,14 @@ func (r *reconciliation) findFollowed(ctx context.Context) error {
 	return nil
 }
 
+// checkRefused fails if the shoot is to get a source and a Kustomization that its Flux would make something else of.
+func (r *reconciliation) checkRefused(context.Context) error {
+	if len(r.followed()) == 0 {
+		return nil
+	}
+	return r.desired.refused
+}
+
 // noteFollowedOnce notes to whom the source and the Kustomization belong.
 func (r *reconciliation) noteFollowedOnce(ctx context.Context, once fluxv1alpha1.FollowedOnce) (err error) {
 	r.observed.state, err = r.writeState(ctx, func(state *fluxv1alpha1.FluxState) {

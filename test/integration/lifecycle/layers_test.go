@@ -245,6 +245,9 @@ func TestEachRefusalLeavesWhatRunsAlone(t *testing.T) {
 			s.Expect(err).NotTo(HaveOccurred())
 			state.HasConfigMap = tc.HadConfigMap
 			s.Expect(fluxv1alpha1.SetState(ex, state)).To(Succeed())
+			said := fluxv1alpha1.StatusOf(ex)
+			said.Configuration = nil // it says the same
+			s.Expect(fluxv1alpha1.SetStatus(ex, said)).To(Succeed())
 		})
 		s.Expect(err).NotTo(HaveOccurred(), name)
 		s.Expect(status.Problem).NotTo(BeNil(), name)

@@ -143,9 +143,16 @@ func TestSyncOnceKeepsSecrets(t *testing.T) {
 	l.reconcileWith(public)
 	l.expectConfigured(public)
 
+	// Nobody knows for which server the next one is.
 	inGarden.StringData = map[string]string{"password": "second"}
 	l.Expect(shared.gardenClient.Update(l.ctx, inGarden)).To(Succeed())
+	l.operate("reconcile")
+	l.expectConfigured(public)
+	expectPassword("first")
+	l.reconcileWith(private)
 	expectPassword("second")
+	l.reconcileWith(public)
+	l.expectConfigured(public)
 
 	l.Expect(shared.gardenClient.Delete(l.ctx, inGarden)).To(Succeed())
 	l.operate("reconcile")
