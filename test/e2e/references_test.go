@@ -5,10 +5,13 @@
 package e2e_test
 
 import (
+	"bytes"
 	"maps"
 	"strings"
 	"testing"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	. "github.com/onsi/gomega"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
@@ -62,5 +65,46 @@ func TestReferences(t *testing.T) {
 	p.Expect(repository.SetRef(t.Context(), "refs/pull/1/head", second)).To(Succeed())
 	follow(map[string]string{"repositoryRefName": "refs/pull/1/head"})
 	shoot.expectApplied("refs/pull/1/head@sha1:" + second)
+
+	right, wrong := newSigner(p), newSigner(p)
+	pushMessage(p, t, repository, gitserver.DefaultBranch, "signed")
+	follow(map[string]string{"verifyKeys": right.publicKey})
+	notSigned := `branch "main" of ` + url + " is not signed as it has to be, so Flux does not take it: sign it, or correct verifyKeys"
+	shoot.expectMistake("VerificationFailed", notSigned)
+	_, err = repository.Sign(t.Context(), gitserver.DefaultBranch, wrong.sign)
+	p.Expect(err).NotTo(HaveOccurred())
+	shoot.fetch()
+	shoot.expectMistake("VerificationFailed", notSigned)
+	p.Expect(shoot.message()).To(Equal("second"), "what runs stays")
+	pushMessage(p, t, repository, gitserver.DefaultBranch, "signed again")
+	signed, err := repository.Sign(t.Context(), gitserver.DefaultBranch, right.sign)
+	p.Expect(err).NotTo(HaveOccurred())
+	shoot.fetch()
+	shoot.expectApplied("main@sha1:" + signed)
+	p.Expect(shoot.message()).To(Equal("signed again"))
 	shoot.expectSucceeded()
+}
+
+// signer signs commits with a PGP key.
+type signer struct {
+	entity *openpgp.Entity
+	// publicKey is armoured.
+	publicKey string
+}
+
+func newSigner(g Gomega) *signer {
+	entity, err := openpgp.NewEntity("Landscape", "", "landscape@example.org", nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	var text strings.Builder
+	armoured, err := armor.Encode(&text, openpgp.PublicKeyType, nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(entity.Serialize(armoured)).To(Succeed())
+	g.Expect(armoured.Close()).To(Succeed())
+	return &signer{entity, text.String()}
+}
+
+func (s *signer) sign(content []byte) (string, error) {
+	var signature strings.Builder
+	err := openpgp.ArmoredDetachSign(&signature, s.entity, bytes.NewReader(content), nil)
+	return signature.String(), err
 }

@@ -151,6 +151,15 @@ func (r *Repository) Head(ctx context.Context, branch string) (string, error) {
 	return sha, nil
 }
 
+// Sign gives the newest commit of branch a signature, which sign makes of its content, and returns the SHA that it has then.
+func (r *Repository) Sign(ctx context.Context, branch string, sign func(content []byte) (signature string, err error)) (string, error) {
+	sha, err := r.store.git(r.Dir()).sign(ctx, branch, sign)
+	if err != nil {
+		return "", fmt.Errorf("signing branch %s of repository %s: %w", branch, r.name, err)
+	}
+	return sha, nil
+}
+
 // Tag puts an annotated tag on a commit. A tag that exists moves there.
 func (r *Repository) Tag(ctx context.Context, name, sha string) error {
 	if _, err := r.store.git(r.Dir()).run(ctx, "", "tag", "--force", "--annotate", "--message="+name, name, sha); err != nil {
@@ -174,6 +183,31 @@ func (r *Repository) updateRef(ctx context.Context, args ...string) error {
 		return fmt.Errorf("refs of repository %s: %w", r.name, err)
 	}
 	return nil
+}
+
+// sign writes the newest commit of branch anew, with a signature in its header (gitformat-signature(5)).
+func (g *git) sign(ctx context.Context, branch string, sign func(content []byte) (signature string, err error)) (string, error) {
+	unsigned, err := g.head(ctx, branch)
+	if err != nil {
+		return "", err
+	}
+	content, err := g.run(ctx, "", "cat-file", "commit", unsigned)
+	if err != nil {
+		return "", err
+	}
+	content += "\n" // run has taken it away
+	signature, err := sign([]byte(content))
+	if err != nil {
+		return "", err
+	}
+	header, message, _ := strings.Cut(content, "\n\n")
+	header += "\ngpgsig " + strings.ReplaceAll(strings.TrimSpace(signature), "\n", "\n ")
+	signed, err := g.run(ctx, header+"\n\n"+message, "hash-object", "-t", "commit", "-w", "--stdin")
+	if err != nil {
+		return "", err
+	}
+	_, err = g.run(ctx, "", "update-ref", "refs/heads/"+branch, signed, unsigned)
+	return signed, err
 }
 
 func (g *git) head(ctx context.Context, branch string) (string, error) {
