@@ -10,7 +10,6 @@ require (
 	github.com/distribution/reference v0.6.0
 	github.com/fluxcd/flux2/v2 v2.9.4
 	github.com/fluxcd/kustomize-controller/api v1.9.4
-	github.com/fluxcd/pkg/apis/kustomize v1.19.1
 	github.com/fluxcd/pkg/apis/meta v1.30.1
 	github.com/fluxcd/pkg/ssh v0.25.0
 	github.com/fluxcd/source-controller/api v1.9.4
@@ -43,6 +42,7 @@ require (
 require (
 	github.com/ProtonMail/go-crypto v1.4.1
 	github.com/VictoriaMetrics/metricsql v0.87.3
+	github.com/fluxcd/pkg/apis/kustomize v1.19.1
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/google/go-cmp v0.7.0
 	github.com/google/licensecheck v0.3.1
