@@ -75,7 +75,7 @@ func TestLayers(t *testing.T) {
 func (p *projectAdmin) layerOfOwner(shoot *shootOwner, repository *gitserver.Repository, configuration map[string]string) {
 	const own = `{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxConfig","repository":{"branch":"production","path":"clusters/`
 	shoot.setProviderConfig(own + `stagin"}}`)
-	shoot.expectMistake("PathNotFound", "add it, or correct repository.path in the Shoot's providerConfig")
+	shoot.expectMistake("PathNotFound", "add it, or correct repository.path in the providerConfig of the shoot")
 	shoot.setProviderConfig(own + `staging"}}`)
 	shoot.expectRevision(repository, "production")
 	shoot.expectReplicas(1)
