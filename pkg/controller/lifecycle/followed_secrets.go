@@ -129,10 +129,9 @@ func (r *reconciliation) keepFollowedSecrets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.needNamespace(r.followedNamespace())
 	for _, key := range r.followedKeys(kept) {
-		if namespace := key.Namespace; !slices.Contains(namespacesOf(r.desired.status), namespace) {
-			r.desired.status.OtherNamespaces = append(slices.Clip(r.desired.status.OtherNamespaces), namespace)
-		}
+		r.needNamespace(key.Namespace)
 		rendered := secretAmong(r.desired.objects, key)
 		switch {
 		case rendered != nil && rendered.Labels[render.ManagedByLabel] == render.ManagedBy: // the shoot's owner says what is in it
@@ -145,10 +144,14 @@ func (r *reconciliation) keepFollowedSecrets(ctx context.Context) error {
 		said := fluxv1alpha1.StatusOf(r.extension)
 		r.desired.status.PublicKey, r.desired.status.HostKeys = said.PublicKey, said.HostKeys
 	}
-	if namespace := r.followedNamespace(); !slices.Contains(namespacesOf(r.desired.status), namespace) {
+	return nil
+}
+
+// needNamespace notes a namespace of the shoot in which gardener-resource-manager has something to do.
+func (r *reconciliation) needNamespace(namespace string) {
+	if !slices.Contains(namespacesOf(r.desired.status), namespace) {
 		r.desired.status.OtherNamespaces = append(slices.Clip(r.desired.status.OtherNamespaces), namespace)
 	}
-	return nil
 }
 
 // followedKeys are the Secrets to keep. An earlier release of the extension has not noted them, but gave them names of its own.

@@ -5,6 +5,7 @@
 package lifecycle
 
 import (
+	"errors"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -146,6 +147,34 @@ func configurationHolding(t *testing.T, namespace string, secrets []*corev1.Secr
 	configuration := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: managedresource.Configuration}}
 	configuration.Spec.SecretRefs = []corev1.LocalObjectReference{{Name: "data"}}
 	return configuration, newSeed(t, configuration, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "data"}, Data: data})
+}
+
+// A Secret that is kept in another namespace needs gardener-resource-manager there.
+func TestKeptSecretInAnotherNamespace(t *testing.T) {
+	g := NewWithT(t)
+	secret := secretHolding("age", "old", true)
+	secret.Namespace = "team"
+	ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--one--a", Name: Type}}
+	r := &reconciliation{extension: ex, Actuator: &Actuator{}}
+	r.desired.FluxConfig = &fluxv1alpha1.FluxConfig{SyncMode: fluxv1alpha1.SyncOnce}
+	r.observed.state = fluxv1alpha1.FluxState{FollowedOnce: fluxv1alpha1.FollowedOnceMade, FollowedDigest: "of something else", FollowedSecretsNoted: true, FollowedSecrets: "team/age"}
+	r.observed.configuration, r.Seed = configurationHolding(t, ex.Namespace, []*corev1.Secret{secret})
+	g.Expect(r.keepFollowedSecrets(t.Context())).To(Succeed())
+	g.Expect(r.desired.objects).To(HaveLen(1))
+	g.Expect(r.desired.status.OtherNamespaces).To(ContainElement("team"))
+}
+
+// What the release would make something else of is refused only if it is written.
+func TestCheckRefused(t *testing.T) {
+	g := NewWithT(t)
+	source := ignored(flux.GitRepository.ObjectKind, flux.KeyOf("", ""))
+	r := &reconciliation{extension: &extensionsv1alpha1.Extension{}}
+	r.desired.FluxConfig = &fluxv1alpha1.FluxConfig{SyncMode: fluxv1alpha1.SyncOnce}
+	r.desired.refused, r.desired.objects = errors.New("unknown"), []client.Object{source}
+	g.Expect(r.checkRefused(t.Context())).To(MatchError("unknown"))
+	r.observed.state.FollowedOnce = fluxv1alpha1.FollowedOnceFound
+	r.keepFollowedOnce()
+	g.Expect(r.checkRefused(t.Context())).To(Succeed(), "it belongs to the shoot's users")
 }
 
 func TestFollowedSecretsOf(t *testing.T) {
