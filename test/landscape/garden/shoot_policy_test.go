@@ -176,7 +176,8 @@ var beyondPolicy = []string{
 
 // maybeElsewhere are mistakes only if neither the project nor the landscape says the rest, which the policy can't know.
 var maybeElsewhere = []string{
-	"SSH without type", "a URL of the same server does", "a reference replaces another one", "artifacts without reference", "branch by the project, artifacts by the shoot",
+	"SSH without type", "a URL of the same server does", "a reference replaces another one",
+	"another way to the same server takes no host keys along, but the credentials", "artifacts without reference", "branch by the project, artifacts by the shoot",
 	"half of an identity", "kustomization without source", "no URL", "no URL in any layer", "no source-controller", "path above a template", "source without kustomization",
 	"tag above a template", "the path stays beside a source", "type above a template of the landscape",
 }
