@@ -236,6 +236,7 @@ func TestTwoSeeds(t *testing.T) {
 // TestOldLandscape runs a landscape without the SeedAuthorizer, in which the extension reaches the garden by the kubeconfig
 // of gardenlet, and lets the certificate in it expire after it was replaced.
 func TestOldLandscape(t *testing.T) {
+	t.Parallel()
 	l, err := start(t.Context(), t.TempDir(), true)
 	g := NewWithT(t)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -255,40 +256,6 @@ func TestOldLandscape(t *testing.T) {
 	shoot.reconcile()
 	shoot.expectSucceeded()
 	shoot.delete(t.Context())
-}
-
-func TestExtensionIsKilledInTheMiddle(t *testing.T) {
-	p := newProject(t, "killed")
-	repository := p.newRepository(false)
-	p.configure(p.private(repository))
-	shoot := p.newShoot("one")
-	p.registerKey(repository) // the key is made, so a reconciliation is under way
-	key := p.sourceSecret()
-	shared.Seed.ExtensionProcess().Kill()
-	p.Expect(shared.Seed.ExtensionProcess().Restart(t.Context())).To(Succeed())
-
-	shoot.expectSucceeded()
-	shoot.expectSynced(repository, gitserver.DefaultBranch)
-	shoot.expectContent()
-	p.Expect(p.sourceSecret().Data).To(Equal(key.Data))
-}
-
-// TestExtensionIsDown shows that a shoot is not blocked by an extension that is down, and heals once it is back.
-func TestExtensionIsDown(t *testing.T) {
-	p := newProject(t, "down")
-	p.configure(map[string]string{"fluxVersion": fluxVersion})
-	shared.Seed.ExtensionProcess().Kill()
-	shoot := p.newShoot("one")
-	shoot.cluster() // gardener-resource-manager comes right after, and without the webhook
-	p.Eventually(func(g Gomega) {
-		shoot.state(g)
-		g.Expect(shoot.shoot.Status.LastOperation.Description).To(ContainSubstring("Waiting until extension resources handled after workers are ready"))
-	}, timeout, interval).Should(Succeed())
-	p.Expect(shared.Seed.ExtensionProcess().Restart(t.Context())).To(Succeed())
-
-	shoot.expectError("does not manage namespace flux-system of the shoot yet: the extension's webhook adds --extra-target-namespace=flux-system when Gardener reconciles the shoot")
-	shoot.expectSucceeded()
-	shoot.expectHealthy()
 }
 
 // TestResync makes gardener-resource-manager apply everything once more, as it does each hour: it repairs drift, and what is

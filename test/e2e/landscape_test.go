@@ -58,7 +58,9 @@ var (
 	// shared is the landscape of all tests. Each test has projects of its own.
 	shared *landscape.Landscape
 	// otherSeed is a second seed of the landscape for those tests that need one.
-	otherSeed = sync.OnceValues(func() (*landscape.Seed, error) { return shared.AddSeed(context.Background(), "other") })
+	otherSeed = sync.OnceValues(func() (*landscape.Seed, error) { return addSeed("other") })
+	// addingSeed is held by the test that adds a seed.
+	addingSeed sync.Mutex
 	// artifacts is a private registry, and github the API of a GitHub, for those tests that need one.
 	artifacts = sync.OnceValues(func() (*registry.Registry, error) { return shared.StartRegistry(context.Background()) })
 	github    = sync.OnceValues(func() (*githubapi.Server, error) { return shared.StartGitHubAPI() })
@@ -172,6 +174,13 @@ func register(ctx context.Context, l *landscape.Landscape, old bool) error {
 	return wait.PollUntilContextTimeout(ctx, interval, timeout, true, func(context.Context) (bool, error) {
 		return l.Seed.ExtensionProcess() != nil, nil
 	})
+}
+
+// addSeed adds a seed to the landscape of all tests.
+func addSeed(name string) (*landscape.Seed, error) {
+	addingSeed.Lock()
+	defer addingSeed.Unlock()
+	return shared.AddSeed(context.Background(), name)
 }
 
 // newProject creates a project for one test and returns it without a configuration.

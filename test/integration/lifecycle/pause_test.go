@@ -44,6 +44,7 @@ func TestAChangeWhileTheShootWakesUp(t *testing.T) {
 	s.object.Status.IsHibernated = true
 	s.syncCluster()
 	s.operate("reconcile")
+	s.Eventually(func(g Gomega) { s.lastOperation(g) }, timeout).Should(Succeed(), "the controller has taken it up")
 	s.Eventually(s.writes, timeout).Should(BeEmpty())
 
 	changed := with(publicRepository, "repositoryBranch", "next")

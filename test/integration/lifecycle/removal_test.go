@@ -67,7 +67,7 @@ func (k kustomizeController) run(t *testing.T) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		_ = wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		_ = wait.PollUntilContextCancel(ctx, 250*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 			k.work(ctx)
 			return false, nil
 		})
@@ -358,7 +358,7 @@ func TestSwitchedOffWithInterruptions(t *testing.T) {
 			faults := &faults{}
 			a := l.interrupted(t, faults)
 
-			l.Eventually(func() error { return a.Delete(l.ctx, log.Log, l.extension) }, 4*timeout, 10*time.Millisecond).Should(Succeed())
+			l.Eventually(func() error { return a.Delete(l.ctx, log.Log, l.extension) }, 4*timeout, 50*time.Millisecond).Should(Succeed())
 			t.Logf("%d writes have been interrupted", len(faults.seen))
 			l.Expect(len(faults.seen)).To(BeNumerically(">", 30), "4 Deployments, 8 objects with finalizers, 16 objects of the installation, and the ManagedResources are written")
 			l.expectNoFlux()

@@ -63,7 +63,6 @@ func StartEtcd(ctx context.Context, options Options) (*Etcd, error) {
 		"--advertise-client-urls="+e.url,
 		"--listen-peer-urls=http://"+net.JoinHostPort(loopback, "0"), // no peers: any port will do
 		"--unsafe-no-fsync=true",                                     // nothing here has to survive a crash of the machine
-		"--watch-progress-notify-interval=5s",                        // what kube-apiserver's watch cache likes
 		"--log-level=warn",
 	)
 	if err != nil {

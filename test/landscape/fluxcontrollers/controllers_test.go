@@ -40,6 +40,7 @@ const (
 )
 
 func TestControllers(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	bin, err := process.FindBinaries()
 	g.Expect(err).NotTo(HaveOccurred())

@@ -21,6 +21,7 @@ import (
 
 // TestGitSources has the real source-controller read Git over HTTPS with each kind of credential, and shows what it says of mistakes.
 func TestGitSources(t *testing.T) {
+	t.Parallel()
 	s := startSources(t, "git-failures.yaml")
 	repository := s.repository("fleet")
 	t.Run("reads", func(t *testing.T) { readGit(t, s, repository) })

@@ -25,6 +25,7 @@ import (
 // TestOCISources has the real source-controller pull artifacts from a private registry, by each kind of reference, verify their signatures, and
 // shows what it says of mistakes.
 func TestOCISources(t *testing.T) {
+	t.Parallel()
 	s := startSources(t, "oci-failures.yaml")
 	s.repository("fleet") // for the names of hosts
 	s.pullSecret()

@@ -53,6 +53,7 @@ spec: {interval: 10m0s, path: ./elsewhere, prune: true, sourceRef: {kind: GitRep
 // follows somebody's repository is handed over without that Flux deletes what it has deployed, and from then on a repository that holds
 // Flux and the extension's objects neither changes them, nor takes them along when it no longer holds them.
 func TestOwnership(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	bin, err := process.FindBinaries()
 	g.Expect(err).NotTo(HaveOccurred())
@@ -120,6 +121,7 @@ func TestOwnership(t *testing.T) {
 // TestFluxStaysWhereItIsPruned has a Flux that belongs to the shoot's users and is deployed from the repository that it follows. When that is to be another
 // one, which does not hold Flux, and when the workloads are to be deleted, Flux would delete itself.
 func TestFluxStaysWhereItIsPruned(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	bin, err := process.FindBinaries()
 	g.Expect(err).NotTo(HaveOccurred())

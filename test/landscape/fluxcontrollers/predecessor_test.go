@@ -77,6 +77,7 @@ func deployedByPredecessor(t *testing.T, names ...string) (c client.Client, repo
 // TestPredecessor shows on Flux's real controllers that what the archived first version of the extension has deployed outlives it, and is the same
 // objects, although its Kustomization prunes: what takes its place takes over its inventory, and only then it goes.
 func TestPredecessor(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	c, repository, source, root := deployedByPredecessor(t, "kept", "old")
 	before := uidsOf(t, c, "kept", "old")
@@ -117,6 +118,7 @@ func TestPredecessor(t *testing.T) {
 
 // TestPredecessorWouldPrune is what TestPredecessor is against: deleted as it is, before another Kustomization has deployed the same.
 func TestPredecessorWouldPrune(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	c, _, _, root := deployedByPredecessor(t, "kept")
 	g.Expect(exists(t, c, configMapOf("kept"))).To(BeTrue())

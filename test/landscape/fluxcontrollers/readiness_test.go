@@ -85,6 +85,7 @@ func otherType(t *testing.T) string {
 
 // TestReasons compares what the table of package readiness expects with what source-controller says of a real Git server.
 func TestReasons(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	bin, err := process.FindBinaries()
 	g.Expect(err).NotTo(HaveOccurred())

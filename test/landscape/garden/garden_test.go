@@ -82,6 +82,7 @@ func prepareProject(t *testing.T, running *garden.Garden) string {
 }
 
 func TestGarden(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	running := start(t, garden.Options{})
 	namespace := prepareProject(t, running)
@@ -117,6 +118,7 @@ func TestGarden(t *testing.T) {
 }
 
 func TestGardenWithoutSeedAuthorizer(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	running := start(t, garden.Options{WithoutSeedAuthorizer: true})
 	namespace := prepareProject(t, running)

@@ -36,6 +36,7 @@ type row struct {
 // flux-source, in a project that has nothing to do with the seed as in any other: gardenlet, the account that Gardener gives
 // an extension, and the one that ours asks for, with the rights that the operator gives it.
 func TestIdentities(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	running := start(t, garden.Options{})
 	project := prepareProject(t, running)

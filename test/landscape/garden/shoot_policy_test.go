@@ -107,6 +107,7 @@ func applyFile(t *testing.T, running *garden.Garden, file string) {
 
 // TestShootPolicy asks a real gardener-apiserver, which reads the policies from the garden's kube-apiserver.
 func TestShootPolicy(t *testing.T) {
+	t.Parallel()
 	g := NewWithT(t)
 	running := start(t, garden.Options{})
 	owner := newShootOwner(t, running)
