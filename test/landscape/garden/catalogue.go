@@ -5,14 +5,21 @@
 package garden
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
+	"path"
+	"testing/fstest"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	gardencorev1 "github.com/gardener/gardener/pkg/apis/core/v1"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
@@ -38,17 +45,18 @@ func (g *Garden) createCatalogue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	provider := []string{
+		extensionsv1alpha1.BackupBucketResource, extensionsv1alpha1.BackupEntryResource,
+		extensionsv1alpha1.ControlPlaneResource, extensionsv1alpha1.DNSRecordResource, extensionsv1alpha1.InfrastructureResource,
+		extensionsv1alpha1.NetworkResource, extensionsv1alpha1.OperatingSystemConfigResource, extensionsv1alpha1.WorkerResource,
+	}
+	if err := g.register(ctx, "provider-local", ProviderType, provider...); err != nil {
+		return err
+	}
+	if err := g.register(ctx, "networking-calico", "calico", extensionsv1alpha1.NetworkResource); err != nil {
+		return err
+	}
 	for _, object := range []client.Object{
-		registration("provider-local",
-			extensionsv1alpha1.BackupBucketResource, extensionsv1alpha1.BackupEntryResource,
-			extensionsv1alpha1.ControlPlaneResource, extensionsv1alpha1.DNSRecordResource, extensionsv1alpha1.InfrastructureResource,
-			extensionsv1alpha1.NetworkResource, extensionsv1alpha1.OperatingSystemConfigResource, extensionsv1alpha1.WorkerResource),
-		&gardencorev1beta1.ControllerRegistration{
-			ObjectMeta: metav1.ObjectMeta{Name: "networking-calico"},
-			Spec: gardencorev1beta1.ControllerRegistrationSpec{Resources: []gardencorev1beta1.ControllerResource{
-				{Kind: extensionsv1alpha1.NetworkResource, Type: "calico"},
-			}},
-		},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1beta1constants.GardenNamespace, Name: dnsSecretName}},
 		cloudProfile(version.String()),
 	} {
@@ -59,12 +67,30 @@ func (g *Garden) createCatalogue(ctx context.Context) error {
 	return nil
 }
 
-func registration(name string, kinds ...string) *gardencorev1beta1.ControllerRegistration {
-	registration := &gardencorev1beta1.ControllerRegistration{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	for _, kind := range kinds {
-		registration.Spec.Resources = append(registration.Spec.Resources, gardencorev1beta1.ControllerResource{Kind: kind, Type: ProviderType})
+// register registers an extension with a chart that has nothing in it: gardenlet would ask each second for one that is not installed.
+func (g *Garden) register(ctx context.Context, name, providerType string, kinds ...string) error {
+	chart, err := emptyChart(name)
+	if err != nil {
+		return fmt.Errorf("failed to pack the chart of %s: %w", name, err)
 	}
-	return registration
+	deployment := &gardencorev1.ControllerDeployment{ObjectMeta: metav1.ObjectMeta{Name: name}, Helm: &gardencorev1.HelmControllerDeployment{RawChart: chart}}
+	registration := &gardencorev1beta1.ControllerRegistration{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	registration.Spec.Deployment = &gardencorev1beta1.ControllerRegistrationDeployment{DeploymentRefs: []gardencorev1beta1.DeploymentRef{{Name: name}}}
+	for _, kind := range kinds {
+		registration.Spec.Resources = append(registration.Spec.Resources, gardencorev1beta1.ControllerResource{Kind: kind, Type: providerType})
+	}
+	return errors.Join(g.ensure(ctx, deployment), g.ensure(ctx, registration))
+}
+
+// emptyChart is a packed Helm chart without templates.
+func emptyChart(name string) ([]byte, error) {
+	var packed bytes.Buffer
+	compressed := gzip.NewWriter(&packed)
+	archive := tar.NewWriter(compressed)
+	metadata := fmt.Appendf(nil, "apiVersion: v2\nname: %s\nversion: 1.0.0\n", name)
+	err := archive.AddFS(fstest.MapFS{path.Join(name, "Chart.yaml"): {Data: metadata, Mode: 0o644}})
+	err = errors.Join(err, archive.Close(), compressed.Close())
+	return packed.Bytes(), err
 }
 
 func cloudProfile(kubernetesVersion string) *gardencorev1beta1.CloudProfile {

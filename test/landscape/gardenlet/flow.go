@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clientretry "k8s.io/client-go/util/retry"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
@@ -100,11 +101,14 @@ func (o *operation) addResourceManager(t *tasks) {
 	t.add("Waiting until gardener-resource-manager reports readiness", o.waitForResourceManager)
 }
 
+// progressReportPeriod is how often a Shoot is told of its progress (gardenlet: as its operator configures it).
+const progressReportPeriod = time.Second
+
 // run executes the tasks and reports their progress to the Shoot.
 func (o *operation) run(ctx context.Context, t *tasks) error {
 	return t.graph.Compile().Run(ctx, flow.Opts{
 		Log:              o.Logger,
-		ProgressReporter: flow.NewImmediateProgressReporter(o.reportProgress),
+		ProgressReporter: flow.NewDelayingProgressReporter(clock.RealClock{}, o.reportProgress, progressReportPeriod),
 		ErrorCleaner:     o.CleanShootTaskError,
 	})
 }
