@@ -71,8 +71,12 @@ if [[ "$kind" != fleet ]]; then
 fi
 
 # golangci-lint has vetted the code.
-# Tests wait more than they compute: more of them than processors at the same time.
-flags+=(-vet=off -timeout="$timeout" -parallel=4)
+# Tests wait more than they compute: more of them than processors at the same time. End-to-end tests count themselves.
+parallel=4
+if [[ "$kind" == e2e ]]; then
+  parallel=100
+fi
+flags+=(-vet=off -timeout="$timeout" -parallel="$parallel")
 
 # A module of its own, for what the extension itself must not depend on.
 if [[ "$kind" == integration ]]; then

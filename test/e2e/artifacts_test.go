@@ -88,7 +88,7 @@ func (r *artifactRepository) newSigningKey() *registry.SigningKey {
 
 // TestArtifacts follows a private registry: by a range of versions, whose credentials expire and are replaced, by a tag that moves, and only what is signed.
 func TestArtifacts(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	repository := newProject(t, "artifacts").newArtifactRepository()
 	repository.configure(repository.configuration(map[string]string{"repositorySemver": "1.x"}))
 	repository.writeCredentials(repository.user())

@@ -33,7 +33,7 @@ const fluxVersion = "v2.9.4"
 // digest, and two replicas of what is in the image run as the image's user. Then replicas end in several ways, the next release comes under load, and
 // at last gardener-operator installs it in place of the ControllerRegistration.
 //
-// It takes by far the longest, and is here so that it starts first. Its steps are in release_test.go and replicas_test.go.
+// It takes by far the longest, and runs beside all others. Its steps are in release_test.go and replicas_test.go.
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	i := newInstallation(t)
@@ -94,7 +94,7 @@ func pushMessage(g Gomega, t testing.TB, repository *gitserver.Repository, branc
 }
 
 func TestPrivateRepository(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "private")
 	repository := p.newRepository(false)
 	p.configure(p.private(repository))
@@ -121,7 +121,7 @@ func TestPrivateRepository(t *testing.T) {
 
 // TestProjectsAreApart shows that one project cannot read what another one can.
 func TestProjectsAreApart(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	admin, stranger := newProject(t, "apart"), newProject(t, "stranger")
 	repository, otherRepository := admin.newRepository(false), stranger.newRepository(false)
 	configuration := admin.private(repository)
@@ -151,7 +151,7 @@ func (s *shootOwner) expectHealthy() {
 }
 
 func TestPublicRepository(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "public")
 	repository := p.newRepository(true)
 	url, err := repository.HTTPURL()
@@ -170,7 +170,7 @@ func TestPublicRepository(t *testing.T) {
 
 // TestMistakes makes the mistakes that people make, reads what they see, and repairs them.
 func TestMistakes(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "mistakes")
 	repository := p.newRepository(false)
 	configuration := p.private(repository)
@@ -215,7 +215,7 @@ func TestMistakes(t *testing.T) {
 
 // TestTwoSeeds creates two shoots of a project on two seeds at the same moment. Both extensions want to make the project's key.
 func TestTwoSeeds(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "seeds")
 	other, err := otherSeed()
 	p.Expect(err).NotTo(HaveOccurred())
@@ -236,7 +236,7 @@ func TestTwoSeeds(t *testing.T) {
 // TestOldLandscape runs a landscape without the SeedAuthorizer, in which the extension reaches the garden by the kubeconfig
 // of gardenlet, and lets the certificate in it expire after it was replaced.
 func TestOldLandscape(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	l, err := start(t.Context(), t.TempDir(), true)
 	g := NewWithT(t)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -261,7 +261,7 @@ func TestOldLandscape(t *testing.T) {
 // TestResync makes gardener-resource-manager apply everything once more, as it does each hour: it repairs drift, and what is
 // as it should be does not change. (It sends an update for each object all the same: gardenlet configures it so.)
 func TestResync(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "resync")
 	repository := p.newRepository(false)
 	p.configure(p.private(repository))

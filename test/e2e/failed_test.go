@@ -39,7 +39,7 @@ func (s *shootOwner) annotate(key, value string) {
 // TestShootIsGivenUp takes the nodes' infrastructure away from a shoot, so that Gardener gives it up. It is left alone until its owner asks
 // for another try, and at last deleted by force, without an API server.
 func TestShootIsGivenUp(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "failed")
 	repository := p.newRepository(false)
 	configuration := p.private(repository)

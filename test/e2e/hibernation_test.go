@@ -33,7 +33,7 @@ func (s *shootOwner) hibernate(enabled bool) {
 
 // TestHibernation sends a shoot to sleep, changes what it should become meanwhile, wakes it up, and deletes it in its sleep.
 func TestHibernation(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "sleeps")
 	repository := p.newRepository(false)
 	configuration := p.private(repository)
@@ -67,7 +67,7 @@ func TestHibernation(t *testing.T) {
 
 // TestWorkerlessShoot shows that Gardener itself refuses the extension where it can't work.
 func TestWorkerlessShoot(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "workerless")
 	shoot := p.exampleShoot("one")
 	shoot.Spec.Provider = gardencorev1beta1.Provider{Type: "local"}

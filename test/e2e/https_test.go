@@ -70,7 +70,7 @@ func (p *projectAdmin) expectUsed(repository *gitserver.Repository, credential s
 // TestHTTPS reads a private repository by each kind of credential, after the mistakes that people make with it. The first shoot of the project comes
 // before its Secret.
 func TestHTTPS(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "https")
 	repository := p.newRepository(false)
 	configuration, credentials := p.overHTTPS(repository), p.newCredentials(repository)

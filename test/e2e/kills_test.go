@@ -34,7 +34,7 @@ const shortKills = 10
 
 // TestExtensionIsKilled has a seed for itself, on which one test after the other kills the extension: the others should not suffer.
 func TestExtensionIsKilled(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	seed, err := addSeed("kills")
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	NewWithT(t).Eventually(seed.ExtensionProcess, timeout, interval).ShouldNot(BeNil())

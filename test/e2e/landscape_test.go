@@ -176,6 +176,17 @@ func register(ctx context.Context, l *landscape.Landscape, old bool) error {
 	})
 }
 
+// slots are for the tests that run side by side. There are more of them than processors, because tests also wait.
+var slots = make(chan struct{}, 4)
+
+// parallel lets a test run beside others as soon as there is a slot for it. (The slots of package testing are given away in no order, and TestRelease must not
+// wait for one: it takes as long as all others together.)
+func parallel(t *testing.T) {
+	t.Parallel()
+	slots <- struct{}{}
+	t.Cleanup(func() { <-slots })
+}
+
 // addSeed adds a seed to the landscape of all tests.
 func addSeed(name string) (*landscape.Seed, error) {
 	addingSeed.Lock()

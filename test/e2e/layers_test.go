@@ -54,7 +54,7 @@ func (s *shootOwner) written(field string) (value, origin string) {
 
 // TestLayers lets a shoot differ from its project: as its owner says, until the project's admin denies it, and by its labels.
 func TestLayers(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "layers")
 	repository := p.newRepository(true)
 	pushMessage(p, t, repository, "production", "hello from production")

@@ -112,7 +112,7 @@ func (s *shootOwner) expectNothingIn(seed *landscape.Seed) {
 
 // TestControlPlaneMigration moves a shoot to another seed, where the extension continues, and Flux notices nothing of it.
 func TestControlPlaneMigration(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "moves")
 	source := p.landscape.Seed
 	destination, err := otherSeed()

@@ -33,7 +33,7 @@ var ofPrometheus, ofTargets = []string{"up", "ALERTS"}, []string{"job", "pod"}
 
 // TestMonitoring compares what the dashboard and the alerts ask Prometheus for with what the extension tells Prometheus.
 func TestMonitoring(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "monitoring")
 	repository := p.newRepository(true)
 	url, err := repository.HTTPURL()

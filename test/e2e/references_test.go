@@ -19,7 +19,7 @@ import (
 
 // TestReferences follows a Git repository by each kind of reference but a branch, after looking for what is not there.
 func TestReferences(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "refs")
 	repository := p.newRepository(true)
 	url, err := repository.HTTPURL()

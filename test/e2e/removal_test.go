@@ -110,7 +110,7 @@ func (s *shootOwner) expectNoFlux() {
 }
 
 func TestExtensionIsSwitchedOff(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "off")
 	repository := p.newRepository(false)
 	shoot := p.newUsedShoot(p.private(repository), repository)
@@ -122,7 +122,7 @@ func TestExtensionIsSwitchedOff(t *testing.T) {
 }
 
 func TestExtensionIsSwitchedOffWithWorkloads(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "prune")
 	repository := p.newRepository(false)
 	configuration := p.private(repository)
@@ -138,7 +138,7 @@ func TestExtensionIsSwitchedOffWithWorkloads(t *testing.T) {
 
 // TestExtensionIsSwitchedOffWithoutFlux lets a shoot's owner decide other than the project's admin.
 func TestExtensionIsSwitchedOffWithoutFlux(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "unmanaged")
 	repository := p.newRepository(false)
 	configuration := p.private(repository)
@@ -168,7 +168,7 @@ func (s *shootOwner) setProviderConfig(config string) {
 
 // TestInstallationOnce lets a shoot's users own Flux, and takes it back.
 func TestInstallationOnce(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "once")
 	repository := p.newRepository(false)
 	configuration := p.private(repository)

@@ -96,7 +96,7 @@ func (s *shootOwner) events(g Gomega) []string {
 
 // TestReports reads what the people read who can't look into the seed, while they make their usual mistakes and repair them.
 func TestReports(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "told")
 	repository := p.newRepository(false)
 	configuration := p.private(repository)

@@ -21,7 +21,7 @@ import (
 // TestAllNodesAreTainted has a shoot whose only pool keeps pods away that don't tolerate its taints. kube-scheduler decides who gets a node: Flux
 // does, and what it deploys, which tolerates nothing, does not.
 func TestAllNodesAreTainted(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "tainted")
 	repository := p.newRepository(true)
 	url, err := repository.HTTPURL()

@@ -58,7 +58,7 @@ func deleteExamples(t *testing.T, g Gomega, l *landscape.Landscape, files ...str
 // TestUninstall lets the extension go from a seed in the ways that there are, and looks for what is left of it: the last shoot goes, the
 // operator uninstalls it as docs/operations/uninstall.md says, and the seed goes.
 func TestUninstall(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	g := NewWithT(t)
 	l, err := start(t.Context(), t.TempDir(), false)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -108,7 +108,7 @@ func TestUninstall(t *testing.T) {
 
 // TestProjectIsDeleted deletes a project while the extension works, which must not hold it up, nor make anything again.
 func TestProjectIsDeleted(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "ends")
 	p.configure(p.private(p.newRepository(false)))
 	shoot := p.newShoot("one")

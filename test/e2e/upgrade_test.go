@@ -39,7 +39,7 @@ func (s *shootOwner) ociRepositories(g Gomega) *apiextensionsv1.CustomResourceDe
 // TestUpgrade takes a shoot with objects of its users from Flux v2.2, by v2.6, whose controllers work, to v2.9, which does not
 // know any more the API version in which the first release has stored them.
 func TestUpgrade(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	p := newProject(t, "upgrade")
 	repository := p.newRepository(false)
 	configuration := p.private(repository)
