@@ -39,6 +39,12 @@ const (
 	timeout   = 2 * time.Minute
 )
 
+func TestMain(m *testing.M) {
+	// Not the output of a test: a goroutine of its controllers may log after it.
+	ctrllog.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, nil)))
+	os.Exit(m.Run())
+}
+
 func TestControllers(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
@@ -194,8 +200,6 @@ func kill(pid int) error {
 // showLogs shows the ends of all logs if the test fails.
 func showLogs(t *testing.T, dir string) {
 	t.Helper()
-	// Not the output of the test: a goroutine of its controllers may log after it.
-	ctrllog.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, nil)))
 	t.Cleanup(func() {
 		logs, _ := filepath.Glob(filepath.Join(dir, "logs", "*-controller.log"))
 		for _, log := range logs {
