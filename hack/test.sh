@@ -54,9 +54,9 @@ if [[ "$kind" != e2e && "$kind" != fleet && "$(go env GOARCH)" =~ ^(amd64|arm64)
   # With cgo, kustomize can load Go plugins. A program that can is linked dynamically in a way that the compiled zstd library of a
   # dependency of Gardener does not allow. Nothing here loads such plugins, and without cgo, as in production, nothing could.
   flags=(-race -tags=kustomize_disable_go_plugin_support)
-  # Parsers and compression take most of the time under the detector, and share nothing between goroutines but caches behind locks. Their own memory
-  # goes unwatched; what they read and write for their callers passes through the callers' hands. -l: what is inlined from package sync would be unwatched
-  # with them, and so would what it orders. No package that uses sync/atomic itself may be here.
+  # Parsers and compression take most of the time under the detector, and share nothing between goroutines but caches behind locks: they are compiled
+  # without it. -l: functions of package sync that are inlined into them would lose it as well, and the detector would not see what they order. A
+  # package that uses sync/atomic itself can't be here for the same reason.
   for package in encoding/json compress/flate 'sigs.k8s.io/json/...' 'sigs.k8s.io/yaml/...' 'go.yaml.in/yaml/...' 'gopkg.in/yaml.v3' 'github.com/andybalholm/brotli/...'; do
     flags+=("-gcflags=$package=-race=false -l")
   done
@@ -71,11 +71,12 @@ if [[ "$kind" != fleet ]]; then
 fi
 
 # golangci-lint has vetted the code.
-# Tests wait more than they compute: more of them than processors at the same time. End-to-end tests count themselves.
-parallel=4
-if [[ "$kind" == e2e ]]; then
-  parallel=100
-fi
+# Tests also wait: more of them than processors at the same time. End-to-end tests count themselves.
+case "$kind" in
+  integration) parallel=5 ;;
+  e2e)         parallel=100 ;;
+  *)           parallel=4 ;;
+esac
 flags+=(-vet=off -timeout="$timeout" -parallel="$parallel")
 
 # A module of its own, for what the extension itself must not depend on.

@@ -270,6 +270,8 @@ func (i *installation) installByOperator(p *projectAdmin, repository *gitserver.
 	i.Expect(documents).To(HaveLen(1))
 	i.openRegistry(documents[0], "spec", "deployment", "extension", "helm", "ociRepository")
 	i.apply(o.ApplyYAML, documents[0])
+	// Until gardener-operator has registered it, no Shoot may name it.
+	i.Eventually(func() error { return i.GardenClient.Create(i.t.Context(), p.exampleShoot("three"), client.DryRunAll) }, timeout, interval).Should(Succeed())
 	three := p.newShoot("three")
 	three.expectSynced(repository, gitserver.DefaultBranch)
 	three.expectSucceeded()
