@@ -65,7 +65,8 @@ func (r *reconciliation) observeShoot(ctx context.Context) error {
 		found.migrating = found.installation.Labels[managedresource.MigratingLabel] == "true"
 		found.protected = found.installation.Labels[managedresource.ProtectedLabel] == "true"
 	}
-	if found.fluxVersion != "" && !managedresource.IsIgnored(found.installation) {
+	// That it is its users' is noted before gardener-resource-manager has been told so, which may take as long as that needs.
+	if found.fluxVersion != "" && !managedresource.IsIgnored(found.installation) && !found.state.OwnedByUsers {
 		return nil
 	}
 	shootClient, err := r.connectToShoot(ctx)

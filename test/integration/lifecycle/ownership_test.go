@@ -133,8 +133,21 @@ func TestInstallationOnce(t *testing.T) {
 // What Flux does then is in test/landscape/fluxcontrollers.
 func TestUsersFluxDoesNotPruneItself(t *testing.T) {
 	t.Parallel()
-	for _, policy := range []string{"keep-workloads", "delete-workloads"} {
-		t.Run(policy, func(t *testing.T) {
+	for name, change := range map[string]func(*living, map[string]string){
+		"another path": func(l *living, data map[string]string) { l.follow(with(data, "repositoryPath", "another")) },
+		// As long as gardener-resource-manager has not taken note, the seed does not say whose Flux it is.
+		"another path at once": func(l *living, data map[string]string) {
+			l.Expect(shared.seedClient.Patch(l.ctx, l.installation(), client.RawPatch("application/merge-patch+json",
+				[]byte(`{"metadata":{"annotations":{"resources.gardener.cloud/ignore":null}}}`)))).To(Succeed())
+			l.follow(with(data, "repositoryPath", "another"))
+		},
+		"switched off": func(l *living, data map[string]string) {
+			l.follow(with(data, "removalPolicy", "delete-workloads"))
+			l.switchOff()
+			l.expectSwitchedOff()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			l := newLiving(t)
 			l.upgradeByUsers("v2.6.4")
 			deployed := client.RawPatch("application/merge-patch+json",
@@ -147,26 +160,25 @@ func TestUsersFluxDoesNotPruneItself(t *testing.T) {
 				l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
 				return object.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"]
 			}
-			data := with(ownedByUsers, "removalPolicy", policy)
-			l.configure(data)
-			l.operate("reconcile")
-			l.expectConfigured(data)
+			data := with(ownedByUsers, "removalPolicy", "keep-workloads")
+			l.follow(data)
 			l.operate("reconcile")
 			l.expectSuccess()
 			l.Expect(prevented(controller)).To(BeEmpty(), "as long as nothing changes, it is the users' affair")
 
-			if policy == "delete-workloads" {
-				l.switchOff()
-				l.expectSwitchedOff()
-			} else {
-				l.configure(with(data, "repositoryPath", "another"))
-				l.expectConfigured(with(data, "repositoryPath", "another"))
-			}
+			change(l, data)
 			for _, object := range []client.Object{controller, definition} {
 				l.Expect(prevented(object)).To(Equal("disabled"), object.GetName())
 			}
 		})
 	}
+}
+
+// follow changes the project's configuration, and waits until the shoot has it.
+func (l *living) follow(data map[string]string) {
+	l.configure(data)
+	l.operate("reconcile")
+	l.expectConfigured(data)
 }
 
 // TestInstallationOnceOfAManagedShoot leaves a Flux to the users that the extension has managed before.

@@ -105,7 +105,9 @@ func TestUsersFluxFollowsEachKind(t *testing.T) {
 	configuration, _ := l.managedResource(managedresource.Configuration)
 	l.Expect(slices.ContainsFunc(configuration.Status.Resources, func(reference resourcesv1alpha1.ObjectReference) bool { return reference.Kind == "GitRepository" })).To(BeFalse())
 
-	l.Expect(l.client.Delete(l.ctx, l.definition("ocirepositories.source.toolkit.fluxcd.io"))).To(Succeed())
+	definition := l.definition("ocirepositories.source.toolkit.fluxcd.io")
+	l.Expect(l.client.Delete(l.ctx, definition)).To(Succeed())
+	l.Eventually(func() bool { return l.exists(definition) }, timeout).Should(BeFalse(), "its objects go first")
 	l.operate("reconcile")
 	l.expectProblem("NotAsConfigured", "the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without "+
 		"CustomResourceDefinition ocirepositories.source.toolkit.fluxcd.io: install it again, or set installation to managed")
