@@ -6,6 +6,7 @@ package lifecycle_test
 
 import (
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -79,8 +80,13 @@ func TestSyncOnce(t *testing.T) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "flux-source"}}
 	l.Expect(l.client.Delete(l.ctx, secret)).To(Succeed())
 	l.operate("reconcile")
-	l.expectSuccess()
-	l.Expect(shared.requests.take(l.control)).To(HaveLen(3), "only what Gardener's library writes")
+	var writes []string
+	written := func() []string {
+		writes = append(writes, shared.requests.take(l.control)...)
+		return writes
+	}
+	l.Eventually(written, timeout).Should(HaveLen(3), "what Gardener's library writes")
+	l.Consistently(written, time.Second).Should(HaveLen(3), "and nothing else")
 	configuration, _ := l.managedResource(managedresource.Configuration)
 	configuration.Spec.ForceOverwriteLabels = new(false)
 	l.Expect(shared.seedClient.Update(l.ctx, configuration)).To(Succeed())
