@@ -79,10 +79,22 @@ case "$kind" in
 esac
 flags+=(-vet=off -timeout="$timeout" -parallel="$parallel")
 
+# The controllers of tests log much, before and after what a test says.
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+summary() {
+  echo "What failed, from the output above:"
+  { grep -vE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^\s*$' "$log" || true; } |
+    { grep -E -A 12 '^ *--- FAIL|^panic:|^WARNING: DATA RACE|^FAIL\s' || true; } | cut -c 1-240 | head -n 300
+}
+
 # A module of its own, for what the extension itself must not depend on.
 if [[ "$kind" == integration ]]; then
   (cd test/gitclient && go test "${flags[@]}" ./... "$@")
 fi
 
 # shellcheck disable=SC2086 # one argument for each package
-exec go test "${flags[@]}" $packages "$@"
+if ! go test "${flags[@]}" $packages "$@" 2>&1 | tee "$log"; then
+  summary
+  exit 1
+fi

@@ -196,6 +196,7 @@ type shoot struct {
 	project, control string // the project's namespace in the garden, the shoot's namespace in the seed
 	object           *gardencorev1beta1.Shoot
 	extension        *extensionsv1alpha1.Extension
+	asked            time.Time // when an operation was asked for
 }
 
 // newShoot makes everything that gardenlet makes before it asks the extension: in the seed the shoot's namespace, Cluster
@@ -264,15 +265,23 @@ func (s *shoot) configure(data map[string]string) {
 	}
 }
 
-// operate asks for an operation as gardenlet does.
+// operate asks for an operation as gardenlet does. The time in a status has whole seconds: it waits until that of the operation before is past, so
+// that the two can't be taken for each other.
 func (s *shoot) operate(operation string) {
+	asked := time.Now()
 	s.extension.ResourceVersion = ""
-	s.extension.Annotations = map[string]string{v1beta1constants.GardenerOperation: operation, v1beta1constants.GardenerTimestamp: time.Now().Format(time.RFC3339Nano)}
+	s.extension.Annotations = map[string]string{v1beta1constants.GardenerOperation: operation, v1beta1constants.GardenerTimestamp: asked.Format(time.RFC3339Nano)}
 	if err := shared.seedClient.Create(s.ctx, s.extension); err != nil {
-		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{"gardener.cloud/operation":%q,"gardener.cloud/timestamp":%q}}}`,
-			operation, s.extension.Annotations[v1beta1constants.GardenerTimestamp]))
+		s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
+		if last := s.extension.Status.LastOperation; last != nil {
+			time.Sleep(time.Until(last.LastUpdateTime.Add(time.Second)))
+		}
+		asked = time.Now()
+		patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"gardener.cloud/operation":%q,"gardener.cloud/timestamp":%q}}}`,
+			operation, asked.Format(time.RFC3339Nano)))
 		s.Expect(shared.seedClient.Patch(s.ctx, s.extension, patch)).To(Succeed())
 	}
+	s.asked = asked.Truncate(time.Second)
 }
 
 // setProviderConfig changes what the shoot's owner wrote for the extension. gardenlet then asks for an operation.
@@ -299,16 +308,24 @@ func (s *shoot) lastOperation(g Gomega) (gardencorev1beta1.LastOperationState, s
 	return s.extension.Status.LastOperation.State, s.extension.Status.LastOperation.Description
 }
 
+// askedOperation is lastOperation of what operate has asked for, or later: between the annotation and the status, an Extension still tells of the
+// operation before.
+func (s *shoot) askedOperation(g Gomega) (gardencorev1beta1.LastOperationState, string) {
+	state, description := s.lastOperation(g)
+	g.Expect(s.extension.Status.LastOperation.LastUpdateTime.Time).NotTo(BeTemporally("<", s.asked), "of the operation before")
+	return state, description
+}
+
 func (s *shoot) expectSuccess() {
 	s.Eventually(func(g Gomega) {
-		state, description := s.lastOperation(g)
+		state, description := s.askedOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
 	}, timeout).Should(Succeed())
 }
 
 func (s *shoot) expectFailure(sentence string) {
 	s.Eventually(func(g Gomega) {
-		state, description := s.lastOperation(g)
+		state, description := s.askedOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateError))
 		g.Expect(description).To(ContainSubstring(sentence))
 	}, timeout).Should(Succeed())

@@ -19,7 +19,7 @@ import (
 // expectProblem waits until the Extension tells a problem, and is well to gardenlet.
 func (s *shoot) expectProblem(reason, sentence string) {
 	s.Eventually(func(g Gomega) {
-		state, description := s.lastOperation(g)
+		state, description := s.askedOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
 		g.Expect(s.extension.Status.LastError).To(BeNil())
 		problem := s.status(g).Problem
@@ -32,7 +32,7 @@ func (s *shoot) expectProblem(reason, sentence string) {
 // expectNoProblem waits until the shoot has what is configured.
 func (s *shoot) expectNoProblem() {
 	s.Eventually(func(g Gomega) {
-		state, description := s.lastOperation(g)
+		state, description := s.askedOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
 		g.Expect(s.status(g).Problem).To(BeNil())
 	}, timeout).Should(Succeed())

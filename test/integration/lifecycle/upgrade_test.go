@@ -138,7 +138,7 @@ func (l *living) get(version string, allowDowngrade bool) {
 
 func (l *living) expectVersion(version string) {
 	l.Eventually(func(g Gomega) {
-		state, description := l.lastOperation(g)
+		state, description := l.askedOperation(g)
 		g.Expect(state).To(Equal(gardencorev1beta1.LastOperationStateSucceeded), description)
 		g.Expect(l.status(g)).To(And(HaveField("Version", version), HaveField("Problem", BeNil())))
 	}, timeout).Should(Succeed())
