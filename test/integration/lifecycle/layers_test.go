@@ -59,6 +59,7 @@ func TestLayersReachExactlyTheShootsConcerned(t *testing.T) {
 		s.lastOperation(s)
 		return s.extension.Status.LastOperation.LastUpdateTime
 	}
+	two.settle()
 	before, digest := reconciled(two), one.digest(one)
 	data["overrides"] = "[{selector: {matchLabels: {stage: dev}}, config: {repository: {branch: later}}}]"
 	one.configure(data)
@@ -91,6 +92,7 @@ func TestDigestOfAFormerReleaseCounts(t *testing.T) {
 	s.configure(publicRepository)
 	s.operate("reconcile")
 	s.expectSuccess()
+	s.settle()
 	has, _ := s.managedResource(managedresource.Configuration)
 	s.Expect(s.digest(s)).NotTo(Equal(digestOf(s, publicRepository)))
 	patch := client.MergeFrom(has.DeepCopy())

@@ -114,6 +114,8 @@ func TestOnlyGardenletStartsAnOperation(t *testing.T) {
 	s.configure(publicRepository)
 	s.operate("reconcile")
 	s.expectSuccess()
+	s.settle()
+	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
 	s.extension.Spec.ProviderConfig = &runtime.RawExtension{Raw: []byte(`{}`)}
 	s.Expect(shared.seedClient.Update(s.ctx, s.extension)).To(Succeed())
 
@@ -134,7 +136,7 @@ func TestSecondReconcileWritesNothing(t *testing.T) {
 
 	secret := &corev1.Secret{}
 	s.Expect(shared.gardenClient.Get(s.ctx, client.ObjectKey{Namespace: s.project, Name: sourcesecret.SecretName}, secret)).To(Succeed())
-	shared.requests.take(s.control)
+	s.settle()
 	s.operate("reconcile")
 
 	var writes []string
@@ -214,6 +216,8 @@ func TestAChangeOfTheConfigurationReachesTheShootAtOnce(t *testing.T) {
 	other.configure(publicRepository)
 	other.operate("reconcile")
 	other.expectSuccess()
+	other.settle()
+	other.lastOperation(other)
 	untouched := other.extension.Status.LastOperation.LastUpdateTime
 
 	branch := maps.Clone(publicRepository)

@@ -33,6 +33,12 @@ func (s *shoot) writes() []string {
 	return shared.requests.take(s.control)
 }
 
+// settle waits until nothing is under way any more. The extension hears of a ConfigMap in the garden, of a Cluster and of an Extension by separate watches:
+// it may hear of one long after the others, and reconcile once more then. And what it has begun, it ends.
+func (s *shoot) settle() {
+	s.Eventually(s.writes, timeout).Should(BeEmpty(), "nothing is under way")
+}
+
 // TestAChangeWhileTheShootWakesUp changes the configuration after gardenlet has asked for the Extension, and before it says that the
 // shoot is awake.
 func TestAChangeWhileTheShootWakesUp(t *testing.T) {
@@ -45,7 +51,7 @@ func TestAChangeWhileTheShootWakesUp(t *testing.T) {
 	s.syncCluster()
 	s.operate("reconcile")
 	s.Eventually(func(g Gomega) { s.lastOperation(g) }, timeout).Should(Succeed(), "the controller has taken it up")
-	s.Eventually(s.writes, timeout).Should(BeEmpty())
+	s.settle()
 
 	changed := with(publicRepository, "repositoryBranch", "next")
 	s.configure(changed)
@@ -58,11 +64,12 @@ func TestAChangeWhileTheShootWakesUp(t *testing.T) {
 	// Nothing is done twice: a shoot that gardenlet has brought up to date meanwhile is left alone.
 	s.object.Status.IsHibernated = true
 	s.syncCluster()
+	s.settle()
 	s.configure(publicRepository)
 	s.Expect(s.writes()).To(BeEmpty())
 	s.operate("reconcile")
 	s.Eventually(func(g Gomega) { g.Expect(s.digest(g)).To(Equal(digestOf(s, publicRepository))) }, timeout).Should(Succeed())
-	s.Eventually(s.writes, timeout).Should(BeEmpty())
+	s.settle()
 	s.object.Status.IsHibernated = false
 	s.syncCluster()
 	s.Expect(s.writes()).To(BeEmpty())
@@ -98,6 +105,7 @@ func TestAShootIsLeftAlone(t *testing.T) {
 			s.expectProblem(fluxv1alpha1.NotAsConfigured, "fluxVersion")
 
 			tc.pause(s)
+			s.settle()
 			s.configure(with(publicRepository, "repositoryBranch", "next"))
 			s.Expect(s.writes()).To(BeEmpty())
 			s.expectProblem(fluxv1alpha1.NotAsConfigured, "fluxVersion")
@@ -118,7 +126,7 @@ func TestAShootThatFailsIsLeftAlone(t *testing.T) {
 	s.operate("reconcile")
 	s.expectFailure("flux-config does not exist in the garden")
 	s.annotateShoot(map[string]string{"shoot.gardener.cloud/ignore": "true"})
-	s.Eventually(s.writes, timeout).Should(BeEmpty())
+	s.settle()
 	s.configure(publicRepository)
 	s.Expect(s.writes()).To(BeEmpty())
 
@@ -171,6 +179,7 @@ func TestAShootThatIsNotDeletedYetIsLeftAlone(t *testing.T) {
 	s.operate("reconcile")
 	s.expectSuccess()
 	s.annotateShoot(map[string]string{"shoot.gardener.cloud/ignore": "true"})
+	s.settle()
 	s.beginDeletion(gardencorev1beta1.LastOperationTypeReconcile)
 	s.Expect(s.writes()).To(BeEmpty())
 }

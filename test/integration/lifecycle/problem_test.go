@@ -113,5 +113,5 @@ func TestAProblemHealsByItself(t *testing.T) {
 	s.expectNoProblem()
 
 	// When all is well, nothing is done any more.
-	s.Eventually(s.writes, timeout).Should(BeEmpty())
+	s.settle()
 }

@@ -107,6 +107,7 @@ func TestShootInfoComesWithTheNextReconciliation(t *testing.T) {
 	s.configure(publicRepository)
 	s.operate("reconcile")
 	s.expectSuccess()
+	s.settle()
 	configuration, _ := s.managedResource(managedresource.Configuration)
 	full, err := managedresource.DataOf(s.ctx, shared.seedClient, configuration)
 	s.Expect(err).NotTo(HaveOccurred())
