@@ -174,6 +174,7 @@ func TestFilesChangedLater(t *testing.T) {
 	write("flux: {version: v2.6.4}\n" + minimalSource + minimalRoot)
 	l.expectFollowedOnce(fluxv1alpha1.FollowedOnceMade)
 	gitRepository, root := l.theirs()
+	l.Eventually(func() error { return managedresource.CheckIgnored(l.installation()) }, timeout).Should(Succeed(), "gardener-resource-manager notes that in the status")
 	installation := l.installation().ResourceVersion
 
 	changed := "flux: {version: " + newest + "}\n" + strings.ReplaceAll(minimalSource+minimalRoot, "dev", "prod")

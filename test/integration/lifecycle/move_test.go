@@ -17,6 +17,7 @@ import (
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
@@ -182,6 +183,14 @@ func (l *living) retry(name string) {
 	l.Expect(shared.seedClient.Patch(l.ctx, managedResource, patch)).To(Succeed())
 }
 
+// touch changes a ManagedResource such that gardener-resource-manager has a reason to look. It may be writing the status at the same time.
+func (l *living) touch(name string) *resourcesv1alpha1.ManagedResource {
+	managedResource := &resourcesv1alpha1.ManagedResource{ObjectMeta: metav1.ObjectMeta{Namespace: l.control, Name: name}}
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"forceOverwriteLabels":false}}`))
+	l.Expect(shared.seedClient.Patch(l.ctx, managedResource, patch)).To(Succeed())
+	return managedResource
+}
+
 // arrivals are what a seed can have of a shoot that has just moved there: nothing of what was installed from another one, or a part.
 var arrivals = map[string]func(*living){
 	"it could not be restored": func(l *living) {
@@ -324,6 +333,7 @@ func TestStateOfAnEarlierRelease(t *testing.T) {
 	s.configure(with(publicRepository, "removalPolicy", "keep-flux"))
 	s.operate("reconcile")
 	s.expectSuccess()
+	s.settle()
 	known := s.state()
 	s.Expect(known).To(And(HaveField("FluxVersion", newest), HaveField("RemovalPolicy", fluxv1alpha1.RemovalKeepFlux)))
 	forget := func() {
@@ -352,6 +362,8 @@ func TestStateOfALaterRelease(t *testing.T) {
 	s.configure(publicRepository)
 	s.operate("reconcile")
 	s.expectSuccess()
+	s.settle()
+	s.state()
 	later := &runtime.RawExtension{Raw: []byte(`{"apiVersion":"flux.extensions.gardener.cloud/v9","kind":"FluxState"}`)}
 	s.extension.Status.State = later
 	s.Expect(shared.seedClient.Status().Update(s.ctx, s.extension)).To(Succeed())

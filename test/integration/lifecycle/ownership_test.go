@@ -11,6 +11,8 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -52,10 +54,11 @@ func (l *living) upgradeByUsers(version string) {
 	l.installByUsers(version, "flux-system")
 }
 
-// installByUsers does what `flux install --namespace` does.
+// installByUsers does what `flux install --namespace` does. It waits until the API server has written the status of the definitions.
 func (l *living) installByUsers(version, namespace string) {
 	flux, err := shared.actuator.Releases.Get(l.ctx, version)
 	l.Expect(err).NotTo(HaveOccurred())
+	var definitions []string
 	for document := range strings.SplitSeq(strings.ReplaceAll(string(flux.Manifests), "flux-system", namespace), "\n---\n") {
 		object := &unstructured.Unstructured{}
 		l.Expect(yaml.Unmarshal([]byte(document), &object.Object)).To(Succeed())
@@ -63,6 +66,12 @@ func (l *living) installByUsers(version, namespace string) {
 			continue
 		}
 		l.Expect(l.client.Apply(l.ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("kustomize-controller"), client.ForceOwnership)).To(Succeed())
+		if object.GetKind() == "CustomResourceDefinition" {
+			definitions = append(definitions, object.GetName())
+		}
+	}
+	for _, name := range definitions {
+		l.Eventually(func() bool { return apihelpers.IsCRDConditionTrue(l.definition(name), apiextensionsv1.Established) }, timeout).Should(BeTrue(), name)
 	}
 }
 
@@ -78,10 +87,8 @@ func (l *living) versionOfFlux() string {
 // expectLeftAlone checks that the users' Flux, which lacks a controller, stays as it is, although gardener-resource-manager would have
 // a reason to look.
 func (l *living) expectLeftAlone(version string) {
-	installation := l.installation()
-	l.Expect(installation.Annotations).To(HaveKeyWithValue(resourcesv1alpha1.Ignore, "true"))
-	installation.Spec.ForceOverwriteLabels = new(false)
-	l.Expect(shared.seedClient.Update(l.ctx, installation)).To(Succeed())
+	l.Expect(l.installation().Annotations).To(HaveKeyWithValue(resourcesv1alpha1.Ignore, "true"))
+	installation := l.touch(managedresource.Installation)
 	data := with(ownedByUsers, "repositoryBranch", "probe-"+installation.ResourceVersion)
 	l.configure(data)
 	l.operate("reconcile")

@@ -69,12 +69,18 @@ func (l *living) deployBy(root *unstructured.Unstructured, inventory ...string) 
 	for _, id := range inventory {
 		entries = append(entries, map[string]any{"id": id, "v": "v1"})
 	}
+	l.writeStatus(root, map[string]any{
+		"inventory":  map[string]any{"entries": entries},
+		"conditions": []any{map[string]any{"type": "Ready", "status": "True", "reason": "ReconciliationSucceeded", "message": "Applied", "lastTransitionTime": "2026-01-01T00:00:00Z"}},
+	})
+}
+
+// writeStatus writes the status of a Kustomization as kustomize-controller does that has seen it.
+func (l *living) writeStatus(root *unstructured.Unstructured, status map[string]any) {
 	l.Eventually(func(g Gomega) { // gardener-resource-manager may write at the same time
 		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
-		root.Object["status"] = map[string]any{
-			"observedGeneration": root.GetGeneration(), "inventory": map[string]any{"entries": entries},
-			"conditions": []any{map[string]any{"type": "Ready", "status": "True", "reason": "ReconciliationSucceeded", "message": "Applied", "lastTransitionTime": "2026-01-01T00:00:00Z"}},
-		}
+		status["observedGeneration"] = root.GetGeneration()
+		root.Object["status"] = status
 		g.Expect(l.client.Status().Update(l.ctx, root)).To(Succeed())
 	}, timeout).Should(Succeed())
 }
@@ -182,11 +188,9 @@ func TestPredecessorStaysUntilFluxDeploys(t *testing.T) {
 	l.reconcileWith(ofPredecessor)
 	successor := fluxObject("Kustomization", "flux-system", nil)
 	l.Eventually(func() error { return l.client.Get(l.ctx, client.ObjectKeyFromObject(successor), successor) }, timeout).Should(Succeed())
-	successor.Object["status"] = map[string]any{
-		"observedGeneration": successor.GetGeneration(),
-		"conditions":         []any{map[string]any{"type": "Ready", "status": "False", "reason": "ArtifactFailed", "message": "Source artifact not found", "lastTransitionTime": "2026-01-01T00:00:00Z"}},
-	}
-	l.Expect(l.client.Status().Update(l.ctx, successor)).To(Succeed())
+	l.writeStatus(successor, map[string]any{
+		"conditions": []any{map[string]any{"type": "Ready", "status": "False", "reason": "ArtifactFailed", "message": "Source artifact not found", "lastTransitionTime": "2026-01-01T00:00:00Z"}},
+	})
 	l.expectNoProblem()
 	l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
 	l.Expect(root.GetDeletionTimestamp()).To(BeNil())

@@ -76,7 +76,7 @@ func TestSyncOnce(t *testing.T) {
 	l.Expect(l.status(l)).To(HaveField("Reference", `branch "main"`))
 
 	// A second reconciliation writes nothing, and Secrets are kept as they should be.
-	shared.requests.take(l.control)
+	l.settle()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "flux-source"}}
 	l.Expect(l.client.Delete(l.ctx, secret)).To(Succeed())
 	l.operate("reconcile")
@@ -87,9 +87,7 @@ func TestSyncOnce(t *testing.T) {
 	}
 	l.Eventually(written, timeout).Should(HaveLen(3), "what Gardener's library writes")
 	l.Consistently(written, time.Second).Should(HaveLen(3), "and nothing else")
-	configuration, _ := l.managedResource(managedresource.Configuration)
-	configuration.Spec.ForceOverwriteLabels = new(false)
-	l.Expect(shared.seedClient.Update(l.ctx, configuration)).To(Succeed())
+	l.touch(managedresource.Configuration)
 	l.Eventually(func() bool { return l.exists(secret) }, timeout).Should(BeTrue())
 
 	l.move()
@@ -182,9 +180,7 @@ func TestSyncOnceOfAManagedShoot(t *testing.T) {
 	l.handOver(gitRepository, root)
 	l.operate("reconcile")
 	l.expectNoProblem()
-	configuration, _ := l.managedResource(managedresource.Configuration)
-	configuration.Spec.ForceOverwriteLabels = new(false)
-	l.Expect(shared.seedClient.Update(l.ctx, configuration)).To(Succeed())
+	l.touch(managedresource.Configuration)
 	l.expectFollowedOnce(fluxv1alpha1.FollowedOnceMade)
 	l.Expect(l.exists(gitRepository) || l.exists(root)).To(BeFalse())
 }
