@@ -59,7 +59,7 @@ func TestComponents(t *testing.T) {
 	images := fluxObject("ImageRepository", "app", map[string]any{"image": "registry.example.org/app", "interval": "1m0s"})
 	images.SetAPIVersion("image.toolkit.fluxcd.io/v1")
 	images.SetNamespace("default")
-	l.Expect(l.client.Create(l.ctx, images)).To(Succeed())
+	l.Eventually(func() error { return l.client.Create(l.ctx, images) }, timeout).Should(Succeed(), "the API server serves the kind a moment later")
 	l.expectApplied(newest)
 	l.configure(publicRepository)
 	l.expectProblem(fluxv1alpha1.NotAsConfigured, "the chosen components of Flux v2.9.4 would replace others: it has no kind ImageRepository, and the shoot has objects of this kind, which would be deleted (default/app)")

@@ -226,7 +226,9 @@ func (l *living) use() {
 	for _, o := range userObjects {
 		object := l.unstructured(o)
 		object.Object["spec"] = o.spec
-		l.Expect(l.client.Apply(l.ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("kustomize-controller"), client.ForceOwnership)).To(Succeed(), o.kind)
+		l.Eventually(func() error { // the API server serves the kind a moment after it has the definition
+			return l.client.Apply(l.ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("kustomize-controller"), client.ForceOwnership)
+		}, timeout).Should(Succeed(), o.kind)
 		if !l.hasStatus(o) {
 			continue
 		}
@@ -243,7 +245,9 @@ func (l *living) use() {
 func (l *living) expectUserObjects() {
 	for _, o := range userObjects {
 		object := l.unstructured(o)
-		l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)).To(Succeed(), o.kind)
+		l.Eventually(func() error { // the API server serves a version a moment after it has the definition
+			return l.client.Get(l.ctx, client.ObjectKeyFromObject(object), object)
+		}, timeout).Should(Succeed(), o.kind)
 		for key, value := range o.spec {
 			if nested, ok := value.(map[string]any); ok {
 				l.Expect(object.Object["spec"]).To(HaveKey(key))
@@ -357,7 +361,7 @@ func TestDowngradeLosesNothing(t *testing.T) {
 	o := userObject{"ocirepositories.source.toolkit.fluxcd.io", "OCIRepository", "images", nil}
 	object := l.unstructured(o)
 	object.Object["spec"] = map[string]any{"url": "oci://registry.example.com/images", "interval": "5m0s"}
-	l.Expect(l.client.Create(l.ctx, object)).To(Succeed())
+	l.Eventually(func() error { return l.client.Create(l.ctx, object) }, timeout).Should(Succeed(), "the API server serves the kind a moment later")
 
 	l.configure(map[string]string{"config": "flux: {version: v0.31.5, allowDowngrade: true}"})
 	l.expectProblem(fluxv1alpha1.NotAsConfigured, "Flux v0.31.5 would replace v0.41.2: it has no kind OCIRepository, and the shoot has objects of this kind, which would be deleted (default/images): "+
@@ -435,7 +439,10 @@ func TestFloatingVersionMovesOnlyWhenGardenerAsks(t *testing.T) {
 func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	t.Parallel()
 	l := newLiving(t)
-	l.get("v2.7.5", false)
+	installing := l.newInterrupted(t, &interruptions{}) // the controller would get the release
+	l.configure(map[string]string{"fluxVersion": "v2.7.5", "repositoryUrl": "https://git.example.com/fleet/shoots"})
+	l.reconcile(installing)
+	l.expectApplied("v2.7.5")
 	a := shared.actuator
 	restarted := &lifecycle.Actuator{Seed: a.Seed, Garden: a.Garden, Images: a.Images, Sources: a.Sources}
 	var err error
@@ -444,6 +451,7 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	t.Cleanup(restarted.Releases.Close)
 
 	installation, _ := l.managedResource(managedresource.Installation)
+	l.state()
 	status := l.status(l)
 	data := map[string]string{"fluxVersion": "v2.7.5", "repositoryUrl": "https://git.example.com/fleet/others"}
 	l.configure(data)
