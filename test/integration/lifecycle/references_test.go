@@ -107,7 +107,7 @@ func TestUsersFluxFollowsEachKind(t *testing.T) {
 
 	definition := l.definition("ocirepositories.source.toolkit.fluxcd.io")
 	l.Expect(l.client.Delete(l.ctx, definition)).To(Succeed())
-	l.Eventually(func() bool { return l.exists(definition) }, timeout).Should(BeFalse(), "its objects go first")
+	l.Eventually(l.isGoneInShoot(definition), timeout).Should(BeTrue(), "its objects go first")
 	l.operate("reconcile")
 	l.expectProblem("NotAsConfigured", "the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without "+
 		"CustomResourceDefinition ocirepositories.source.toolkit.fluxcd.io: install it again, or set installation to managed")

@@ -79,12 +79,13 @@ func (k kustomizeController) run(t *testing.T) {
 }
 
 func (k kustomizeController) work(ctx context.Context) {
-	pods := &corev1.PodList{}
-	if err := k.List(ctx, pods, client.InNamespace(k.namespace), client.MatchingLabels{"app": "kustomize-controller"}); err != nil || len(pods.Items) == 0 {
-		return
-	}
 	kustomizations := newKustomizations()
 	if err := k.List(ctx, kustomizations); err != nil {
+		return
+	}
+	// In this order: what it knows of the Kustomizations is of a time when it lived, so that it writes none that somebody has changed after its end.
+	pods := &corev1.PodList{}
+	if err := k.List(ctx, pods, client.InNamespace(k.namespace), client.MatchingLabels{"app": "kustomize-controller"}); err != nil || len(pods.Items) == 0 {
 		return
 	}
 	for _, kustomization := range kustomizations.Items {
