@@ -5,6 +5,7 @@
 package garden_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestConfigurationPolicyOnBinaryChanges(t *testing.T) {
 	waitForPolicy(t, projectAdmin)
 	configMap := configuration(ownProject, map[string]string{"repositoryBranch": "main", "repositoryUrl": "https://example.org/x"})
 	g.Expect(projectAdmin.Create(t.Context(), configMap)).To(Succeed())
-	t.Cleanup(func() { _ = admin.Delete(t.Context(), configMap) })
+	t.Cleanup(func() { g.Expect(admin.Delete(context.WithoutCancel(t.Context()), configMap)).To(Succeed()) })
 	configMap.BinaryData = map[string][]byte{"repositoryPath": []byte("\xff\xfeh\x00")}
 	g.Expect(projectAdmin.Update(t.Context(), configMap)).To(MatchError(ContainSubstring("repositoryPath: it is in binaryData")))
 }

@@ -20,10 +20,12 @@ import (
 
 	. "github.com/onsi/gomega"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -100,7 +102,29 @@ func prepare(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	return makeProjectAdmin(ctx, ownProject)
+	if err := makeProjectAdmin(ctx, ownProject); err != nil {
+		return err
+	}
+	return waitForRights(ctx)
+}
+
+// waitForRights waits until the API server knows the roles and bindings that were written last: they act a moment later.
+func waitForRights(ctx context.Context) error {
+	rights := map[string]authorizationv1.ResourceAttributes{
+		"admin": {Namespace: ownProject, Verb: "create", Resource: "configmaps"},
+		"system:serviceaccount:seed-local:shoot-flux-garden":          {Namespace: narrowProject, Verb: "get", Resource: "secrets", Name: "flux-source"},
+		"system:serviceaccount:" + ownSeed + ":shoot-flux-garden":     {Namespace: ownProject, Verb: "get", Resource: "secrets", Name: "flux-source"},
+		"system:serviceaccount:" + foreignSeed + ":shoot-flux-garden": {Namespace: ownProject, Verb: "get", Resource: "secrets", Name: "flux-source"},
+	}
+	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, timeout, true, func(ctx context.Context) (bool, error) {
+		for user, attributes := range rights {
+			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &attributes}}
+			if err := admin.Create(ctx, review); err != nil || !review.Status.Allowed {
+				return false, err
+			}
+		}
+		return true, nil
+	})
 }
 
 func apply(ctx context.Context, file string) error {

@@ -224,9 +224,9 @@ func TestNoteOfAnotherDefinition(t *testing.T) {
 		s.Expect(s.Patch(s.ctx, live, client.RawPatch("application/merge-patch+json", patch))).To(Succeed())
 		writes := &failing{}
 		recorded := newShoot(t, writes.wrap)
-		writes.failAt(100) // after the place of the note, there are 50 only
+		writes.failAt(60) // after the place of the note, there are 50 only; a busy machine does not write many more in one slice
 		_, err = migration.Prepare(s.ctx, recorded.Client, []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")})
-		s.Expect(err).To(MatchError(ContainSubstring("killed at write 100")), name)
+		s.Expect(err).To(MatchError(ContainSubstring("killed at write 60")), name)
 	}
 
 	// What can't be understood of a note is no reason to stop.
@@ -269,7 +269,7 @@ func TestTerminating(t *testing.T) {
 	left, err = removal.Removal{Shoot: c, Namespace: flux.Namespace}.Terminating(s.ctx, applied)
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(left.String()).To(Equal("Source default/object-00290"))
-	s.Expect(left.Since()).To(BeTemporally("~", time.Now(), 10*time.Second))
+	s.Expect(left.Since()).To(BeTemporally("~", time.Now(), timeout))
 
 	s.Expect(s.DeleteAllOf(s.ctx, &unstructured.Unstructured{Object: s.object("v1", "").Object}, client.InNamespace("default"))).To(Succeed())
 	left, err = removal.Removal{Shoot: c, Namespace: flux.Namespace}.Terminating(s.ctx, applied)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -27,6 +28,9 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
+
+// timeout is long enough for a machine that is busy with other tests.
+const timeout = time.Minute
 
 var apiServer *integration.Server
 
@@ -91,7 +95,7 @@ func (s *shoot) give(definition *apiextensionsv1.CustomResourceDefinition) {
 	s.Expect(s.tryGive(definition)).To(Succeed())
 	for _, version := range definition.Spec.Versions {
 		if version.Storage {
-			s.Eventually(func() error { return s.List(s.ctx, s.list(version.Name)) }, "10s").Should(Succeed())
+			s.Eventually(func() error { return s.List(s.ctx, s.list(version.Name)) }, timeout).Should(Succeed())
 		}
 	}
 }
@@ -262,7 +266,7 @@ func TestInterrupted(t *testing.T) {
 		s.Expect(s.Delete(s.ctx, s.definition("v1"))).To(Succeed())
 		s.Eventually(func() bool {
 			return apierrors.IsNotFound(s.Get(s.ctx, client.ObjectKeyFromObject(wanted[0]), wanted[0].DeepCopy()))
-		}, "10s").Should(BeTrue())
+		}, timeout).Should(BeTrue())
 	}
 }
 

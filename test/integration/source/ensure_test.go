@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh"
@@ -422,6 +423,6 @@ func TestProjectIsBeingDeleted(t *testing.T) {
 		_ = admin.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flux-source"}})
 		_, err = sourcesecret.NewKeeper(noHost).Ensure(t.Context(), extension, namespace, private("ssh://git@github.com/organisation/repository"), nil)
 		return err
-	}).Should(HaveOccurred())
+	}, time.Minute).Should(HaveOccurred())
 	g.Expect(err).To(MatchError(And(HavePrefix("secret "+namespace+"/flux-source in the garden: could not create it: "), HaveSuffix("because it is being terminated"))))
 }

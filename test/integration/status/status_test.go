@@ -13,6 +13,7 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -279,6 +280,15 @@ func TestRightsAreMissing(t *testing.T) {
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "narrow"}},
 	})).To(Succeed())
 
+	g.Eventually(func(g Gomega) { // roles act a moment after they were written, and what is refused until then is not tried again
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               "narrow",
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: project, Verb: "create", Group: "events.k8s.io", Resource: "events"},
+		}}
+		g.Expect(gardenClient.Create(t.Context(), review)).To(Succeed())
+		g.Expect(review.Status.Allowed).To(BeTrue())
+	}, timeout).Should(Succeed())
+
 	seeds[1].startExtension(t, false)
 	s := seeds[1].newShoot(t, project, "one")
 	s.conclude("False", "BuildFailed", "broken")
@@ -430,7 +440,7 @@ func TestTheOtherReplicaGoesOn(t *testing.T) {
 	first.stop()
 	s.conclude("False", "BuildFailed", "broken")
 	s.expectLine("False", "broken")
-	s.Expect(second.leads).To(BeClosed())
+	s.Eventually(second.leads, timeout).Should(BeClosed())
 	s.expectEvents("Warning BuildFailed broken")
 }
 
