@@ -161,14 +161,15 @@ func register(ctx context.Context, l *landscape.Landscape, old bool) error {
 
 	// The tests kill the extension, and want it to be there between two shoots. With two replicas, another one would do what they want to see left undone;
 	// those have a landscape of their own.
-	registration := &gardencorev1beta1.ControllerRegistration{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
-	if err := l.GardenClient.Patch(ctx, registration, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"deployment":{"policy":"Always"}}}`))); err != nil {
-		return err
-	}
 	deployment := &gardencorev1.ControllerDeployment{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
 	values := fmt.Appendf(nil, `{"injectGardenKubeconfig":%t,"helm":{"values":{"replicaCount":1,"flux":{"releases":{"url":%q,"ociRepository":""}},`+
 		`"controllers":{"fluxReady":{"syncPeriod":"3s"}}}}}`, !old, mirror.URL)
 	if err := l.GardenClient.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, values)); err != nil {
+		return err
+	}
+	// Last, so that Gardener installs it only like this, and the process that is there is the one that stays.
+	registration := &gardencorev1beta1.ControllerRegistration{ObjectMeta: metav1.ObjectMeta{Name: "shoot-flux"}}
+	if err := l.GardenClient.Patch(ctx, registration, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"deployment":{"policy":"Always"}}}`))); err != nil {
 		return err
 	}
 	return wait.PollUntilContextTimeout(ctx, interval, timeout, true, func(context.Context) (bool, error) {
@@ -342,15 +343,14 @@ func (s *shootOwner) expectError(sentence string) {
 	}, timeout, interval).Should(Succeed())
 }
 
-// reconcile asks Gardener to reconcile the Shoot now, and waits until it has begun.
+// reconcile asks Gardener to reconcile the Shoot now, and waits until that has begun, and no operation of before is still under way.
 func (s *shootOwner) reconcile() {
-	s.state(s)
-	before := s.shoot.Status.LastOperation.LastUpdateTime
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"gardener.cloud/operation":"reconcile"}}}`))
 	s.Expect(s.landscape.GardenClient.Patch(s.t.Context(), s.shoot, patch)).To(Succeed())
+	asked := s.shoot.Generation
 	s.Eventually(func(g Gomega) {
 		s.state(g)
-		g.Expect(s.shoot.Status.LastOperation.LastUpdateTime).NotTo(Equal(before))
+		g.Expect(s.shoot.Status.ObservedGeneration).To(BeNumerically(">=", asked))
 	}, timeout, interval).Should(Succeed())
 }
 
@@ -369,7 +369,9 @@ func (s *shootOwner) expectSynced(repository *gitserver.Repository, branch strin
 // fetch asks Flux to look at the source now, as `flux reconcile source` does, instead of within a minute.
 func (s *shootOwner) fetch() {
 	kustomization := &kustomizev1.Kustomization{}
-	s.Expect(s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}, kustomization)).To(Succeed())
+	s.Eventually(func() error { // what is wrong with the source may be known before the Kustomization is there
+		return s.cluster().Get(s.t.Context(), client.ObjectKey{Namespace: flux.Namespace, Name: flux.Name}, kustomization)
+	}, timeout, interval).Should(Succeed())
 	followed := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: flux.Namespace, Name: flux.Name}}
 	followed.SetGroupVersionKind(sourcev1.GroupVersion.WithKind(kustomization.Spec.SourceRef.Kind))
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`,
