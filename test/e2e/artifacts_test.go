@@ -111,9 +111,9 @@ func TestArtifacts(t *testing.T) {
 // followNewVersion has a version come while nobody gets in: the password was changed.
 func (s *shootOwner) followNewVersion(repository *artifactRepository) {
 	before := repository.user()[sourcesecret.KeyPassword]
+	s.Expect(repository.ChangePassword()).To(Succeed()) // first: Flux also looks by itself
 	second := repository.push("v1.1.0", "second")
 	repository.push("v2.0.0", "too new")
-	s.Expect(repository.ChangePassword()).To(Succeed())
 	s.fetch()
 	s.expectMistake("AuthenticationFailed", "the registry does not accept the credentials for "+repository.URL(repository.name)+": "+repository.correctSecret())
 	s.Expect(s.message()).To(Equal("first"), "what runs stays")
@@ -137,31 +137,33 @@ func (s *shootOwner) followMovingTag(repository *artifactRepository, first strin
 	s.Expect(s.message()).To(Equal("third"))
 }
 
-// followSigned accepts only what one key has signed. What was signed last stays when the tag moves to what is not.
+// followSigned accepts only what one key has signed. What was signed last stays when the tag moves to what is not. The tag is another one than before:
+// Flux looks by itself too, and would take what it does not have to verify yet.
 func (s *shootOwner) followSigned(repository *artifactRepository) {
+	const tag = "signed"
 	right, wrong := repository.newSigningKey(), repository.newSigningKey()
 	verify := func(key *registry.SigningKey) {
-		repository.configure(repository.configuration(map[string]string{"repositoryTag": "stable", "verifyKeys": string(key.PublicKey)}))
+		repository.configure(repository.configuration(map[string]string{"repositoryTag": tag, "verifyKeys": string(key.PublicKey)}))
 	}
 	sign := func(digest string) {
 		s.Expect(right.Sign(s.t.Context(), repository.Registry, repository.name, digest, registry.Bundle)).To(Succeed())
 	}
 	const notSigned = "is not signed as it has to be, so Flux does not take it: sign it, or correct verifyKeys"
-	fourth := repository.push("stable", "fourth")
+	fourth := repository.push(tag, "fourth")
 	sign(fourth)
 	verify(wrong)
 	s.expectMistake("VerificationFailed", notSigned)
 	s.Expect(s.message()).To(Equal("third"))
 	verify(right)
-	s.expectApplied("stable@" + fourth)
+	s.expectApplied(tag + "@" + fourth)
 	s.Expect(s.message()).To(Equal("fourth"))
 
-	fifth := repository.push("stable", "fifth")
+	fifth := repository.push(tag, "fifth")
 	s.fetch()
 	s.expectMistake("VerificationFailed", notSigned)
 	s.Expect(s.message()).To(Equal("fourth"))
 	sign(fifth)
 	s.fetch()
-	s.expectApplied("stable@" + fifth)
+	s.expectApplied(tag + "@" + fifth)
 	s.Expect(s.message()).To(Equal("fifth"))
 }
