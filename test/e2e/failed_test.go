@@ -79,6 +79,6 @@ func TestShootIsGivenUp(t *testing.T) {
 	shoot.expectGone(t.Context())
 	t.Logf("deleted by force in %s", time.Since(begin))
 	shoot.expectNothingIn(shoot.seed)
-	p.Expect(shoot.statusConfigMap(p)).NotTo(HaveKey("one"))
+	p.Eventually(func(g Gomega) { g.Expect(shoot.statusConfigMap(g)).NotTo(HaveKey("one")) }, timeout, interval).Should(Succeed())
 	p.sourceSecret()
 }

@@ -46,7 +46,9 @@ func TestHibernation(t *testing.T) {
 
 	shoot.hibernate(true)
 	p.Expect(shoot.cluster().List(t.Context(), &corev1.NamespaceList{})).NotTo(Succeed(), "the API server is stopped")
-	p.Eventually(func() string { return shoot.statusConfigMap(p)[shoot.shoot.Name] }, timeout, interval).Should(ContainSubstring(readiness.Hibernated))
+	p.Eventually(func(g Gomega) {
+		g.Expect(shoot.statusConfigMap(g)).To(HaveKeyWithValue(shoot.shoot.Name, ContainSubstring(readiness.Hibernated)))
+	}, timeout, interval).Should(Succeed())
 
 	pushMessage(p, t, repository, "evening", "Good evening")
 	configuration["repositoryBranch"] = "evening"

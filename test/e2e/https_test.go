@@ -60,11 +60,9 @@ func (p *projectAdmin) overHTTPS(repository *gitserver.Repository) map[string]st
 	return map[string]string{"fluxVersion": fluxVersion, "repositoryUrl": url, "repositoryType": "private"}
 }
 
-// expectUsed checks that the Git server has let somebody in with a credential.
+// expectUsed waits until the Git server has let somebody in with a credential: what Flux has read with another one before counts as read.
 func (p *projectAdmin) expectUsed(repository *gitserver.Repository, credential string) {
-	uses, err := p.landscape.Git.CredentialUses(repository.Name())
-	p.Expect(err).NotTo(HaveOccurred())
-	p.Expect(uses).To(HaveKey(credential))
+	p.Eventually(func() (map[string]int, error) { return p.landscape.Git.CredentialUses(repository.Name()) }, timeout, interval).Should(HaveKey(credential))
 }
 
 // TestHTTPS reads a private repository by each kind of credential, after the mistakes that people make with it. The first shoot of the project comes

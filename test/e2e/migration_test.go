@@ -158,7 +158,7 @@ func TestControlPlaneMigration(t *testing.T) {
 	p.configure(configuration)
 	shoot.expectSynced(repository, "production")
 	shoot.expectRevision(repository, "production")
-	p.Expect(p.statusManagers()).To(HaveLen(1))
+	p.Eventually(p.statusManagers, timeout, interval).Should(HaveLen(1), "the seed that the shoot has left says nothing of it any more")
 }
 
 // expectRevision waits until people read that Flux has applied the last commit of a branch.

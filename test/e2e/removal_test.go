@@ -166,6 +166,17 @@ func (s *shootOwner) setProviderConfig(config string) {
 	s.Expect(s.landscape.GardenClient.Patch(s.t.Context(), s.shoot, patch)).To(Succeed())
 }
 
+// expectOwnedByUsers waits until Flux, which is in the shoot, has been left to its users.
+func (s *shootOwner) expectOwnedByUsers() {
+	s.Eventually(func(g Gomega) {
+		installation, err := managedresource.Get(s.t.Context(), s.seed.Client, s.technicalID, managedresource.Installation)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(installation).NotTo(BeNil())
+		g.Expect(managedresource.IsIgnored(installation)).To(BeTrue())
+		g.Expect(managedresource.CheckIgnored(installation)).To(Succeed())
+	}, timeout, interval).Should(Succeed())
+}
+
 // TestInstallationOnce lets a shoot's users own Flux, and takes it back.
 func TestInstallationOnce(t *testing.T) {
 	parallel(t)
@@ -180,6 +191,7 @@ func TestInstallationOnce(t *testing.T) {
 	shoot.expectFlux("v2.6.4")
 	shoot.expectSynced(repository, gitserver.DefaultBranch)
 	shoot.expectHealthy()
+	shoot.expectOwnedByUsers()
 
 	drift := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "notification-controller"}}
 	p.Expect(shoot.cluster().Delete(t.Context(), drift)).To(Succeed())

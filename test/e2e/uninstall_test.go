@@ -39,7 +39,7 @@ func leftovers(t *testing.T, g Gomega, config *rest.Config) []string {
 
 func expectUninstalled(t *testing.T, g Gomega, seed *landscape.Seed) {
 	g.Eventually(func(g Gomega) { g.Expect(leftovers(t, g, seed.AdminConfig)).To(BeEmpty()) }, timeout, interval).Should(Succeed())
-	g.Expect(seed.ExtensionProcess()).To(BeNil())
+	g.Eventually(seed.ExtensionProcess, timeout, interval).Should(BeNil())
 }
 
 // deleteExamples does what `kubectl delete -f` does.

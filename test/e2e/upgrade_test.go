@@ -59,7 +59,8 @@ func TestUpgrade(t *testing.T) {
 		"metadata":   map[string]any{"namespace": "default", "name": "images"},
 		"spec":       map[string]any{"url": "oci://registry.example.com/images", "interval": "5m0s", "suspend": true},
 	}}
-	p.Expect(shoot.cluster().Create(t.Context(), images)).To(Succeed())
+	// A kind is served a moment after its definition is there.
+	p.Eventually(func() error { return shoot.cluster().Create(t.Context(), images) }, timeout, interval).Should(Succeed())
 	condition := map[string]any{"type": "Ready", "status": "True", "reason": "Succeeded", "message": "it works", "lastTransitionTime": "2026-01-02T03:04:05Z"}
 	p.Expect(unstructured.SetNestedSlice(images.Object, []any{condition}, "status", "conditions")).To(Succeed())
 	p.Expect(shoot.cluster().Status().Update(t.Context(), images)).To(Succeed())
