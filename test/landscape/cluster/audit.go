@@ -7,7 +7,9 @@ package cluster
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -48,17 +50,19 @@ func (c *Cluster) Requests() ([]auditv1.Event, error) {
 	defer file.Close()
 
 	var events []auditv1.Event
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	lines := bufio.NewReader(file)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return events, nil // a line without an end is being written
+		}
 		var event auditv1.Event
-		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
+		if err == nil {
+			err = json.Unmarshal(line, &event)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("failed to read the audit log of cluster %s: %w", c.Name, err)
 		}
 		events = append(events, event)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("failed to read the audit log of cluster %s: %w", c.Name, err)
-	}
-	return events, nil
 }
