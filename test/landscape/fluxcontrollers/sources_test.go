@@ -157,6 +157,7 @@ func (s *sources) gitRepository(url func() (string, error), change ...func(*sour
 	at, err := url()
 	NewWithT(s).Expect(err).NotTo(HaveOccurred())
 	object := gitRepository(at)
+	object.Spec.Interval = metav1.Duration{Duration: time.Hour} // nobody reads but whom a test lets read: uses of credentials are counted
 	for _, c := range change {
 		c(&object.Spec)
 	}
