@@ -204,9 +204,11 @@ func (l *landscape) testCreate(t *testing.T) {
 	g.Expect(cluster.CloudProfile.Name).To(Equal(garden.CloudProfileName))
 
 	for _, name := range []string{v1beta1constants.SecretNameGardener, v1beta1constants.SecretNameGardenerInternal} {
-		shootClient, err := kubernetes.NewClientFromSecret(t.Context(), l.seed, technicalID, name, kubernetes.WithDisabledCachedClient())
-		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(shootClient.Client().List(t.Context(), &corev1.SecretList{})).To(Succeed(), "the access of Secret %s", name)
+		g.Eventually(func(g Gomega) { // the flow waits for the token of one of them
+			shootClient, err := kubernetes.NewClientFromSecret(t.Context(), l.seed, technicalID, name, kubernetes.WithDisabledCachedClient())
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(shootClient.Client().List(t.Context(), &corev1.SecretList{})).To(Succeed())
+		}, timeout).Should(Succeed(), "the access of Secret %s", name)
 	}
 
 	g.Expect(l.resourceManager(t).Spec.Template.Spec.Containers[0].Image).To(HaveSuffix("/resource-manager:v1.150.0"))
@@ -264,8 +266,10 @@ func (l *landscape) testExtension(t *testing.T) {
 	g.Expect(l.seed.Get(t.Context(), client.ObjectKey{Name: technicalID}, namespace)).To(Succeed())
 	g.Expect(namespace.Labels).To(HaveKeyWithValue("extensions.gardener.cloud/shoot-flux", "true"))
 
-	l.answer(t, &gardencorev1beta1.LastError{Description: "there is no ConfigMap flux-config"})
-	g.Eventually(l.lastOperation(t), timeout).Should(And(
+	g.Eventually(func() gardencorev1beta1.LastOperation {
+		l.answer(t, &gardencorev1beta1.LastError{Description: "there is no ConfigMap flux-config"}) // to each attempt, as an extension does
+		return l.lastOperation(t)()
+	}, timeout).Should(And(
 		HaveField("Type", gardencorev1beta1.LastOperationTypeReconcile),
 		HaveField("State", gardencorev1beta1.LastOperationStateError),
 		HaveField("Description", HaveSuffix("Operation will be retried.")),
@@ -277,7 +281,7 @@ func (l *landscape) testExtension(t *testing.T) {
 	))))
 
 	g.Eventually(func() gardencorev1beta1.LastOperationState {
-		l.answer(t, nil) // to each attempt, as an extension does
+		l.answer(t, nil) // to each attempt
 		return l.lastOperation(t)().State
 	}, timeout).Should(Equal(gardencorev1beta1.LastOperationStateSucceeded))
 	g.Expect(l.getShoot(t).Status.LastErrors).To(BeEmpty())
@@ -350,8 +354,10 @@ func (l *landscape) testDelete(t *testing.T) {
 	for _, object := range []client.Object{&corev1.Namespace{}, &extensionsv1alpha1.Cluster{}} {
 		g.Expect(apierrors.IsNotFound(l.seed.Get(t.Context(), client.ObjectKey{Name: technicalID}, object))).To(BeTrue(), "%T must be gone", object)
 	}
-	_, running := l.gardenlet.ResourceManager(technicalID)
-	g.Expect(running).To(BeFalse())
+	g.Eventually(func() bool {
+		_, running := l.gardenlet.ResourceManager(technicalID)
+		return running
+	}, timeout).Should(BeFalse())
 }
 
 func newShoot(namespace string) *gardencorev1beta1.Shoot {
