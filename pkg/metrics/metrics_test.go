@@ -304,7 +304,7 @@ func TestOnlyTheLeaderCountsShoots(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- collector.Start(ctx) }()
-	g.Eventually(served).Should(Equal(1))
+	g.Eventually(served, time.Minute).Should(Equal(1))
 	g.Expect(register(collector)).To(MatchError(ContainSubstring("failed to register metrics: ")))
 	cancel()
 	g.Expect(<-ended).To(Succeed())

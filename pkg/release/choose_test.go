@@ -175,7 +175,7 @@ func TestWaitLimitForEmbeddedReleases(t *testing.T) {
 	}})
 	_, err := catalogue.Get(t.Context(), server.embedded)
 	g.Expect(err).To(MatchError(ErrPending))
-	g.Eventually(server.seen).Should(Equal([]string{"GET " + path}))
+	g.Eventually(server.seen, time.Minute).Should(Equal([]string{"GET " + path}))
 }
 
 // The end of the process ends what is under way.

@@ -120,35 +120,37 @@ func TestUnansweredWebhook(t *testing.T) {
 
 // TestManyDefinitions has a shoot in which somebody has given very many CustomResourceDefinitions the labels of an installation.
 func TestManyDefinitions(t *testing.T) {
-	g := NewWithT(t)
-	large := map[string]string{"example.org/large": strings.Repeat("x", 10<<10)}
-	objects := []client.Object{object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", toolkit)}
-	shoot := newShoot(g, objects...)
-	for i := range 1000 {
-		one := definition("image.toolkit.fluxcd.io", fmt.Sprintf("things%04d", i), "Thing", labels)
-		one.Annotations = large
-		g.Expect(shoot.Create(t.Context(), one)).To(Succeed())
-	}
-	var requests atomic.Int64
-	counting := interceptor.NewClient(shoot, interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
-			requests.Add(1)
-			return c.Get(ctx, key, object, options...)
-		},
-		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-			g.Expect(list.GetObjectKind().GroupVersionKind().Kind).NotTo(Equal("CustomResourceDefinitionList"))
-			return c.List(ctx, list, options...)
-		},
+	synctest.Test(t, func(t *testing.T) { // however busy the machine is, this takes no time of a slice
+		g := NewWithT(t)
+		large := map[string]string{"example.org/large": strings.Repeat("x", 10<<10)}
+		objects := []client.Object{object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", toolkit)}
+		shoot := newShoot(g, objects...)
+		for i := range 1000 {
+			one := definition("image.toolkit.fluxcd.io", fmt.Sprintf("things%04d", i), "Thing", labels)
+			one.Annotations = large
+			g.Expect(shoot.Create(t.Context(), one)).To(Succeed())
+		}
+		var requests atomic.Int64
+		counting := interceptor.NewClient(shoot, interceptor.Funcs{
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+				requests.Add(1)
+				return c.Get(ctx, key, object, options...)
+			},
+			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+				g.Expect(list.GetObjectKind().GroupVersionKind().Kind).NotTo(Equal("CustomResourceDefinitionList"))
+				return c.List(ctx, list, options...)
+			},
+		})
+		g.Expect(fluxOf(counting).DropFinalizers(t.Context(), nil)).To(Succeed())
+		left, err := fluxOf(counting).Terminating(t.Context(), nil)
+		g.Expect(left, err).To(BeEmpty())
+		g.Expect(requests.Load()).To(BeNumerically("<", 50))
+		g.Expect(tries(g, func() (removal.Left, error) { return fluxOf(counting).DeleteInstallation(t.Context(), nil) })).To(Equal(2))
+		g.Expect(requests.Load()).To(BeNumerically("<", 150))
+		kept := &apiextensionsv1.CustomResourceDefinitionList{}
+		g.Expect(shoot.List(t.Context(), kept)).To(Succeed())
+		g.Expect(kept.Items).To(HaveLen(1002), "what is none of Flux's is left alone")
 	})
-	g.Expect(fluxOf(counting).DropFinalizers(t.Context(), nil)).To(Succeed())
-	left, err := fluxOf(counting).Terminating(t.Context(), nil)
-	g.Expect(left, err).To(BeEmpty())
-	g.Expect(requests.Load()).To(BeNumerically("<", 50))
-	g.Expect(tries(g, func() (removal.Left, error) { return fluxOf(counting).DeleteInstallation(t.Context(), nil) })).To(Equal(2))
-	g.Expect(requests.Load()).To(BeNumerically("<", 150))
-	kept := &apiextensionsv1.CustomResourceDefinitionList{}
-	g.Expect(shoot.List(t.Context(), kept)).To(Succeed())
-	g.Expect(kept.Items).To(HaveLen(1002), "what is none of Flux's is left alone")
 }
 
 // TestControllerComesBack shows that no finalizer is left if a controller has run again meanwhile, on objects that had none any more.

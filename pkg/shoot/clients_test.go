@@ -102,7 +102,7 @@ func TestConnectionsEndWhenNothingIsAsked(t *testing.T) {
 	read() // with the credentials that New has read
 	read()
 	g.Expect(opened.Load()).To(Equal(int32(1)), "one request follows the other")
-	g.Eventually(closed.Load).WithTimeout(20 * time.Second).Should(Equal(int32(1)))
+	g.Eventually(closed.Load).WithTimeout(time.Minute).Should(Equal(int32(1)))
 	read()
 	g.Expect(opened.Load()).To(Equal(int32(2)))
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	"github.com/spf13/pflag"
@@ -41,11 +42,13 @@ func TestReleasesFromEverywhere(t *testing.T) {
 	dir, repository := t.TempDir(), registry.Listener.Addr().String()+"/flux-manifests"
 
 	r := parseReleases(g, "--flux-releases-directory="+dir, "--flux-releases-oci-repository="+repository, "--flux-releases-url="+server.URL)
+	r.options.WaitLimit = time.Hour
 	g.Expect(r.complete()).To(Succeed())
 	_, err := r.catalogue.Get(t.Context(), "v9.9.9")
 	g.Expect(err).To(MatchError(And(ContainSubstring(dir+"/v9.9.9/"), ContainSubstring(repository+":v9.9.9"), ContainSubstring(server.URL+"/download/v9.9.9/"))))
 
 	r = parseReleases(g, "--flux-releases-oci-repository=", "--flux-releases-url="+server.URL)
+	r.options.WaitLimit = time.Hour
 	g.Expect(r.complete()).To(Succeed())
 	_, err = r.catalogue.Get(t.Context(), "v9.9.9")
 	g.Expect(err).To(MatchError(And(Not(ContainSubstring("flux-manifests")), ContainSubstring(server.URL+"/download/v9.9.9/"))))

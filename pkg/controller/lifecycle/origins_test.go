@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	. "github.com/onsi/gomega"
@@ -50,7 +51,7 @@ func TestMissingReleaseOfShoot(t *testing.T) {
 	r := configuredByShoot(&Actuator{Releases: catalogue, Images: func() (render.Images, error) { return render.Images{}, nil }})
 
 	r.desired.Flux.Version = "v2.9.99"
-	g.Eventually(func() error { return r.chooseManagedRelease(t.Context()) }).Should(MatchError(HaveSuffix(
+	g.Eventually(func() error { return r.chooseManagedRelease(t.Context()) }, time.Minute).Should(MatchError(HaveSuffix(
 		" for example does: correct flux.version in the providerConfig of the shoot")))
 	r.desired.Flux.Version, r.observed.fluxVersion = "v2.8.8", "v2.9.4"
 	g.Expect(r.chooseManagedRelease(t.Context())).To(MatchError("Flux v2.9.4 is installed, and v2.8.8, which flux.version in the providerConfig of the shoot asks for, " +

@@ -168,7 +168,13 @@ func TestStart(t *testing.T) {
 	t.Run("a program that is not ready in time", func(t *testing.T) {
 		g := NewWithT(t)
 		program := sleeper(t.TempDir())
-		program.Ready = never
+		written := program.Ready
+		program.Ready = func(ctx context.Context) error {
+			for written(ctx) != nil { // the time may be over by then
+				time.Sleep(10 * time.Millisecond)
+			}
+			return never(ctx)
+		}
 		program.ReadyTimeout = 300 * time.Millisecond
 		_, err := process.Start(t.Context(), program)
 		g.Expect(err).To(MatchError(And(ContainSubstring("sleeper was not ready after 300ms: not yet; the end of its log"), ContainSubstring("pid "))))
