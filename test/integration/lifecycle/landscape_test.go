@@ -274,7 +274,7 @@ func (s *shoot) operate(operation string) {
 	if err := shared.seedClient.Create(s.ctx, s.extension); err != nil {
 		s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
 		if last := s.extension.Status.LastOperation; last != nil {
-			time.Sleep(time.Until(last.LastUpdateTime.Add(time.Second)))
+			s.pause(time.Until(last.LastUpdateTime.Add(time.Second)))
 		}
 		asked = time.Now()
 		patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"gardener.cloud/operation":%q,"gardener.cloud/timestamp":%q}}}`,

@@ -171,7 +171,7 @@ func TestStart(t *testing.T) {
 		written := program.Ready
 		program.Ready = func(ctx context.Context) error {
 			for written(ctx) != nil { // the time may be over by then
-				time.Sleep(10 * time.Millisecond)
+				<-time.After(10 * time.Millisecond)
 			}
 			return never(ctx)
 		}
