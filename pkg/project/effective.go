@@ -164,7 +164,7 @@ func readShoot(providerConfig []byte) (_ *layer, warnings []string, inForm bool)
 	unknown := l.readDocument(providerConfig)
 	if inForm = isInForm(providerConfig); inForm {
 		for _, u := range unknown {
-			warnings = append(warnings, fmt.Sprintf("field %s of the shoot's providerConfig has no effect: %s", echo(u.path), u.detail))
+			warnings = append(warnings, fmt.Sprintf("field %s has no effect: %s", Location{Path: echo(u.path), Origin: OriginShoot}, u.detail))
 		}
 	} else {
 		l.refuse(unknown)

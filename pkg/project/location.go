@@ -6,11 +6,14 @@ package project
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
 // OriginConfig is the project's admin as well, by key config of ConfigMap flux-config.
@@ -18,8 +21,13 @@ const OriginConfig = keyConfig
 
 // Fields of FluxConfig, by their paths, of which others say where they are written.
 const (
-	FieldVersion        = fieldVersion
-	FieldAllowDowngrade = "flux.allowDowngrade"
+	FieldVersion         = fieldVersion
+	FieldAllowDowngrade  = "flux.allowDowngrade"
+	FieldNamespace       = fieldNamespace
+	FieldComponents      = fieldComponents
+	FieldComponentsExtra = fieldComponentsExtra
+	FieldInstallation    = fieldInstallation
+	FieldSyncMode        = fieldSyncMode
 
 	FieldURL        = fieldURL
 	FieldType       = fieldType
@@ -41,6 +49,7 @@ const (
 	FieldSourceTemplate        = fieldSourceTemplate
 	FieldSecretResourceName    = fieldSecretResourceName
 	FieldKustomizationTemplate = fieldKustomizationTemplate
+	FieldAdditionalSecrets     = fieldAdditionalSecrets
 
 	FieldSuspend = "suspend"
 )
@@ -48,7 +57,7 @@ const (
 // Origins say who wrote a value, by the path of the field. What nobody wrote is missing.
 type Origins map[string]string
 
-// Location is where a field of the configuration is written, or is to be written.
+// Location is where a field of the configuration is written, or is to be written. All sentences about that take their words from here.
 type Location struct {
 	// Path is of the field, or of a part that has fields of its own.
 	Path string
@@ -74,6 +83,36 @@ func (o Origins) Beside(path, other string) Location {
 		origin = above
 	}
 	return locate(path, origin)
+}
+
+// Upgrade says how the shoot gets a newer release of Flux. If Flux is its users', no version that is written changes it.
+func (o Origins) Upgrade(fluxOfUsers bool) string {
+	if fluxOfUsers {
+		return fmt.Sprintf("upgrade Flux in the shoot, whose users it belongs to (installation: once), or %s, so that the extension does", o.ManageFlux())
+	}
+	return fmt.Sprintf("set %s to a newer release", o.Of(FieldVersion))
+}
+
+// WhoLeavesFlux is the field, with its value, that leaves Flux to the shoot's users, and where it is written: if nobody wrote installation, it is syncMode.
+func (o Origins) WhoLeavesFlux() (string, Location) {
+	if o.highest(FieldInstallation) == "" && o.highest(FieldSyncMode) != "" {
+		return FieldSyncMode + ": " + string(fluxv1alpha1.SyncManifestsOnly), o.Of(FieldSyncMode)
+	}
+	return FieldInstallation + ": " + string(fluxv1alpha1.InstallationOnce), o.Of(FieldInstallation)
+}
+
+// ManageFlux says how a Flux that belongs to the shoot's users becomes the extension's.
+func (o Origins) ManageFlux() string {
+	_, written := o.WhoLeavesFlux()
+	if written.Path == FieldSyncMode {
+		return o.ManageFollowed()
+	}
+	return fmt.Sprintf("set %s to %s", written, fluxv1alpha1.InstallationManaged)
+}
+
+// ManageFollowed says how a source and a Kustomization that belong to the shoot's users become the extension's.
+func (o Origins) ManageFollowed() string {
+	return fmt.Sprintf("set %s to %s", o.Of(FieldSyncMode), fluxv1alpha1.SyncManaged)
 }
 
 // locate takes the ConfigMap of the project if nobody has written anything, and there key config for what has no key.
@@ -146,6 +185,14 @@ func (l Location) Place(namespace string) string {
 		return "the providerConfig of the shoot"
 	}
 	return l.Origin + " of " + configMap // such as overrides[1]
+}
+
+// Cause is what a value comes from: the place, or the form of a providerConfig, which has defaults that nobody has written there.
+func (l Location) Cause() string {
+	if l.Origin == OriginForm {
+		return "the form of " + l.Place("")
+	}
+	return l.Place("")
 }
 
 // String names the field and the place.

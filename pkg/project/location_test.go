@@ -75,6 +75,34 @@ func TestLocationOfParts(t *testing.T) {
 	}
 }
 
+// TestWarning says of a field without effect where it is written.
+func TestWarning(t *testing.T) {
+	g := NewWithT(t)
+	inForm := written{noConfigMap: true, shoot: "flux: {versio: 2.x}"}
+	effective, err := inForm.effective(g)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(effective.Warnings).To(ConsistOf(HavePrefix("field flux.versio in the providerConfig of the shoot has no effect: ")))
+}
+
+// TestManagedAgain: what belongs to the shoot's users is not changed by a version.
+func TestManagedAgain(t *testing.T) {
+	g := NewWithT(t)
+	origins := Origins{FieldVersion: OriginProject, FieldInstallation: OriginForm, FieldSyncMode: "overrides[1]"}
+	g.Expect(origins.Upgrade(false)).To(Equal("set key fluxVersion of ConfigMap flux-config to a newer release"))
+	g.Expect(origins.Upgrade(true)).To(Equal("upgrade Flux in the shoot, whose users it belongs to (installation: once), " +
+		"or set installation in the providerConfig of the shoot to managed, so that the extension does"))
+	g.Expect(origins.ManageFollowed()).To(Equal("set syncMode in overrides[1] of ConfigMap flux-config to Managed"))
+	says, written := origins.WhoLeavesFlux()
+	g.Expect(says).To(Equal("installation: once"))
+	g.Expect(written.Cause()).To(Equal("the form of the providerConfig of the shoot"))
+
+	delete(origins, FieldInstallation)
+	says, written = origins.WhoLeavesFlux()
+	g.Expect(says).To(Equal("syncMode: ManifestsOnly"))
+	g.Expect(written.Cause()).To(Equal("overrides[1] of ConfigMap flux-config"))
+	g.Expect(origins.ManageFlux()).To(Equal(origins.ManageFollowed()))
+}
+
 // TestPlaceOfProject names the project to those who look at a shoot from elsewhere.
 func TestPlaceOfProject(t *testing.T) {
 	g := NewWithT(t)

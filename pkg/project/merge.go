@@ -52,8 +52,7 @@ func merge(layers []*layer) *merged {
 func (m *merged) forbidBeside(i int) {
 	l := m.layers[i]
 	refuse := func(path, template, in string) {
-		lower := m.layers[m.from[template]]
-		m.add(i, path, field.Forbidden(field.NewPath(l.name(path)), fmt.Sprintf("what is followed is said by %s%s: write it into %s of a template here", lower.name(template), whose(lower.place, l.place), in)))
+		m.add(i, path, field.Forbidden(field.NewPath(l.name(path)), fmt.Sprintf("what is followed is said by %s: write it into %s of a template here", m.nameFor(l, template), in)))
 	}
 	if m.values.has(fieldSourceTemplate) && !l.values.has(fieldURL) && !l.values.has(fieldSourceTemplate) {
 		for path := range l.values {
@@ -155,28 +154,21 @@ func (m *merged) highest(paths ...string) int {
 func (m *merged) reject(path string, others []string, check func(naming) detail) {
 	layer := m.highest(append([]string{path}, others...)...)
 	l := m.layers[layer]
-	wrong := check(func(other string) string {
-		from, written := m.from[other]
-		if !written {
-			return l.name(other)
-		}
-		return m.layers[from].name(other) + whose(m.layers[from].place, l.place)
-	})
+	wrong := check(func(other string) string { return m.nameFor(l, other) })
 	if wrong != nil {
 		m.add(layer, path, wrong(field.NewPath(l.name(path))))
 	}
 }
 
-// whose says where a field of another place is.
-func whose(there, here place) string {
-	switch there {
-	case here:
-		return ""
-	case inLandscape:
-		return " of the landscape's defaults"
-	case inShoot:
-		return " of the shoot's providerConfig"
-	case inConfigMap:
+// nameFor is what a field is known by in a sentence about one of a layer: with the place, if it is written in another object.
+func (m *merged) nameFor(l *layer, path string) string {
+	from, written := m.from[path]
+	if !written {
+		return l.name(path)
 	}
-	return " of ConfigMap " + ConfigMapName
+	other := m.layers[from]
+	if other.place == l.place {
+		return other.name(path)
+	}
+	return Location{Path: path, Origin: other.originOf(path)}.String()
 }

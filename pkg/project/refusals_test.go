@@ -85,11 +85,11 @@ func refusedLayers() map[string]refusedLayer {
 		inConfigMap+"repositoryPath: Forbidden: config.kustomization.template says already how to follow: write it into spec.path of the template, or remove the template")
 	// Above a template.
 	add("tag above a template", written{data: map[string]string{"config": "{source: {template: " + gitTemplate + "}" + follows + "}"}, shoot: "repository: {tag: v1}"},
-		inShoot+"repository.tag: Forbidden: what is followed is said by config.source.template of ConfigMap flux-config: write it into spec of a template here")
+		inShoot+"repository.tag: Forbidden: what is followed is said by source.template in key config of ConfigMap flux-config: write it into spec of a template here")
 	add("path above a template", written{data: map[string]string{"config": "{source: {template: " + gitTemplate + "}" + follows + "}"}, shoot: "repository: {path: x}"},
-		inShoot+"repository.path: Forbidden: what is followed is said by config.kustomization.template of ConfigMap flux-config: write it into spec.path of a template here")
+		inShoot+"repository.path: Forbidden: what is followed is said by kustomization.template in key config of ConfigMap flux-config: write it into spec.path of a template here")
 	add("type above a template of the landscape", written{defaults: "{source: {template: " + gitTemplate + "}" + follows + "}", data: map[string]string{"repositoryType": "private"}},
-		inConfigMap+"repositoryType: Forbidden: what is followed is said by source.template of the landscape's defaults: write it into spec of a template here")
+		inConfigMap+"repositoryType: Forbidden: what is followed is said by source.template in the defaults of the landscape (value defaults of the chart): write it into spec of a template here")
 	// Incomplete.
 	add("no URL in any layer", written{defaults: "repository: {path: a}", data: map[string]string{"repositoryBranch": "x"}, shoot: "repository: {type: private}"},
 		inShoot+"repository.url: Required value: the other keys of the repository are written: "+writeURL+", or remove the other keys to install only Flux")

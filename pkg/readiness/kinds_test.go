@@ -342,7 +342,7 @@ func TestOwnedByUsers(t *testing.T) {
 	}{
 		"another repository": {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.URL = "https://git.example.org/theirs" }}, "True", Applied, "of https://git.example.org/theirs"},
 		"no source": {state{change: func(o *Observation) { o.Source = nil }}, "True", NoRepository,
-			"nothing is followed: the shoot has no GitRepository flux-system, which belongs to its users (syncMode: Once); with syncMode: Managed, the extension makes it"},
+			"nothing is followed: the shoot has no GitRepository flux-system, which belongs to its users (syncMode: Once); set syncMode in ConfigMap garden-shop/flux-config of the garden to Managed, and the extension makes it"},
 		"no Kustomization": {state{repository: fetched, change: func(o *Observation) { o.Kustomization = nil }}, "True", NoRepository, "the shoot has no Kustomization flux-system"},
 		"suspended":        {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.Suspended = true }}, "False", Suspended, "somebody suspended the GitRepository"},
 		"being deleted":    {state{repository: fetched, root: applied, change: func(o *Observation) { o.Source.DeletionTimestamp = &noon }}, "False", BeingDeleted, "so Flux does not follow the repository; if it stays"},

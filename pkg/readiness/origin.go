@@ -30,6 +30,7 @@ var fields = map[string]field{
 	"verify":     {path: project.FieldVerify, template: "source.template.spec.verify", written: project.FieldSourceTemplate},
 	"reference":  {path: "repository", template: "source.template.spec.ref", written: project.FieldSourceTemplate},
 	"suspend":    {path: project.FieldSuspend},
+	"syncMode":   {path: project.FieldSyncMode},
 	"secretRef":  {template: "source.template.spec.secretRef", written: project.FieldSourceTemplate},
 	"path":       {path: project.FieldPath, template: "kustomization.template.spec.path", written: project.FieldKustomizationTemplate},
 

@@ -186,7 +186,7 @@ func (o Observation) missing(kind flux.ObjectKind, key client.ObjectKey) Readine
 	if o.OwnedByUsers {
 		return Readiness{
 			Status: gardencorev1beta1.ConditionTrue, Reason: NoRepository,
-			Message: fmt.Sprintf("nothing is followed: the shoot has no %s %s, which belongs to its users (syncMode: Once); with syncMode: Managed, the extension makes it", kind.Kind, nameOf(key)),
+			Message: fmt.Sprintf("nothing is followed: the shoot has no %s %s, which belongs to its users (syncMode: Once); set %s to Managed, and the extension makes it", kind.Kind, nameOf(key), o.where("syncMode")),
 		}
 	}
 	return progressing(NotApplied, fmt.Sprintf("the %s %s does not exist in the shoot yet", kind.Kind, nameOf(key)))

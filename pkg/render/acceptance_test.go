@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -92,20 +93,30 @@ func TestRefusedTemplates(t *testing.T) {
 		"a source as a root":   {git + "kustomization: {template: {kind: GitRepository, spec: {}}}", "kustomization.template has kind GitRepository, which can't be here"},
 		"a name that is none":  {"source: {template: {metadata: {name: [1]}, spec: {}}}\n" + root, "source.template: "},
 		"OCI by https":         {"source: {template: {kind: OCIRepository, spec: {url: https://h/x, ref: {tag: x}}}}\n" + root, "source.template.spec.url: Invalid value: \"https://h/x\": spec.url in body should match '^oci://.*$'"},
-		"no URL":               {"source: {template: {spec: {ref: {branch: x}}}}\n" + root, "source.template.spec.url: Required value"},
+		"no URL":               {"source: {template: {spec: {ref: {branch: x}}}}\n" + root, "source.template.spec.url: Required value: correct it in overrides[0] of ConfigMap flux-config"},
 		"a boolean":            {"source: {template: {spec: {url: https://h/x, secretRef: {name: y}}}}\n" + root, "source.template.spec.secretRef.name: Invalid value: \"boolean\": spec.secretRef.name in body must be of type string"},
 		"a rule":               {"source: {template: {kind: Bucket, spec: {endpoint: h, bucketName: x, serviceAccountName: x}}}\n" + root, "ServiceAccountName is not supported for the 'generic' Bucket provider"},
 		"two of the same name": {git + root + "additionalSecretResources: [{name: age, targetName: x}, {name: ca, targetName: x}]", "the shoot would get two objects Secret flux-system/x: give one of them another name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			_, err := installation.Configuration(render.Wanted{Config: readConfig(g, []byte(test.config)), Resources: resources})
+			_, err := installation.Configuration(render.Wanted{
+				Config: readConfig(g, []byte(test.config)), Resources: resources, Origins: project.Origins{project.FieldSourceTemplate: "overrides[0]"},
+			})
 			g.Expect(err).To(MatchError(ContainSubstring(test.problem)))
 		})
 	}
 	t.Run("a kind that the release does not know", func(t *testing.T) {
 		g := NewWithT(t)
-		_, err := old.Configuration(render.Wanted{Config: &fluxv1alpha1.FluxConfig{Repository: &fluxv1alpha1.Repository{URL: "oci://h/x", Tag: "1"}}})
-		g.Expect(err).To(MatchError("the Flux of the shoot has no kind OCIRepository: choose a newer release with version (fluxVersion)"))
+		wanted := render.Wanted{
+			Config:  &fluxv1alpha1.FluxConfig{Repository: &fluxv1alpha1.Repository{URL: "oci://h/x", Tag: "1"}},
+			Origins: project.Origins{project.FieldVersion: project.OriginShoot, project.FieldInstallation: project.OriginLandscape},
+		}
+		_, err := old.Configuration(wanted)
+		g.Expect(err).To(MatchError("the Flux of the shoot has no kind OCIRepository: set flux.version in the providerConfig of the shoot to a newer release"))
+		wanted.FluxOfUsers = true
+		_, err = old.Configuration(wanted)
+		g.Expect(err).To(MatchError("the Flux of the shoot has no kind OCIRepository: upgrade Flux in the shoot, whose users it belongs to (installation: once), " +
+			"or set installation in the defaults of the landscape (value defaults of the chart) to managed, so that the extension does"))
 	})
 }

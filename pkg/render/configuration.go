@@ -128,7 +128,7 @@ func (i *Installation) follow(wanted Wanted, configuration *Configuration) ([]*u
 // completeSource turns a source into what the API server of the shoot would store for it.
 func (i *Installation) completeSource(wanted Wanted, origin *unstructured.Unstructured, configuration *Configuration) error {
 	written := origin.DeepCopy()
-	resource, err := i.resourceOf(origin)
+	resource, err := i.resourceOf(wanted, origin)
 	if err != nil {
 		return err
 	}
@@ -138,13 +138,13 @@ func (i *Installation) completeSource(wanted Wanted, origin *unstructured.Unstru
 		return nil
 	}
 	configuration.refuse(wanted.checkTemplate(written, sourceTemplate, unknown))
-	return configuration.addTemplate(resource, origin, sourceTemplate, unknown)
+	return configuration.addTemplate(wanted, resource, origin, sourceTemplate, unknown)
 }
 
 // completeKustomization does likewise.
 func (i *Installation) completeKustomization(wanted Wanted, root *unstructured.Unstructured, configuration *Configuration) error {
 	written := root.DeepCopy()
-	resource, err := i.resourceOf(root)
+	resource, err := i.resourceOf(wanted, root)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (i *Installation) completeKustomization(wanted Wanted, root *unstructured.U
 	if err := resource.keepDeployed(root, wanted.Config.SyncMode); err != nil {
 		return err
 	}
-	return configuration.addTemplate(resource, root, kustomizationTemplate, resource.complete(root))
+	return configuration.addTemplate(wanted, resource, root, kustomizationTemplate, resource.complete(root))
 }
 
 // refuse notes the first reason, if there is one.
@@ -166,9 +166,9 @@ func (c *Configuration) refuse(reason error) {
 }
 
 // addTemplate checks an object that was written as a template and is complete, and notes what the release does not know of it.
-func (c *Configuration) addTemplate(resource *customResource, object *unstructured.Unstructured, template string, unknown []string) error {
+func (c *Configuration) addTemplate(wanted Wanted, resource *customResource, object *unstructured.Unstructured, template string, unknown []string) error {
 	if err := resource.validate(object, template); err != nil {
-		return err
+		return fmt.Errorf("%w: correct it in %s", err, wanted.Origins.Of(template).Place(""))
 	}
 	for _, field := range unknown {
 		c.Unknown = append(c.Unknown, template+"."+field)
@@ -177,14 +177,14 @@ func (c *Configuration) addTemplate(resource *customResource, object *unstructur
 }
 
 // resourceOf returns how the API server of the shoot sees an object.
-func (i *Installation) resourceOf(object *unstructured.Unstructured) (*customResource, error) {
+func (i *Installation) resourceOf(wanted Wanted, object *unstructured.Unstructured) (*customResource, error) {
 	kind, ok := flux.KindOf(object.GroupVersionKind().GroupKind())
 	if !ok {
 		return nil, fmt.Errorf("the kind %s of %s can't be followed", object.GetKind(), object.GetAPIVersion())
 	}
 	resource := i.followed[kind.Definition()]
 	if resource == nil {
-		return nil, fmt.Errorf("the Flux of the shoot has no kind %s: choose a newer release with version (fluxVersion)", kind.Kind)
+		return nil, fmt.Errorf("the Flux of the shoot has no kind %s: %s", kind.Kind, wanted.upgrade())
 	}
 	return resource, nil
 }

@@ -96,12 +96,7 @@ func (w Wanted) unknownField(object *unstructured.Unstructured, field, name, rem
 }
 
 // upgrade says how the shoot gets a newer release.
-func (w Wanted) upgrade() string {
-	if w.FluxOfUsers {
-		return "upgrade it in the shoot, whose users it belongs to (installation: once), or let the extension do that (installation: managed)"
-	}
-	return fmt.Sprintf("set %s to a newer release", w.Origins.Of(project.FieldVersion))
-}
+func (w Wanted) upgrade() string { return w.Origins.Upgrade(w.FluxOfUsers) }
 
 // references are the fields of a repository that fields of spec.ref stand for.
 var references = map[string]string{

@@ -98,9 +98,10 @@ func TestUnknownFieldOfTheShortForm(t *testing.T) {
 		}}, keyless, "the Flux of the shoot (v2.1.2) does not know repository.verify.issuer in the providerConfig of the shoot and repository.verify.subject in overrides[0] of ConfigMap flux-config, " +
 			"which Flux has since v2.2.0: set flux.version in the defaults of the landscape (value defaults of the chart) to a newer release, or write repository.verify.keys in the providerConfig of the shoot in their place"},
 		"keyless, of a Flux of the users": {installationOf(t, "v0.41.2", nil), render.Wanted{Release: "v2.1.2", FluxOfUsers: true}, keyless,
-			"the Flux of the shoot (v2.1.2) does not know " + identity + ", which Flux has since v2.2.0: upgrade it in the shoot, whose users it belongs to (installation: once), or let the extension do that (installation: managed)" + orKeys},
+			"the Flux of the shoot (v2.1.2) does not know " + identity + ", which Flux has since v2.2.0: upgrade Flux in the shoot, whose users it belongs to (installation: once), " +
+				"or set key installation of ConfigMap flux-config to managed, so that the extension does" + orKeys},
 		"keyless, of a release that nobody knows": {installationOf(t, "v0.41.2", nil), render.Wanted{FluxOfUsers: true}, keyless,
-			"the Flux of the shoot does not know " + identity + ", which Flux has since v2.2.0: upgrade it in the shoot"},
+			"the Flux of the shoot does not know " + identity + ", which Flux has since v2.2.0: upgrade Flux in the shoot"},
 		"keyless, of another definition than that of the release": {installationOf(t, "v0.41.2", nil), render.Wanted{Release: "v2.9.4"}, keyless,
 			"the Flux of the shoot (v2.9.4) does not know " + identity + newer},
 		"keyless, without any verification": {installationOf(t, "v0.41.2", noVerification), render.Wanted{Release: "v0.32.0"}, keyless,

@@ -67,8 +67,9 @@ func minor(major, minor uint64) *semver.Version { return semver.New(major, minor
 func (c *Credentials) isGit() bool { return c.SecretRef != nil && c.Kind != KindRegistry }
 
 // ForRelease gives the credentials in the form that a release of Flux, such as "v2.9.4", reads them. The error says which release is
-// needed, and where to write it. Of a release that is not known, nothing is; it counts as the newest.
-func (c *Credentials) ForRelease(fluxVersion string, origins project.Origins) (*Credentials, error) {
+// needed, and how the shoot gets it: fluxOfUsers tells that only its users can upgrade Flux. Of a release that is not known, nothing is; it
+// counts as the newest.
+func (c *Credentials) ForRelease(fluxVersion string, fluxOfUsers bool, origins project.Origins) (*Credentials, error) {
 	release := releaseOf(fluxVersion)
 	if c == nil || release == nil {
 		return c, nil
@@ -76,8 +77,8 @@ func (c *Credentials) ForRelease(fluxVersion string, origins project.Origins) (*
 	for _, need := range needs {
 		if release.LessThan(need.since) && need.has(c) {
 			return nil, describeSecret(c.namespace, fmt.Errorf(
-				"Flux knows %s since %s, and the shoot gets %s: set %s to a newer release, or %s",
-				need.what, version.Tag(need.since), fluxVersion, origins.Of(project.FieldVersion), need.instead))
+				"Flux knows %s since %s, and that of the shoot is %s: %s, or %s",
+				need.what, version.Tag(need.since), fluxVersion, origins.Upgrade(fluxOfUsers), need.instead))
 		}
 	}
 	if release.LessThan(newNames) {

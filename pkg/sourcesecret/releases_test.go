@@ -24,15 +24,15 @@ func TestForRelease(t *testing.T) {
 		last, first string
 		want        string
 	}{
-		"bearer token":               {gitURL, data("bearerToken", "t0ken"), "v0.38.3", "v0.39.0", "Flux knows key bearerToken since v0.39.0, and the shoot gets v0.38.3" + orPassword},
-		"GitHub App":                 {gitURL, app, "v2.4.0", "v2.5.0", "Flux knows GitHub Apps since v2.5.0, and the shoot gets v2.4.0" + orPassword},
-		"a release before a release": {gitURL, app, "v2.4.1-rc.1", "v2.5.0-rc.1", "Flux knows GitHub Apps since v2.5.0, and the shoot gets v2.4.1-rc.1" + orPassword},
+		"bearer token":               {gitURL, data("bearerToken", "t0ken"), "v0.38.3", "v0.39.0", "Flux knows key bearerToken since v0.39.0, and that of the shoot is v0.38.3" + orPassword},
+		"GitHub App":                 {gitURL, app, "v2.4.0", "v2.5.0", "Flux knows GitHub Apps since v2.5.0, and that of the shoot is v2.4.0" + orPassword},
+		"a release before a release": {gitURL, app, "v2.4.1-rc.1", "v2.5.0-rc.1", "Flux knows GitHub Apps since v2.5.0, and that of the shoot is v2.4.1-rc.1" + orPassword},
 		"client certificate": {gitURL, data("tls.crt", m.cert, "tls.key", m.key), "v2.5.1", "v2.6.0",
-			"Flux knows keys tls.crt and tls.key of Git since v2.6.0, and the shoot gets v2.5.1: set key fluxVersion of ConfigMap flux-config to a newer release, or use SSH"},
+			"Flux knows keys tls.crt and tls.key of Git since v2.6.0, and that of the shoot is v2.5.1: set key fluxVersion of ConfigMap flux-config to a newer release, or use SSH"},
 		"GitHub App with CA": {gitURL, with(app, "ca.crt", m.ca), "v2.6.4", "v2.7.0",
-			"Flux knows certificates beside a GitHub App since v2.7.0, and the shoot gets v2.6.4: set key fluxVersion of ConfigMap flux-config to a newer release, or remove keys ca.crt, tls.crt, tls.key"},
+			"Flux knows certificates beside a GitHub App since v2.7.0, and that of the shoot is v2.6.4: set key fluxVersion of ConfigMap flux-config to a newer release, or remove keys ca.crt, tls.crt, tls.key"},
 		"GitHub App of an owner": {gitURL, data("githubAppID", "1", "githubAppInstallationOwner", "my-org", "githubAppPrivateKey", m.appKey), "v2.7.5", "v2.8.0",
-			"Flux knows key githubAppInstallationOwner since v2.8.0, and the shoot gets v2.7.5: set key fluxVersion of ConfigMap flux-config to a newer release, or write key githubAppInstallationID"},
+			"Flux knows key githubAppInstallationOwner since v2.8.0, and that of the shoot is v2.7.5: set key fluxVersion of ConfigMap flux-config to a newer release, or write key githubAppInstallationID"},
 		"username and password":   {gitURL, data("username", "ops", "password", "x"), "", "v0.24.1", ""},
 		"user of a registry":      {ociURL, data("username", "ops", "password", "x"), "", "v0.32.0", ""},
 		"certificates of clients": {ociURL, data("tls.crt", m.cert, "tls.key", m.key), "", "v0.32.0", ""},
@@ -43,19 +43,22 @@ func TestForRelease(t *testing.T) {
 			g.Expect(err).NotTo(HaveOccurred())
 			credentials.namespace = "garden-shop"
 			if tc.last != "" {
-				_, err := credentials.ForRelease(tc.last, nil)
+				_, err := credentials.ForRelease(tc.last, false, nil)
 				g.Expect(err).To(MatchError("secret garden-shop/flux-source in the garden: " + tc.want))
-				_, err = credentials.ForRelease(tc.last, project.Origins{project.FieldVersion: project.OriginLandscape})
+				_, err = credentials.ForRelease(tc.last, false, project.Origins{project.FieldVersion: project.OriginLandscape})
 				g.Expect(err).To(MatchError(ContainSubstring(": set flux.version in the defaults of the landscape (value defaults of the chart) to a newer release, or ")))
+				_, err = credentials.ForRelease(tc.last, true, project.Origins{project.FieldVersion: project.OriginLandscape, project.FieldInstallation: "overrides[1]"})
+				g.Expect(err).To(MatchError(ContainSubstring(": upgrade Flux in the shoot, whose users it belongs to (installation: once), or " +
+					"set installation in overrides[1] of ConfigMap flux-config to managed, so that the extension does, or ")), "no version that is written changes it")
 			}
 			for _, release := range []string{tc.first, "v2.9.4", "v3.0.0", "", "of the users"} {
-				_, err := credentials.ForRelease(release, nil)
+				_, err := credentials.ForRelease(release, false, nil)
 				g.Expect(err).NotTo(HaveOccurred(), release)
 			}
 		})
 	}
 	g := NewWithT(t)
-	g.Expect((*Credentials)(nil).ForRelease("v2.9.4", nil)).To(BeNil(), "a public repository")
+	g.Expect((*Credentials)(nil).ForRelease("v2.9.4", false, nil)).To(BeNil(), "a public repository")
 }
 
 // TestOldNames: releases before v2.1 know certificates by other names.
@@ -75,7 +78,7 @@ func TestOldNames(t *testing.T) {
 			credentials, err := readFor(&corev1.Secret{Data: tc.data}, tc.url, nil)
 			g.Expect(err).NotTo(HaveOccurred())
 			keys := func(release string) []string {
-				adapted, err := credentials.ForRelease(release, nil)
+				adapted, err := credentials.ForRelease(release, false, nil)
 				g.Expect(err).NotTo(HaveOccurred())
 				return adapted.Secrets()[0].Data.Keys()
 			}

@@ -88,7 +88,7 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version, r.desired.origins); err != nil {
+	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version, r.isFluxOfUsers(), r.desired.origins); err != nil {
 		return err
 	}
 	r.desired.status.Notices = slices.Concat(r.desired.notices, noticesOf(r.shoot.Namespace, r.desired.warning, r.desired.credentials))
@@ -99,7 +99,7 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 func (r *reconciliation) renderConfiguration(ctx context.Context) error {
 	wanted := render.Wanted{
 		Config: r.desired.FluxConfig, Credentials: r.desired.credentials, Resources: r.desired.resources, Shoot: r.shootInfo(),
-		TargetNamespace: r.observed.state.TargetNamespace, Release: r.desired.version, FluxOfUsers: r.desired.ownedByUsers || r.isLeftToUsers(), Origins: r.desired.origins,
+		TargetNamespace: r.observed.state.TargetNamespace, Release: r.desired.version, FluxOfUsers: r.isFluxOfUsers(), Origins: r.desired.origins,
 	}
 	rendered, err := r.desired.release.Configuration(wanted)
 	if err != nil {

@@ -95,8 +95,8 @@ func (r *reconciliation) prepareUpgrade(ctx context.Context) ([]*apiextensionsv1
 	err = migration.CheckLoss(ctx, shootClient, r.observed.definitions(), r.desired.release.definitions)
 	if loss := (*migration.LossError)(nil); errors.As(err, &loss) {
 		if r.desired.version == r.observed.fluxVersion {
-			return nil, fmt.Errorf("the chosen components of Flux %s would replace others: %w: delete them first, or choose their component again (flux.components, flux.componentsExtra)",
-				r.desired.version, err)
+			return nil, fmt.Errorf("the chosen components of Flux %s would replace others: %w: delete them first, or choose their component again (%s, %s)",
+				r.desired.version, err, r.desired.origins.Of(project.FieldComponents), r.desired.origins.Of(project.FieldComponentsExtra))
 		}
 		err = fmt.Errorf("%w: delete them first, or set %s to a release that has it", err, r.desired.origins.Of(project.FieldVersion))
 	}

@@ -18,6 +18,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
 // Where Flux and what it follows are in the shoot is noted before anything comes there (FluxState), because who removes it may know nothing else.
@@ -39,7 +40,8 @@ func rootIn(state fluxv1alpha1.FluxState) client.ObjectKey {
 func (r *reconciliation) checkNamespace(context.Context) error {
 	state := r.observed.state
 	if installed := namespaceIn(state); state.FluxVersion != "" && installed != r.desired.Flux.Namespace {
-		return fmt.Errorf("flux.namespace: Flux is in namespace %[1]s of the shoot, and does not move to %[2]s: write %[1]s, or switch the extension off and, when Flux is gone, on again", installed, r.desired.Flux.Namespace)
+		return fmt.Errorf("Flux is in namespace %[1]s of the shoot, and does not move to %[2]s: set %[3]s to %[1]s, or switch the extension off and, when Flux is gone, on again",
+			installed, r.desired.Flux.Namespace, r.desired.origins.Of(project.FieldNamespace))
 	}
 	return nil
 }

@@ -49,6 +49,9 @@ func (r *reconciliation) isLeftToUsers() bool {
 	return r.desired.Installation == fluxv1alpha1.InstallationOnce && hasApplied(r.observed.installation) && !r.observed.migrating
 }
 
+// isFluxOfUsers tells whether only the shoot's users can upgrade Flux, so that a configured version changes nothing.
+func (r *reconciliation) isFluxOfUsers() bool { return r.desired.ownedByUsers || r.isLeftToUsers() }
+
 // chooseUsersFlux takes the Flux of the shoot's users as it is. What makes it follow the project's repository is rendered for the
 // API versions that it serves.
 func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
@@ -57,7 +60,7 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 	r.desired.status = fluxv1alpha1.FluxStatus{Version: r.observed.fluxVersion, Requested: r.desired.Flux.Version, Origin: originShoot}
 	if was := r.observed.state.RequestedVersion; was != "" && was != r.desired.Flux.Version && !isRelease(r.desired.Flux.Version, r.observed.fluxVersion) {
 		r.desired.notices = append(r.desired.notices, newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("version %s of Flux has no effect: "+
-			"Flux belongs to the shoot's users, who can upgrade it (installation: once). With installation: managed, the extension does", r.desired.Flux.Version)))
+			"Flux belongs to the shoot's users, who can upgrade it (installation: once); to let the extension do that, %s", r.desired.Flux.Version, r.desired.origins.ManageFlux())))
 	}
 	kinds := render.FollowedKinds(r.desired.FluxConfig)
 	if len(kinds) == 0 {
@@ -74,7 +77,7 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 		definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 		if err := shootClient.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
 			return fmt.Errorf("the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without "+
-				"CustomResourceDefinition %s: install it again, or set installation to managed", name)
+				"CustomResourceDefinition %s: install it again, or %s", name, r.desired.origins.ManageFlux())
 		} else if err != nil {
 			return fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", name, err)
 		}
@@ -136,17 +139,13 @@ func (r *reconciliation) isHandedOver() bool {
 // describeHandover tells the shoot's owner that the extension will do less than before, because of what, and how to have that back: it may have been
 // meant for something else.
 func (r *reconciliation) describeHandover() fluxv1alpha1.Notice {
-	written, back := "installation: once", "installation: managed"
+	says, written := r.desired.origins.WhoLeavesFlux()
+	back := r.desired.origins.ManageFlux()
 	if r.desired.SyncMode == fluxv1alpha1.SyncOnce {
-		back += " and syncMode: Managed"
-	}
-	for _, field := range r.desired.written {
-		if field.Field == "installation" {
-			written += ", which comes from: " + field.Origin
-		}
+		back += ", and " + r.desired.origins.ManageFollowed()
 	}
 	return newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeLeftToUsers, fmt.Sprintf("Flux %s, which the extension has managed, belongs to the shoot's users from now on, "+
-		"as it is: it is neither upgraded nor repaired any more (%s). To take it back, write %s", r.observed.fluxVersion, written, back))
+		"as it is: it is neither upgraded nor repaired any more (%s, which comes from %s). To take it back, %s", r.observed.fluxVersion, says, written.Cause(), back))
 }
 
 // noteRequestedVersion notes for which version the installation was made, or was there, that becomes its users': another one has no effect from then on. Of

@@ -61,10 +61,13 @@ func TestHandover(t *testing.T) {
 	g := NewWithT(t)
 	r := &reconciliation{observed: observed{fluxVersion: "v2.9.2"}, desired: desired{
 		FluxConfig: &fluxv1alpha1.FluxConfig{Installation: fluxv1alpha1.InstallationOnce, SyncMode: fluxv1alpha1.SyncOnce},
-		written:    []fluxv1alpha1.WrittenField{{Field: "installation", Value: "once", Origin: project.OriginForm}},
+		origins:    project.Origins{"installation": project.OriginForm, "syncMode": "overrides[0]"},
 	}}
 	g.Expect(r.describeHandover()).To(And(HaveField("Reason", "LeftToUsers"), HaveField("Message", "Flux v2.9.2, which the extension has managed, belongs to the shoot's users from now on, as it is: "+
-		"it is neither upgraded nor repaired any more (installation: once, which comes from: form of the shoot's providerConfig). To take it back, write installation: managed and syncMode: Managed")))
+		"it is neither upgraded nor repaired any more (installation: once, which comes from the form of the providerConfig of the shoot). "+
+		"To take it back, set installation in the providerConfig of the shoot to managed, and set syncMode in overrides[0] of ConfigMap flux-config to Managed")))
+	r.desired.SyncMode, r.desired.origins = fluxv1alpha1.SyncManifestsOnly, project.Origins{"syncMode": project.OriginProject}
+	g.Expect(r.describeHandover().Message).To(HaveSuffix("(syncMode: ManifestsOnly, which comes from ConfigMap flux-config). To take it back, set key syncMode of ConfigMap flux-config to Managed"))
 }
 
 // Whose a shoot's Flux is with installation: once.

@@ -18,6 +18,7 @@ import (
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
@@ -62,7 +63,7 @@ func (r *reconciliation) readResources(ctx context.Context) error {
 		resources[use.name] = resource
 	}
 	r.desired.resources = resources
-	return checkTargets(r.desired.FluxConfig, resources)
+	return checkTargets(r.desired.FluxConfig, resources, r.desired.origins)
 }
 
 // readResource reads a Secret that the Shoot refers to. What it holds is in no error.
@@ -91,12 +92,13 @@ func (r *reconciliation) readResource(ctx context.Context, use resourceUse) (ren
 }
 
 // checkTargets refuses two Secrets of one name: which of them counts would be chance.
-func checkTargets(config *fluxv1alpha1.FluxConfig, resources map[string]render.Resource) error {
+func checkTargets(config *fluxv1alpha1.FluxConfig, resources map[string]render.Resource, origins project.Origins) error {
 	first := map[string]int{}
 	for n, additional := range config.AdditionalSecretResources {
 		target := cmp.Or(additional.TargetName, resources[additional.Name].Name)
 		if other, taken := first[target]; taken {
-			return fmt.Errorf("additionalSecretResources[%d].targetName: Secret %s of the shoot is that of additionalSecretResources[%d] already: write another targetName", n, target, other)
+			return fmt.Errorf("additionalSecretResources[%d].targetName: Secret %s of the shoot is that of additionalSecretResources[%d] already: write another targetName in %s", n, target, other,
+				origins.Of(project.FieldAdditionalSecrets).Place(""))
 		}
 		first[target] = n
 	}

@@ -95,7 +95,7 @@ func (r *reconciliation) keepFollowedOnce() {
 	}
 	if r.isOtherFollowed() {
 		r.notice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("what is configured by now (%s) has no effect: the source and the Kustomization of the shoot were "+
-			"made once and belong to its users, who can change them there (syncMode: Once). With syncMode: Managed, the extension does", configured))
+			"made once and belong to its users, who can change them there (syncMode: Once); to let the extension do that, %s", configured, r.desired.origins.ManageFollowed()))
 	}
 	r.leaveFollowed()
 }
@@ -142,8 +142,8 @@ func (r *reconciliation) findFollowed(ctx context.Context) error {
 	if err := r.noteFollowedOnce(ctx, fluxv1alpha1.FollowedOnceFound); err != nil {
 		return err
 	}
-	r.notice(corev1.EventTypeNormal, fluxv1alpha1.NoticeFieldIgnored, "the shoot has the source and the Kustomization already, which belong to its users and stay as they are (syncMode: Once). "+
-		"With syncMode: Managed, the extension makes them as configured")
+	r.notice(corev1.EventTypeNormal, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("the shoot has the source and the Kustomization already, which belong to its users and stay as they are "+
+		"(syncMode: Once); to let the extension make them as configured, %s", r.desired.origins.ManageFollowed()))
 	r.leaveFollowed()
 	return nil
 }

@@ -74,7 +74,7 @@ func TestFluxInAnotherNamespace(t *testing.T) {
 
 	before, _ := l.managedResource(managedresource.Configuration)
 	l.configure(withPolicy("keep-workloads"))
-	l.expectProblem(fluxv1alpha1.NotAsConfigured, "flux.namespace: Flux is in namespace gitops of the shoot, and does not move to flux-system: write gitops, or switch the extension off and, when Flux is gone, on again")
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, "Flux is in namespace gitops of the shoot, and does not move to flux-system: set flux.namespace in key config of ConfigMap flux-config to gitops, or switch the extension off and, when Flux is gone, on again")
 	unchanged, _ := l.managedResource(managedresource.Configuration)
 	l.Expect(unchanged.ResourceVersion).To(Equal(before.ResourceVersion))
 	l.Expect(l.state().Namespace).To(Equal(gitops))

@@ -216,7 +216,7 @@ func TestInstallationOnceOfAManagedShoot(t *testing.T) {
 	s.Expect(after.Annotations).To(HaveKeyWithValue(resourcesv1alpha1.Ignore, "true"))
 
 	s.expectEvent(fluxv1alpha1.NoticeLeftToUsers, "Flux v2.9.2, which the extension has managed, belongs to the shoot's users from now on, as it is: it is neither upgraded nor repaired any more "+
-		"(installation: once, which comes from: shoot). To take it back, write installation: managed")
+		"(installation: once, which comes from the providerConfig of the shoot). To take it back, set installation in the providerConfig of the shoot to managed")
 	s.Expect(s.state()).To(And(HaveField("OwnedByUsers", true), HaveField("RequestedVersion", "v2.9.2")))
 	s.expectEvent(fluxv1alpha1.NoticeFieldIgnored, HavePrefix("version v2.9.4 of Flux has no effect: Flux belongs to the shoot's users, who can upgrade it"))
 }
@@ -262,5 +262,5 @@ func TestInstallationOnceWithoutKinds(t *testing.T) {
 	}, timeout).Should(BeTrue())
 	l.operate("reconcile")
 	l.expectProblem(fluxv1alpha1.NotAsConfigured, "the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without "+
-		"CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io: install it again, or set installation to managed")
+		"CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io: install it again, or set key installation of ConfigMap flux-config to managed")
 }

@@ -110,5 +110,5 @@ func TestUsersFluxFollowsEachKind(t *testing.T) {
 	l.Eventually(l.isGoneInShoot(definition), timeout).Should(BeTrue(), "its objects go first")
 	l.operate("reconcile")
 	l.expectProblem("NotAsConfigured", "the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without "+
-		"CustomResourceDefinition ocirepositories.source.toolkit.fluxcd.io: install it again, or set installation to managed")
+		"CustomResourceDefinition ocirepositories.source.toolkit.fluxcd.io: install it again, or set key installation of ConfigMap flux-config to managed")
 }

@@ -70,7 +70,7 @@ func TestSyncOnce(t *testing.T) {
 	l.reconcileWith(changed)
 	l.expectConfigured(changed)
 	const ignored = `what is configured by now (tag "v2" of ssh://git@git.example.com:2222/fleet/shoots.git, directory ./other) has no effect: the source and the Kustomization of ` +
-		"the shoot were made once and belong to its users, who can change them there (syncMode: Once). With syncMode: Managed, the extension does"
+		"the shoot were made once and belong to its users, who can change them there (syncMode: Once); to let the extension do that, set key syncMode of ConfigMap flux-config to Managed"
 	l.expectEvent(fluxv1alpha1.NoticeFieldIgnored, ignored)
 	l.expectUnchanged(gitRepository, root)
 	l.Expect(l.status(l)).To(HaveField("Reference", `branch "main"`))
