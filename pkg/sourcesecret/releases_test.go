@@ -48,7 +48,7 @@ func TestForRelease(t *testing.T) {
 				_, err = credentials.ForRelease(tc.last, false, project.Origins{project.FieldVersion: project.OriginLandscape})
 				g.Expect(err).To(MatchError(ContainSubstring(": set flux.version in the defaults of the landscape (value defaults of the chart) to a newer release, or ")))
 				_, err = credentials.ForRelease(tc.last, true, project.Origins{project.FieldVersion: project.OriginLandscape, project.FieldInstallation: "overrides[1]"})
-				g.Expect(err).To(MatchError(ContainSubstring(": upgrade Flux in the shoot, whose users it belongs to (installation: once), or " +
+				g.Expect(err).To(MatchError(ContainSubstring(": upgrade Flux in the shoot, whose users it belongs to (installation: once), or "+
 					"set installation in overrides[1] of ConfigMap flux-config to managed, so that the extension does, or ")), "no version that is written changes it")
 			}
 			for _, release := range []string{tc.first, "v2.9.4", "v3.0.0", "", "of the users"} {

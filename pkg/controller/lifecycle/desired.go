@@ -121,6 +121,7 @@ func (r *reconciliation) renderConfiguration(ctx context.Context) error {
 		r.notice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("what the Flux of the shoot (%s) does not know of a template has no effect: %s",
 			r.desired.version, strings.Join(rendered.Unknown, ", ")))
 	}
+	r.tellFollowedHandover()
 	r.keepFollowedOnce()
 	return r.keepFollowedSecrets(ctx)
 }

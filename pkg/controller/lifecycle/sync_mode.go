@@ -21,6 +21,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/takeover"
 )
 
@@ -98,6 +99,28 @@ func (r *reconciliation) keepFollowedOnce() {
 			"made once and belong to its users, who can change them there (syncMode: Once); to let the extension do that, %s", configured, r.desired.origins.ManageFollowed()))
 	}
 	r.leaveFollowed()
+}
+
+// isFollowedHandedOver tells whether a source and a Kustomization that the extension has managed become their users' now. As soon as the status is written,
+// what it said of syncMode before is gone, so that it is so once.
+func (r *reconciliation) isFollowedHandedOver() bool {
+	if r.desired.SyncMode != fluxv1alpha1.SyncOnce || r.observed.state.FollowedOnce != "" || len(r.followed()) == 0 {
+		return false
+	}
+	wasOnce := slices.ContainsFunc(fluxv1alpha1.StatusOf(r.extension).Configuration, func(written fluxv1alpha1.WrittenField) bool {
+		return written.Field == project.FieldSyncMode && written.Value == string(fluxv1alpha1.SyncOnce)
+	})
+	return !wasOnce && managedresource.HasApplied(r.observed.configuration, flux.Kustomization.GroupKind, rootIn(r.observed.state))
+}
+
+// tellFollowedHandover tells the shoot's owner that the extension will do less than before, unless that is told of Flux as a whole.
+func (r *reconciliation) tellFollowedHandover() {
+	if !r.isFollowedHandedOver() || r.isHandedOver() {
+		return
+	}
+	r.notice(corev1.EventTypeWarning, fluxv1alpha1.NoticeLeftToUsers, fmt.Sprintf("The source and the Kustomization of the shoot, which the extension has managed, belong to its users from now on: "+
+		"what is configured later has no effect, and what is changed in the shoot stays (syncMode: Once, which comes from %s). To take them back, %s",
+		r.desired.origins.Of(project.FieldSyncMode).Cause(), r.desired.origins.ManageFollowed()))
 }
 
 // leaveFollowed takes the source and the Kustomization out of what the shoot is to have. What was said of them stands.

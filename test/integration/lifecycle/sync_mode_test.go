@@ -10,6 +10,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -108,6 +109,10 @@ func TestSyncOnce(t *testing.T) {
 	l.Expect(l.state()).To(And(HaveField("FollowedOnce", BeEmpty()), HaveField("FollowedDigest", BeEmpty())))
 	l.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
 	l.Expect(render.IsProtected(root.GetAnnotations())).To(BeTrue())
+
+	events := &eventsv1.EventList{}
+	l.Expect(shared.seedClient.List(l.ctx, events, client.InNamespace(l.control))).To(Succeed())
+	l.Expect(events.Items).NotTo(ContainElement(HaveField("Reason", fluxv1alpha1.NoticeLeftToUsers)), "they were made for the users")
 }
 
 // TestSyncOnceKeepsSecrets configures what has no effect on a source that belongs to the shoot's users, and leaves them the Secrets that it names: as the
@@ -176,6 +181,8 @@ func TestSyncOnceOfAManagedShoot(t *testing.T) {
 	l.expectFollowed()
 	l.reconcileWith(madeOnce())
 	l.expectFollowedOnce(fluxv1alpha1.FollowedOnceMade)
+	l.expectEvent(fluxv1alpha1.NoticeLeftToUsers, "The source and the Kustomization of the shoot, which the extension has managed, belong to its users from now on: what is configured later has no effect, "+
+		"and what is changed in the shoot stays (syncMode: Once, which comes from ConfigMap flux-config). To take them back, set key syncMode of ConfigMap flux-config to Managed")
 	gitRepository, root := l.theirs()
 	l.handOver(gitRepository, root)
 	l.operate("reconcile")

@@ -124,7 +124,7 @@ const (
 	NoticeFieldIgnored = "FieldIgnored"
 	// NoticeFluxTakenOver says that a Flux of somebody else's is the extension's from now on.
 	NoticeFluxTakenOver = "FluxTakenOver"
-	// NoticeLeftToUsers says that a Flux that the extension has managed is its users' from now on.
+	// NoticeLeftToUsers says that what the extension has managed is the shoot's users' from now on: Flux, or the source and the Kustomization.
 	NoticeLeftToUsers = "LeftToUsers"
 	// NoticeFluxStays says that the extension leaves Flux in the shoot.
 	NoticeFluxStays = "FluxStays"
