@@ -95,17 +95,35 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 	return r.addNotices(ctx, r.desired.status.Notices...) // at once: the key pair is made only once
 }
 
-// renderConfiguration renders what makes Flux follow the project's repository.
-func (r *reconciliation) renderConfiguration(ctx context.Context) error {
-	wanted := render.Wanted{
-		Config: r.desired.FluxConfig, Credentials: r.desired.credentials, Resources: r.desired.resources, Shoot: r.shootInfo(),
-		TargetNamespace: r.observed.state.TargetNamespace, Release: r.desired.version, FluxOfUsers: r.isFluxOfUsers(), Origins: r.desired.origins,
+// checkConfiguration refuses what can't be rendered before credentials are made for it, and a Git server is asked. What the shoot has already has been
+// rendered before. Without credentials, not all is seen here that renderConfiguration refuses.
+func (r *reconciliation) checkConfiguration(context.Context) error {
+	if r.observed.configurationDigest == r.desired.digest {
+		return nil
 	}
-	rendered, err := r.desired.release.Configuration(wanted)
-	if err != nil {
+	rendered, err := r.render()
+	if err != nil || r.desired.SyncMode == fluxv1alpha1.SyncOnce { // source and Kustomization of the shoot's users need not be what is configured
 		return err
 	}
-	if err := checkPullSecret(r.desired.Flux.Namespace, rendered.Objects); err != nil {
+	return rendered.Refused
+}
+
+// render makes the objects that make Flux follow the project's repository, with the credentials that are known.
+func (r *reconciliation) render() (*render.Configuration, error) {
+	rendered, err := r.desired.release.Configuration(render.Wanted{
+		Config: r.desired.FluxConfig, Credentials: r.desired.credentials, Resources: r.desired.resources, Shoot: r.shootInfo(),
+		TargetNamespace: r.observed.state.TargetNamespace, Release: r.desired.version, FluxOfUsers: r.isFluxOfUsers(), Origins: r.desired.origins,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rendered, checkPullSecret(r.desired.Flux.Namespace, rendered.Objects)
+}
+
+// renderConfiguration renders what makes Flux follow the project's repository.
+func (r *reconciliation) renderConfiguration(ctx context.Context) error {
+	rendered, err := r.render()
+	if err != nil {
 		return err
 	}
 	r.desired.refused = rendered.Refused

@@ -95,6 +95,7 @@ func (r *reconciliation) stepsToReconcile() []step {
 		{metrics.PhaseInventory, r.observeShoot},
 		{do: r.observePredecessor},
 		{metrics.PhaseRelease, r.chooseRelease},
+		{do: r.checkConfiguration},
 		{metrics.PhaseSource, r.ensureCredentials},
 		{do: r.renderConfiguration},
 		{do: r.findFollowed},

@@ -13,6 +13,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -128,6 +129,22 @@ func TestAChangeOfTheSecretReachesTheShootAtOnce(t *testing.T) {
 	}, timeout).Should(Succeed(), "then there is nothing to do any more")
 	public.lastOperation(public)
 	public.Expect(public.extension.Status.LastOperation.LastUpdateTime).To(Equal(untouched), "another project's shoot")
+}
+
+// TestNoKeyPairForWhatIsRefused: what can't be rendered needs no key pair, and no Git server is asked for it.
+func TestNoKeyPairForWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(with(privateRepository, "config", "kustomization: {template: {spec: {path: ./, interval: never}}}"))
+	s.operate("reconcile")
+	s.expectFailure(`kustomization.template.spec.interval: Invalid value: "never"`)
+	key := client.ObjectKey{Namespace: s.project, Name: sourcesecret.SecretName}
+	s.Expect(shared.gardenClient.Get(s.ctx, key, &corev1.Secret{})).To(MatchError(apierrors.IsNotFound, "IsNotFound"))
+
+	s.configure(privateRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.Expect(shared.gardenClient.Get(s.ctx, key, &corev1.Secret{})).To(Succeed())
 }
 
 // What the project's admin writes reaches the shoot at once: the first time, a change, and a Secret that is made anew. A mistake changes
