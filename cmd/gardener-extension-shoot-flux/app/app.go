@@ -99,7 +99,7 @@ func run(ctx context.Context, options *options) error {
 	if err := addProbes(mgr); err != nil {
 		return err
 	}
-	if err := addWebhook(ctx, mgr, options); err != nil {
+	if err := addWebhook(ctx, mgr, options, actuator); err != nil {
 		return err
 	}
 	if err := addControllers(ctx, mgr, options, actuator); err != nil {

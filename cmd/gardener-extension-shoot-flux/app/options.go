@@ -47,6 +47,9 @@ type options struct {
 	profilesBindAddress            string
 
 	all extensionscmdcontroller.OptionAggregator
+
+	// configured is what the webhook asks. It is not there before the actuator is.
+	configured controlplane.Configured
 }
 
 func newOptions() *options {

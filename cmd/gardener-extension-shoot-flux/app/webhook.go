@@ -17,15 +17,16 @@ import (
 )
 
 func (o *options) newWebhook(mgr manager.Manager) (*extensionswebhook.Webhook, error) {
-	return controlplane.New(mgr, lifecycle.Type, o.general.Completed().GardenerVersion)
+	return controlplane.New(mgr, lifecycle.Type, o.general.Completed().GardenerVersion, o.configured)
 }
 
-func addWebhook(ctx context.Context, mgr manager.Manager, options *options) error {
+func addWebhook(ctx context.Context, mgr manager.Manager, options *options, actuator *lifecycle.Actuator) error {
 	if !options.servesWebhook() {
 		mgr.GetLogger().Info("The webhook is not served, because neither --webhook-config-namespace nor --webhook-config-mode=url is set: " +
 			"the gardener-resource-manager of shoots does not learn about the namespace of Flux from this process")
 		return nil
 	}
+	options.configured = actuator.Configured
 	if _, err := options.webhook.Completed().AddToManager(ctx, mgr, nil); err != nil {
 		return fmt.Errorf("failed to add the webhook: %w", err)
 	}

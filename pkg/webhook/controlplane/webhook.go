@@ -14,7 +14,6 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -38,16 +37,17 @@ const (
 
 	// timeoutSeconds is how long an unreachable extension can delay a shoot's control plane.
 	timeoutSeconds = 5
-	// patience is how long the cache has to answer.
+	// patience is how long cache and garden have to answer.
 	patience = 2 * time.Second
 )
 
 // New creates the webhook for the extension of the given type. It is called for the gardener-resource-manager of shoots
 // that have the extension, and never blocks one: while the extension is down, the Deployment passes unchanged.
-// gardenerVersion counts where the image of gardener-resource-manager tells no version; it may be empty.
-func New(mgr manager.Manager, extensionType, gardenerVersion string) (*extensionswebhook.Webhook, error) {
+// gardenerVersion counts where the image of gardener-resource-manager tells no version; it may be empty. configured is asked about new shoots.
+func New(mgr manager.Manager, extensionType, gardenerVersion string, configured Configured) (*extensionswebhook.Webhook, error) {
 	types := []extensionswebhook.Type{{Obj: &appsv1.Deployment{}}}
-	handler, err := extensionswebhook.NewBuilder(mgr, mgr.GetLogger().WithName(Name)).WithMutator(Mutator{Seed: mgr.GetClient(), Type: extensionType, GardenerVersion: gardenerVersion}, types...).Build()
+	mutator := Mutator{Seed: mgr.GetClient(), Type: extensionType, GardenerVersion: gardenerVersion, Configured: configured}
+	handler, err := extensionswebhook.NewBuilder(mgr, mgr.GetLogger().WithName(Name)).WithMutator(mutator, types...).Build()
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +66,9 @@ func New(mgr manager.Manager, extensionType, gardenerVersion string) (*extension
 	}, nil
 }
 
+// Configured returns what is written for the shoot with a namespace in the seed.
+type Configured func(ctx context.Context, namespace string) (*fluxv1alpha1.FluxConfig, error)
+
 // Mutator adds the namespaces in which a shoot has something of Flux to those that its gardener-resource-manager manages, and leaves other
 // objects alone.
 type Mutator struct {
@@ -75,6 +78,8 @@ type Mutator struct {
 	Type string
 	// GardenerVersion counts where the image of gardener-resource-manager tells no version; it may be empty.
 	GardenerVersion string
+	// Configured is asked as long as a shoot has nothing of Flux: gardenlet makes its gardener-resource-manager before its Extension.
+	Configured Configured
 }
 
 // Mutate changes newObj if it is the Deployment of a gardener-resource-manager. It never returns an error.
@@ -87,27 +92,46 @@ func (m Mutator) Mutate(ctx context.Context, newObj, _ client.Object) error {
 }
 
 // namespaces returns the namespaces in which the shoot with a namespace in the seed has something of Flux: as it says that it has, and as its
-// owner has written. What the project's configuration says is told by the former, when the shoot is reconciled the next time.
+// owner has written; or, as long as it has nothing, as all who configure it have written.
 func (m Mutator) namespaces(ctx context.Context, namespace string) []string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ex := &extensionsv1alpha1.Extension{}
-	if err := m.Seed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: m.Type}, ex); err != nil {
-		if !apierrors.IsNotFound(err) { // gardenlet has not made it yet
-			log.FromContext(ctx).Error(err, "Nobody knows which namespaces of the shoot are Flux's", "namespace", namespace)
-		}
+	if err := m.Seed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: m.Type}, ex); client.IgnoreNotFound(err) != nil {
+		log.FromContext(ctx).Error(err, "Nobody knows which namespaces of the shoot are Flux's", "namespace", namespace)
 		return []string{flux.Namespace}
 	}
 	status, written := fluxv1alpha1.StatusOf(ex), namespacesIn(ex.Spec.ProviderConfig)
+	installed := cmp.Or(status.Namespace, flux.Namespace)
+	if status.Version == "" {
+		written = m.configuredNamespaces(ctx, namespace, written)
+		installed = cmp.Or(status.Namespace, written.Flux.Namespace, flux.Namespace)
+	}
 	var namespaces []string
 	for _, candidate := range append([]string{
-		cmp.Or(status.Namespace, written.Flux.Namespace, flux.Namespace), written.Source.Template.Metadata.Namespace, written.Kustomization.Template.Metadata.Namespace,
+		installed, written.Source.Template.Metadata.Namespace, written.Kustomization.Template.Metadata.Namespace,
 	}, status.OtherNamespaces...) {
 		if !slices.Contains(namespaces, candidate) && len(validation.IsDNS1123Label(candidate)) == 0 {
 			namespaces = append(namespaces, candidate)
 		}
 	}
 	return namespaces
+}
+
+// configuredNamespaces are those that all who configure a shoot have written, or, if that can't be found out, those that its Extension has from its owner.
+// The reconciliation that follows says why, and tries again.
+func (m Mutator) configuredNamespaces(ctx context.Context, namespace string, written writtenNamespaces) writtenNamespaces {
+	config, err := m.Configured(ctx, namespace)
+	if err != nil {
+		log.FromContext(ctx).Info("What is configured for a new shoot can't be found out, so that its gardener-resource-manager may not manage all namespaces of Flux yet",
+			"namespace", namespace, "reason", err.Error())
+		return written
+	}
+	raw, err := json.Marshal(config)
+	if err != nil {
+		return written
+	}
+	return namespacesIn(&runtime.RawExtension{Raw: raw})
 }
 
 // template is where a template of a FluxConfig names its namespace.

@@ -5,6 +5,9 @@
 package controlplane_test
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -17,6 +20,7 @@ import (
 
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/webhook/controlplane"
 )
 
@@ -26,11 +30,21 @@ func deployment(name string, deleted *metav1.Time) *appsv1.Deployment {
 	return deployment
 }
 
-// mutator finds some Extensions in the seed.
-func mutator(g Gomega, gardenerVersion string, extensions ...client.Object) controlplane.Mutator {
+// mutator finds some Extensions in the seed, and what is configured as JSON, or nothing.
+func mutator(g Gomega, gardenerVersion, configured string, extensions ...client.Object) controlplane.Mutator {
 	scheme := runtime.NewScheme()
 	g.Expect(extensionsv1alpha1.AddToScheme(scheme)).To(Succeed())
-	return controlplane.Mutator{Seed: fake.NewClientBuilder().WithScheme(scheme).WithObjects(extensions...).Build(), Type: "shoot-flux", GardenerVersion: gardenerVersion}
+	return controlplane.Mutator{
+		Seed: fake.NewClientBuilder().WithScheme(scheme).WithObjects(extensions...).Build(), Type: "shoot-flux", GardenerVersion: gardenerVersion,
+		Configured: func(_ context.Context, namespace string) (*fluxv1alpha1.FluxConfig, error) {
+			g.Expect(namespace).To(Equal("shoot--local--one"))
+			config := &fluxv1alpha1.FluxConfig{}
+			if configured == "" {
+				return nil, errors.New("the garden does not answer")
+			}
+			return config, json.Unmarshal([]byte(configured), config)
+		},
+	}
 }
 
 // All namespaces are managed in which the shoot has something of Flux, or is to have it as its owner says.
@@ -39,7 +53,8 @@ func TestNamespaces(t *testing.T) {
 		status, config string
 		want           []string
 	}{
-		"nothing":                    {"", "", []string{"flux-system"}},
+		"nothing": {"", "", []string{"flux-system"}},
+		"installed in the usual one, and written another": {`{"version":"v2.9.4"}`, `{"flux":{"namespace":"new"}}`, []string{"flux-system"}},
 		"told":                       {`{"namespace":"gitops"}`, "", []string{"gitops"}},
 		"told with others":           {`{"namespace":"gitops","otherNamespaces":["a","b"]}`, "", []string{"gitops", "a", "b"}},
 		"only others":                {`{"otherNamespaces":["a"]}`, "", []string{"flux-system", "a"}},
@@ -60,7 +75,41 @@ func TestNamespaces(t *testing.T) {
 				ex.Spec.ProviderConfig = &runtime.RawExtension{Raw: []byte(test.config)}
 			}
 			object := deployment("gardener-resource-manager", nil)
-			g.Expect(mutator(g, "v1.150.0", ex).Mutate(t.Context(), object, nil)).To(Succeed())
+			g.Expect(mutator(g, "v1.150.0", "", ex).Mutate(t.Context(), object, nil)).To(Succeed())
+			var want []string
+			for _, namespace := range test.want {
+				want = append(want, "--extra-target-namespace="+namespace)
+			}
+			g.Expect(object.Spec.Template.Spec.Containers[0].Args).To(Equal(want))
+		})
+	}
+}
+
+// TestNamespacesOfNewShoot: gardenlet makes the Deployment before the Extension, so that what is configured in any layer has to be known by then.
+func TestNamespacesOfNewShoot(t *testing.T) {
+	const configured = `{"flux":{"namespace":"gitops"},"source":{"template":{"metadata":{"namespace":"sources"}}}}`
+	extension := func(status string) *extensionsv1alpha1.Extension {
+		ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--local--one", Name: "shoot-flux"}}
+		ex.Spec.ProviderConfig = &runtime.RawExtension{Raw: []byte(`{"flux":{"namespace":"before"}}`)}
+		ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(status)}
+		return ex
+	}
+	for name, test := range map[string]struct {
+		configured string
+		extensions []client.Object
+		want       []string
+	}{
+		"no Extension yet":                    {configured, nil, []string{"gitops", "sources"}},
+		"no Extension, and no answer":         {"", nil, []string{"flux-system"}},
+		"nothing installed yet":               {configured, []client.Object{extension(`{}`)}, []string{"gitops", "sources"}},
+		"nothing installed yet, and a notice": {configured, []client.Object{extension(`{"kind":"FluxStatus","notices":[{"reason":"KeyPairMade"}]}`)}, []string{"gitops", "sources"}},
+		"nothing installed, and no answer":    {"", []client.Object{extension(`{}`)}, []string{"before"}},
+		"installed":                           {configured, []client.Object{extension(`{"version":"v2.9.4","namespace":"there"}`)}, []string{"there"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			object := deployment("gardener-resource-manager", nil)
+			g.Expect(mutator(g, "v1.150.0", test.configured, test.extensions...).Mutate(t.Context(), object, nil)).To(Succeed())
 			var want []string
 			for _, namespace := range test.want {
 				want = append(want, "--extra-target-namespace="+namespace)
@@ -85,7 +134,7 @@ func TestMutator(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			before := test.object.DeepCopyObject()
-			g.Expect(mutator(g, test.gardenerVersion).Mutate(t.Context(), test.object, nil)).To(Succeed())
+			g.Expect(mutator(g, test.gardenerVersion, "").Mutate(t.Context(), test.object, nil)).To(Succeed())
 			if test.args == nil {
 				g.Expect(test.object).To(Equal(before))
 				return

@@ -12,7 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
@@ -58,6 +61,22 @@ func (l *living) hasNamespace(name string) bool {
 	err := l.client.Get(l.ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
 	l.Expect(client.IgnoreNotFound(err)).To(Succeed())
 	return err == nil
+}
+
+// TestConfiguredNamespace is known before gardenlet makes the Extension: from the project's ConfigMap, and from the Shoot.
+func TestConfiguredNamespace(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	_, err := shared.actuator.Configured(s.ctx, s.control)
+	s.Expect(err).To(MatchError(ContainSubstring("does not exist in the garden: create it")))
+	s.configure(inGitops("keep-workloads"))
+	s.Expect(shared.actuator.Configured(s.ctx, s.control)).To(HaveField("Flux.Namespace", gitops))
+
+	s.object.Spec.Extensions = []gardencorev1beta1.Extension{{Type: "shoot-flux", ProviderConfig: &runtime.RawExtension{Raw: []byte(`{"flux":{"namespace":"own"}}`)}}}
+	s.syncCluster()
+	s.Expect(shared.actuator.Configured(s.ctx, s.control)).To(HaveField("Flux.Namespace", "own"))
+	_, err = shared.actuator.Configured(s.ctx, "shoot--of--nobody")
+	s.Expect(err).To(MatchError(ContainSubstring("failed to read Cluster shoot--of--nobody of the seed")))
 }
 
 // TestFluxInAnotherNamespace: all of it is there, and does not move.
