@@ -137,8 +137,7 @@ test: test-unit test-integration test-landscape ## Run all tests: unit, integrat
 	$(MAKE) --no-print-directory --jobs=2 test-fleet test-e2e
 
 .PHONY: test-fast
-test-fast: export RACE := false
-test-fast: test-unit test-integration ## Run the tests that need no landscape, without the race detector.
+test-fast: test-unit test-integration ## Run the tests that need no landscape.
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests.

@@ -7,7 +7,6 @@
 # Runs one kind of tests: unit, integration (real programs: kube-apiserver, etcd, Git), landscape (the parts of the local landscape), e2e
 # (what people do, on the whole of it) or fleet (what many shoots on one seed cost).
 # More arguments go to go test: hack/test.sh unit -run TestParse
-# RACE=false leaves out the race detector, which takes half of the time of unit and integration tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -46,9 +45,7 @@ esac
 
 # The race detector needs cgo. End-to-end tests and those of a fleet drive programs that are built without it; it would see none of them.
 flags=()
-race=false
-if [[ "$kind" != e2e && "$kind" != fleet && "${RACE:-true}" == true && "$(go env GOARCH)" =~ ^(amd64|arm64)$ ]]; then
-  race=true
+if [[ "$kind" != e2e && "$kind" != fleet && "$(go env GOARCH)" =~ ^(amd64|arm64)$ ]]; then
   if ! command -v "${CC:-gcc}" >/dev/null; then
     echo "a C compiler is missing, which the race detector needs: install gcc, or set CC" >&2
     exit 1
@@ -74,12 +71,11 @@ if [[ "$kind" != fleet ]]; then
 fi
 
 # golangci-lint has vetted the code.
-# Tests also wait, more of their time without the race detector: more of them than processors at the same time. End-to-end tests count themselves.
-case "$kind/$race" in
-  integration/true)  parallel=5 ;;
-  integration/false) parallel=8 ;;
-  e2e/*)             parallel=100 ;;
-  *)                 parallel=4 ;;
+# Tests also wait: more of them than processors at the same time. End-to-end tests count themselves.
+case "$kind" in
+  integration) parallel=5 ;;
+  e2e)         parallel=100 ;;
+  *)           parallel=4 ;;
 esac
 flags+=(-vet=off -timeout="$timeout" -parallel="$parallel")
 
