@@ -57,7 +57,7 @@ const (
 // Origins say who wrote a value, by the path of the field. What nobody wrote is missing.
 type Origins map[string]string
 
-// Location is where a field of the configuration is written, or is to be written. All sentences about that take their words from here.
+// Location is where a field of the configuration is written, or is to be written. Sentences about that take their words from here.
 type Location struct {
 	// Path is of the field, or of a part that has fields of its own.
 	Path string
@@ -85,29 +85,40 @@ func (o Origins) Beside(path, other string) Location {
 	return locate(path, origin)
 }
 
-// Upgrade says how the shoot gets a newer release of Flux. If Flux is its users', no version that is written changes it.
-func (o Origins) Upgrade(fluxOfUsers bool) string {
+// Upgrade says how the shoot gets a newer release of Flux. If Flux is its users', with the mode, no version that is written changes it.
+func (o Origins) Upgrade(fluxOfUsers bool, mode fluxv1alpha1.SyncMode) string {
 	if fluxOfUsers {
-		return fmt.Sprintf("upgrade Flux in the shoot, whose users it belongs to (installation: once), or %s, so that the extension does", o.ManageFlux())
+		return fmt.Sprintf("upgrade Flux in the shoot, whose users it belongs to (%s), or %s, so that the extension does", leavesFlux(mode), o.ManageFlux(mode))
 	}
 	return fmt.Sprintf("set %s to a newer release", o.Of(FieldVersion))
 }
 
-// WhoLeavesFlux is the field, with its value, that leaves Flux to the shoot's users, and where it is written: if nobody wrote installation, it is syncMode.
-func (o Origins) WhoLeavesFlux() (string, Location) {
-	if o.highest(FieldInstallation) == "" && o.highest(FieldSyncMode) != "" {
-		return FieldSyncMode + ": " + string(fluxv1alpha1.SyncManifestsOnly), o.Of(FieldSyncMode)
+// WhoLeavesFlux is the field, with its value, that leaves Flux to the shoot's users, and where it is written.
+func (o Origins) WhoLeavesFlux(mode fluxv1alpha1.SyncMode) (string, Location) {
+	if mode == fluxv1alpha1.SyncManifestsOnly {
+		return leavesFlux(mode), o.Of(FieldSyncMode)
 	}
-	return FieldInstallation + ": " + string(fluxv1alpha1.InstallationOnce), o.Of(FieldInstallation)
+	return leavesFlux(mode), o.Of(FieldInstallation)
 }
 
-// ManageFlux says how a Flux that belongs to the shoot's users becomes the extension's.
-func (o Origins) ManageFlux() string {
-	_, written := o.WhoLeavesFlux()
-	if written.Path == FieldSyncMode {
+func leavesFlux(mode fluxv1alpha1.SyncMode) string {
+	if mode == fluxv1alpha1.SyncManifestsOnly {
+		return FieldSyncMode + ": " + string(mode)
+	}
+	return FieldInstallation + ": " + string(fluxv1alpha1.InstallationOnce)
+}
+
+// ManageFlux says how a Flux that belongs to the shoot's users becomes the extension's. SyncManifestsOnly would refuse it alone, and, if it is not all that
+// leaves Flux to them, is not enough alone.
+func (o Origins) ManageFlux(mode fluxv1alpha1.SyncMode) string {
+	manage := fmt.Sprintf("set %s to %s", o.Of(FieldInstallation), fluxv1alpha1.InstallationManaged)
+	switch {
+	case mode != fluxv1alpha1.SyncManifestsOnly:
+		return manage
+	case o.highest(FieldInstallation) == "":
 		return o.ManageFollowed()
 	}
-	return fmt.Sprintf("set %s to %s", written, fluxv1alpha1.InstallationManaged)
+	return o.ManageFollowed() + ", and " + manage
 }
 
 // ManageFollowed says how a source and a Kustomization that belong to the shoot's users become the extension's.

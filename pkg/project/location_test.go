@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	. "github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 )
 
@@ -87,20 +88,24 @@ func TestWarning(t *testing.T) {
 // TestManagedAgain: what belongs to the shoot's users is not changed by a version.
 func TestManagedAgain(t *testing.T) {
 	g := NewWithT(t)
+	const once, manifestsOnly = fluxv1alpha1.SyncOnce, fluxv1alpha1.SyncManifestsOnly
 	origins := Origins{FieldVersion: OriginProject, FieldInstallation: OriginForm, FieldSyncMode: "overrides[1]"}
-	g.Expect(origins.Upgrade(false)).To(Equal("set key fluxVersion of ConfigMap flux-config to a newer release"))
-	g.Expect(origins.Upgrade(true)).To(Equal("upgrade Flux in the shoot, whose users it belongs to (installation: once), " +
+	g.Expect(origins.Upgrade(false, once)).To(Equal("set key fluxVersion of ConfigMap flux-config to a newer release"))
+	g.Expect(origins.Upgrade(true, once)).To(Equal("upgrade Flux in the shoot, whose users it belongs to (installation: once), " +
 		"or set installation in the providerConfig of the shoot to managed, so that the extension does"))
 	g.Expect(origins.ManageFollowed()).To(Equal("set syncMode in overrides[1] of ConfigMap flux-config to Managed"))
-	says, written := origins.WhoLeavesFlux()
+	says, written := origins.WhoLeavesFlux(once)
 	g.Expect(says).To(Equal("installation: once"))
 	g.Expect(written.Cause()).To(Equal("the form of the providerConfig of the shoot"))
 
+	g.Expect(origins.ManageFlux(manifestsOnly)).To(Equal("set syncMode in overrides[1] of ConfigMap flux-config to Managed, and set installation in the providerConfig of the shoot to managed"))
+	g.Expect(origins.Upgrade(true, manifestsOnly)).To(HavePrefix("upgrade Flux in the shoot, whose users it belongs to (syncMode: ManifestsOnly), or set syncMode in "))
+
 	delete(origins, FieldInstallation)
-	says, written = origins.WhoLeavesFlux()
+	says, written = origins.WhoLeavesFlux(manifestsOnly)
 	g.Expect(says).To(Equal("syncMode: ManifestsOnly"))
 	g.Expect(written.Cause()).To(Equal("overrides[1] of ConfigMap flux-config"))
-	g.Expect(origins.ManageFlux()).To(Equal(origins.ManageFollowed()))
+	g.Expect(origins.ManageFlux(manifestsOnly)).To(Equal(origins.ManageFollowed()))
 }
 
 // TestPlaceOfProject names the project to those who look at a shoot from elsewhere.

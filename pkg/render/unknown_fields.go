@@ -96,7 +96,7 @@ func (w Wanted) unknownField(object *unstructured.Unstructured, field, name, rem
 }
 
 // upgrade says how the shoot gets a newer release.
-func (w Wanted) upgrade() string { return w.Origins.Upgrade(w.FluxOfUsers) }
+func (w Wanted) upgrade() string { return w.Origins.Upgrade(w.FluxOfUsers, w.Config.SyncMode) }
 
 // references are the fields of a repository that fields of spec.ref stand for.
 var references = map[string]string{

@@ -11,7 +11,6 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
-	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/release/version"
 )
 
@@ -67,9 +66,8 @@ func minor(major, minor uint64) *semver.Version { return semver.New(major, minor
 func (c *Credentials) isGit() bool { return c.SecretRef != nil && c.Kind != KindRegistry }
 
 // ForRelease gives the credentials in the form that a release of Flux, such as "v2.9.4", reads them. The error says which release is
-// needed, and how the shoot gets it: fluxOfUsers tells that only its users can upgrade Flux. Of a release that is not known, nothing is; it
-// counts as the newest.
-func (c *Credentials) ForRelease(fluxVersion string, fluxOfUsers bool, origins project.Origins) (*Credentials, error) {
+// needed, and with upgrade how the shoot gets it. Of a release that is not known, nothing is; it counts as the newest.
+func (c *Credentials) ForRelease(fluxVersion, upgrade string) (*Credentials, error) {
 	release := releaseOf(fluxVersion)
 	if c == nil || release == nil {
 		return c, nil
@@ -78,7 +76,7 @@ func (c *Credentials) ForRelease(fluxVersion string, fluxOfUsers bool, origins p
 		if release.LessThan(need.since) && need.has(c) {
 			return nil, describeSecret(c.namespace, fmt.Errorf(
 				"Flux knows %s since %s, and that of the shoot is %s: %s, or %s",
-				need.what, version.Tag(need.since), fluxVersion, origins.Upgrade(fluxOfUsers), need.instead))
+				need.what, version.Tag(need.since), fluxVersion, upgrade, need.instead))
 		}
 	}
 	if release.LessThan(newNames) {

@@ -43,22 +43,19 @@ func TestForRelease(t *testing.T) {
 			g.Expect(err).NotTo(HaveOccurred())
 			credentials.namespace = "garden-shop"
 			if tc.last != "" {
-				_, err := credentials.ForRelease(tc.last, false, nil)
+				_, err := credentials.ForRelease(tc.last, project.Origins(nil).Upgrade(false, ""))
 				g.Expect(err).To(MatchError("secret garden-shop/flux-source in the garden: " + tc.want))
-				_, err = credentials.ForRelease(tc.last, false, project.Origins{project.FieldVersion: project.OriginLandscape})
-				g.Expect(err).To(MatchError(ContainSubstring(": set flux.version in the defaults of the landscape (value defaults of the chart) to a newer release, or ")))
-				_, err = credentials.ForRelease(tc.last, true, project.Origins{project.FieldVersion: project.OriginLandscape, project.FieldInstallation: "overrides[1]"})
-				g.Expect(err).To(MatchError(ContainSubstring(": upgrade Flux in the shoot, whose users it belongs to (installation: once), or "+
-					"set installation in overrides[1] of ConfigMap flux-config to managed, so that the extension does, or ")), "no version that is written changes it")
+				_, err = credentials.ForRelease(tc.last, "upgrade Flux")
+				g.Expect(err).To(MatchError(ContainSubstring(": upgrade Flux, or ")))
 			}
 			for _, release := range []string{tc.first, "v2.9.4", "v3.0.0", "", "of the users"} {
-				_, err := credentials.ForRelease(release, false, nil)
+				_, err := credentials.ForRelease(release, "")
 				g.Expect(err).NotTo(HaveOccurred(), release)
 			}
 		})
 	}
 	g := NewWithT(t)
-	g.Expect((*Credentials)(nil).ForRelease("v2.9.4", false, nil)).To(BeNil(), "a public repository")
+	g.Expect((*Credentials)(nil).ForRelease("v2.9.4", "")).To(BeNil(), "a public repository")
 }
 
 // TestOldNames: releases before v2.1 know certificates by other names.
@@ -78,7 +75,7 @@ func TestOldNames(t *testing.T) {
 			credentials, err := readFor(&corev1.Secret{Data: tc.data}, tc.url, nil)
 			g.Expect(err).NotTo(HaveOccurred())
 			keys := func(release string) []string {
-				adapted, err := credentials.ForRelease(release, false, nil)
+				adapted, err := credentials.ForRelease(release, "")
 				g.Expect(err).NotTo(HaveOccurred())
 				return adapted.Secrets()[0].Data.Keys()
 			}

@@ -15,8 +15,13 @@ import (
 )
 
 // Configured returns what has been written for the shoot with a namespace in the seed, before gardenlet has made its Extension: the Cluster of the
-// seed has the Shoot by then.
+// seed has the Shoot by then. Its errors are as short as those of a reconciliation.
 func (a *Actuator) Configured(ctx context.Context, namespace string) (*fluxv1alpha1.FluxConfig, error) {
+	config, err := a.configured(ctx, namespace)
+	return config, bounded(err)
+}
+
+func (a *Actuator) configured(ctx context.Context, namespace string) (*fluxv1alpha1.FluxConfig, error) {
 	shoot, _, err := readShoot(ctx, a.Seed, namespace)
 	if err != nil {
 		return nil, err

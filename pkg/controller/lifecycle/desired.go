@@ -88,7 +88,7 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version, r.isFluxOfUsers(), r.desired.origins); err != nil {
+	if r.desired.credentials, err = r.desired.credentials.ForRelease(r.desired.version, r.desired.origins.Upgrade(r.isFluxOfUsers(), r.desired.SyncMode)); err != nil {
 		return err
 	}
 	r.desired.status.Notices = slices.Concat(r.desired.notices, noticesOf(r.shoot.Namespace, r.desired.warning, r.desired.credentials))
@@ -97,15 +97,21 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 
 // checkConfiguration refuses what can't be rendered before credentials are made for it, and a Git server is asked. What the shoot has already has been
 // rendered before. Without credentials, not all is seen here that renderConfiguration refuses.
-func (r *reconciliation) checkConfiguration(context.Context) error {
+func (r *reconciliation) checkConfiguration(ctx context.Context) error {
 	if r.observed.configurationDigest == r.desired.digest {
 		return nil
 	}
-	rendered, err := r.render()
-	if err != nil || r.desired.SyncMode == fluxv1alpha1.SyncOnce { // source and Kustomization of the shoot's users need not be what is configured
+	rendered, refused := r.render()
+	if refused == nil && r.desired.SyncMode != fluxv1alpha1.SyncOnce { // source and Kustomization of the shoot's users need not be what is configured
+		refused = rendered.Refused
+	}
+	if refused == nil {
+		return nil
+	}
+	if err := r.addNotices(ctx, slices.Concat(r.desired.notices, noticesOf(r.shoot.Namespace, r.desired.warning, nil))...); err != nil {
 		return err
 	}
-	return rendered.Refused
+	return refused
 }
 
 // render makes the objects that make Flux follow the project's repository, with the credentials that are known.

@@ -36,7 +36,7 @@ const (
 
 // describeSource says where Flux is, what the shoot follows by the objects that it is to have, and how Flux gets in. credentials are nil for a public repository.
 func describeSource(status *fluxv1alpha1.FluxStatus, namespace string, objects []client.Object, credentials *sourcesecret.Credentials) error {
-	setNamespaces(status, namespace, objects)
+	setNamespaces(status, namespace, namespacesAmong(objects)...)
 	status.RepositoryURL, status.Reference, status.PublicKey, status.HostKeys = "", "", "", nil
 	followed, err := sourceAmong(objects)
 	if err != nil {
@@ -60,21 +60,31 @@ func describeSource(status *fluxv1alpha1.FluxStatus, namespace string, objects [
 	return nil
 }
 
-// setNamespaces says where Flux and the objects are.
-func setNamespaces(status *fluxv1alpha1.FluxStatus, namespace string, objects []client.Object) {
+// setNamespaces says where Flux is, and what else of it is in other namespaces.
+func setNamespaces(status *fluxv1alpha1.FluxStatus, namespace string, others ...string) {
 	status.Namespace, status.OtherNamespaces = "", nil
 	if namespace = cmp.Or(namespace, flux.Namespace); namespace != flux.Namespace {
 		status.Namespace = namespace
 	}
 	known := namespacesOf(*status)
-	for _, object := range objects {
-		if other := object.GetNamespace(); other != "" && !slices.Contains(known, other) {
+	for _, other := range others {
+		if !slices.Contains(known, other) {
 			known = append(known, other)
 		}
 	}
 	if len(known) > 1 {
 		status.OtherNamespaces = slices.Clone(known[1:])
 	}
+}
+
+func namespacesAmong(objects []client.Object) []string {
+	var namespaces []string
+	for _, object := range objects {
+		if namespace := object.GetNamespace(); namespace != "" {
+			namespaces = append(namespaces, namespace)
+		}
+	}
+	return namespaces
 }
 
 // namespacesOf returns the namespaces in which the shoot has something of Flux.

@@ -96,7 +96,7 @@ func (r *reconciliation) prepareUpgrade(ctx context.Context) ([]*apiextensionsv1
 	if loss := (*migration.LossError)(nil); errors.As(err, &loss) {
 		if r.desired.version == r.observed.fluxVersion {
 			return nil, fmt.Errorf("the chosen components of Flux %s would replace others: %w: delete them first, or choose their component again (%s, %s)",
-				r.desired.version, err, r.desired.origins.Of(project.FieldComponents), r.desired.origins.Of(project.FieldComponentsExtra))
+				r.desired.version, err, r.writtenBefore(project.FieldComponents), r.writtenBefore(project.FieldComponentsExtra))
 		}
 		err = fmt.Errorf("%w: delete them first, or set %s to a release that has it", err, r.desired.origins.Of(project.FieldVersion))
 	}

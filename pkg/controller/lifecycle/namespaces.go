@@ -28,6 +28,12 @@ func namespaceIn(state fluxv1alpha1.FluxState) string {
 	return cmp.Or(state.Namespace, flux.Namespace)
 }
 
+// followedNamespaces are those of the source and the Kustomization that are noted. Others than that of Flux are there only if a template says so.
+func followedNamespaces(state fluxv1alpha1.FluxState) []string {
+	installed := namespaceIn(state)
+	return []string{flux.KeyOf(state.Source, installed).Namespace, flux.KeyOf(state.Kustomization, installed).Namespace}
+}
+
 // rootIn is the Kustomization by which the extension makes Flux follow something. It is empty if nothing is noted.
 func rootIn(state fluxv1alpha1.FluxState) client.ObjectKey {
 	if state.FluxVersion == "" {
@@ -36,12 +42,27 @@ func rootIn(state fluxv1alpha1.FluxState) client.ObjectKey {
 	return flux.KeyOf(state.Kustomization, namespaceIn(state))
 }
 
+// writtenBefore is where a field is written, or was when the shoot got what it has. Somebody who removes it from one shoot is not to write it for all
+// of the project: if nobody knows where it was, it is to be written for this one.
+func (r *reconciliation) writtenBefore(path string) project.Location {
+	origins := r.desired.origins
+	if _, written := origins[path]; !written {
+		origins = project.Origins{path: project.OriginShoot}
+		for _, before := range fluxv1alpha1.StatusOf(r.extension).Configuration {
+			if before.Field == path {
+				origins[path] = before.Origin
+			}
+		}
+	}
+	return origins.Of(path)
+}
+
 // checkNamespace refuses to move Flux: what is in its namespace, of the shoot's users too, would be left behind, and for a while two would run.
 func (r *reconciliation) checkNamespace(context.Context) error {
 	state := r.observed.state
 	if installed := namespaceIn(state); state.FluxVersion != "" && installed != r.desired.Flux.Namespace {
 		return fmt.Errorf("Flux is in namespace %[1]s of the shoot, and does not move to %[2]s: set %[3]s to %[1]s, or switch the extension off and, when Flux is gone, on again",
-			installed, r.desired.Flux.Namespace, r.desired.origins.Of(project.FieldNamespace))
+			installed, r.desired.Flux.Namespace, r.writtenBefore(project.FieldNamespace))
 	}
 	return nil
 }

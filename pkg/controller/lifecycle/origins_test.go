@@ -88,3 +88,29 @@ func TestCredentialsOfShoot(t *testing.T) {
 		})
 	}
 }
+
+// TestWrittenBefore: who removes a field from one shoot is not told to write it for all of the project.
+func TestWrittenBefore(t *testing.T) {
+	for name, test := range map[string]struct {
+		now    project.Origins
+		before string
+		want   string
+	}{
+		"written now":            {project.Origins{project.FieldNamespace: project.OriginConfig}, project.OriginShoot, "flux.namespace in key config of ConfigMap flux-config"},
+		"removed from shoot":     {nil, project.OriginShoot, "flux.namespace in the providerConfig of the shoot"},
+		"removed from project":   {nil, project.OriginConfig, "flux.namespace in key config of ConfigMap flux-config"},
+		"removed from overrides": {nil, "overrides[1]", "flux.namespace in overrides[1] of ConfigMap flux-config"},
+		"nobody knows":           {nil, "", "flux.namespace in the providerConfig of the shoot"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			status := fluxv1alpha1.FluxStatus{}
+			if test.before != "" {
+				status.Configuration = []fluxv1alpha1.WrittenField{{Field: project.FieldNamespace, Value: "gitops", Origin: test.before}}
+			}
+			r := &reconciliation{extension: &extensionsv1alpha1.Extension{}, desired: desired{origins: test.now}}
+			g.Expect(fluxv1alpha1.SetStatus(r.extension, status)).To(Succeed())
+			g.Expect(r.writtenBefore(project.FieldNamespace).String()).To(Equal(test.want))
+		})
+	}
+}

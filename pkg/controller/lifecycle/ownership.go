@@ -60,7 +60,7 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 	r.desired.status = fluxv1alpha1.FluxStatus{Version: r.observed.fluxVersion, Requested: r.desired.Flux.Version, Origin: originShoot}
 	if was := r.observed.state.RequestedVersion; was != "" && was != r.desired.Flux.Version && !isRelease(r.desired.Flux.Version, r.observed.fluxVersion) {
 		r.desired.notices = append(r.desired.notices, newNotice(corev1.EventTypeWarning, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("version %s of Flux has no effect: "+
-			"Flux belongs to the shoot's users, who can upgrade it (installation: once); to let the extension do that, %s", r.desired.Flux.Version, r.desired.origins.ManageFlux())))
+			"Flux belongs to the shoot's users, who can upgrade it (installation: once); to let the extension do that, %s", r.desired.Flux.Version, r.desired.origins.ManageFlux(r.desired.SyncMode))))
 	}
 	kinds := render.FollowedKinds(r.desired.FluxConfig)
 	if len(kinds) == 0 {
@@ -77,7 +77,7 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 		definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 		if err := shootClient.Get(ctx, client.ObjectKey{Name: name}, definition); apierrors.IsNotFound(err) {
 			return fmt.Errorf("the Flux of the shoot belongs to its users (installation: once), and can't follow the project's repository without "+
-				"CustomResourceDefinition %s: install it again, or %s", name, r.desired.origins.ManageFlux())
+				"CustomResourceDefinition %s: install it again, or %s", name, r.desired.origins.ManageFlux(r.desired.SyncMode))
 		} else if err != nil {
 			return fmt.Errorf("failed to read CustomResourceDefinition %s of the shoot: %w", name, err)
 		}
@@ -139,8 +139,8 @@ func (r *reconciliation) isHandedOver() bool {
 // describeHandover tells the shoot's owner that the extension will do less than before, because of what, and how to have that back: it may have been
 // meant for something else.
 func (r *reconciliation) describeHandover() fluxv1alpha1.Notice {
-	says, written := r.desired.origins.WhoLeavesFlux()
-	back := r.desired.origins.ManageFlux()
+	says, written := r.desired.origins.WhoLeavesFlux(r.desired.SyncMode)
+	back := r.desired.origins.ManageFlux(r.desired.SyncMode)
 	if r.desired.SyncMode == fluxv1alpha1.SyncOnce {
 		back += ", and " + r.desired.origins.ManageFollowed()
 	}

@@ -65,6 +65,7 @@ func (r *reconciliation) writeProblem(ctx context.Context, problem *fluxv1alpha1
 		}
 		if status.Version == "" { // the shoot has just come from another seed
 			status.Version = r.observed.state.FluxVersion
+			setNamespaces(&status, r.observed.state.Namespace, followedNamespaces(r.observed.state)...)
 		}
 		if isRestoring(r.extension) {
 			status.ResolvedFor = r.extension.Annotations[v1beta1constants.GardenerTimestamp]

@@ -92,7 +92,8 @@ func (m Mutator) Mutate(ctx context.Context, newObj, _ client.Object) error {
 }
 
 // namespaces returns the namespaces in which the shoot with a namespace in the seed has something of Flux: as it says that it has, and as its
-// owner has written; or, as long as it has nothing, as all who configure it have written.
+// owner has written; or, as long as it has nothing, as all who configure it have written. They are always in the same order: another one would restart
+// gardener-resource-manager.
 func (m Mutator) namespaces(ctx context.Context, namespace string) []string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -101,21 +102,33 @@ func (m Mutator) namespaces(ctx context.Context, namespace string) []string {
 		log.FromContext(ctx).Error(err, "Nobody knows which namespaces of the shoot are Flux's", "namespace", namespace)
 		return []string{flux.Namespace}
 	}
-	status, written := fluxv1alpha1.StatusOf(ex), namespacesIn(ex.Spec.ProviderConfig)
-	installed := cmp.Or(status.Namespace, flux.Namespace)
-	if status.Version == "" {
+	candidates, written := installedNamespaces(ex), namespacesIn(ex.Spec.ProviderConfig)
+	if candidates == nil {
 		written = m.configuredNamespaces(ctx, namespace, written)
-		installed = cmp.Or(status.Namespace, written.Flux.Namespace, flux.Namespace)
+		candidates = []string{cmp.Or(written.Flux.Namespace, flux.Namespace)}
 	}
 	var namespaces []string
-	for _, candidate := range append([]string{
-		installed, written.Source.Template.Metadata.Namespace, written.Kustomization.Template.Metadata.Namespace,
-	}, status.OtherNamespaces...) {
+	for _, candidate := range append(candidates, written.Source.Template.Metadata.Namespace, written.Kustomization.Template.Metadata.Namespace) {
 		if !slices.Contains(namespaces, candidate) && len(validation.IsDNS1123Label(candidate)) == 0 {
 			namespaces = append(namespaces, candidate)
 		}
 	}
 	return namespaces
+}
+
+// installedNamespaces are those of what the shoot has of Flux, that of Flux first, or nil if it has nothing. A shoot that has just come from another seed
+// has no status yet, but what it has is noted.
+func installedNamespaces(ex *extensionsv1alpha1.Extension) []string {
+	status := fluxv1alpha1.StatusOf(ex)
+	if status.Version != "" || status.Namespace != "" || len(status.OtherNamespaces) > 0 {
+		return append([]string{cmp.Or(status.Namespace, flux.Namespace)}, status.OtherNamespaces...)
+	}
+	state, err := fluxv1alpha1.StateOf(ex) // the reconciliation says what is wrong with it
+	if err != nil || state.FluxVersion == "" {
+		return nil
+	}
+	installed := cmp.Or(state.Namespace, flux.Namespace)
+	return []string{installed, flux.KeyOf(state.Source, installed).Namespace, flux.KeyOf(state.Kustomization, installed).Namespace}
 }
 
 // configuredNamespaces are those that all who configure a shoot have written, or, if that can't be found out, those that its Extension has from its owner.

@@ -60,7 +60,7 @@ func TestNamespaces(t *testing.T) {
 		"only others":                {`{"otherNamespaces":["a"]}`, "", []string{"flux-system", "a"}},
 		"written":                    {"", `{"flux":{"namespace":"gitops"}}`, []string{"gitops"}},
 		"written, and told another":  {`{"namespace":"gitops"}`, `{"flux":{"namespace":"new"}}`, []string{"gitops"}},
-		"templates":                  {`{"otherNamespaces":["b"]}`, `{"source":{"template":{"metadata":{"namespace":"a"}}},"kustomization":{"template":{"metadata":{"namespace":"b"}}}}`, []string{"flux-system", "a", "b"}},
+		"templates":                  {`{"otherNamespaces":["b"]}`, `{"source":{"template":{"metadata":{"namespace":"a"}}},"kustomization":{"template":{"metadata":{"namespace":"b"}}}}`, []string{"flux-system", "b", "a"}},
 		"what can be no namespace":   {"", `{"source":{"template":{"metadata":{"namespace":"a --x=y"}}}}`, []string{"flux-system"}},
 		"a shoot without its own":    {"", `{"installation":"once"}`, []string{"flux-system"}},
 		"what is no text, elsewhere": {"", `{"flux":{"namespace":7}}`, []string{"flux-system"}},
@@ -94,6 +94,12 @@ func TestNamespacesOfNewShoot(t *testing.T) {
 		ex.Status.ProviderStatus = &runtime.RawExtension{Raw: []byte(status)}
 		return ex
 	}
+	moved := func(state string) *extensionsv1alpha1.Extension {
+		ex := extension(`{}`)
+		ex.Spec.ProviderConfig = nil
+		ex.Status.State = &runtime.RawExtension{Raw: []byte(`{"apiVersion":"flux.extensions.gardener.cloud/v1alpha1","kind":"FluxState",` + state + `}`)}
+		return ex
+	}
 	for name, test := range map[string]struct {
 		configured string
 		extensions []client.Object
@@ -104,6 +110,9 @@ func TestNamespacesOfNewShoot(t *testing.T) {
 		"nothing installed yet":               {configured, []client.Object{extension(`{}`)}, []string{"gitops", "sources"}},
 		"nothing installed yet, and a notice": {configured, []client.Object{extension(`{"kind":"FluxStatus","notices":[{"reason":"KeyPairMade"}]}`)}, []string{"gitops", "sources"}},
 		"nothing installed, and no answer":    {"", []client.Object{extension(`{}`)}, []string{"before"}},
+		"just come from another seed":         {configured, []client.Object{moved(`"fluxVersion":"v2.9.4","namespace":"there","source":"sources-there/app"`)}, []string{"there", "sources-there"}},
+		"just come, in the usual one":         {configured, []client.Object{moved(`"fluxVersion":"v2.9.4"`)}, []string{"flux-system"}},
+		"come before it had anything":         {configured, []client.Object{moved(`"pauses":{}`)}, []string{"gitops", "sources"}},
 		"installed":                           {configured, []client.Object{extension(`{"version":"v2.9.4","namespace":"there"}`)}, []string{"there"}},
 	} {
 		t.Run(name, func(t *testing.T) {

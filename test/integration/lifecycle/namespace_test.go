@@ -131,6 +131,7 @@ func TestSwitchedOffInAnotherNamespaceAfterAMove(t *testing.T) {
 			l, deployed := newInGitops(t, policy)
 			l.move()
 			arrivals["it could not be restored"](l)
+			l.Expect(l.status(l).Namespace).To(Equal(gitops), "the webhook reads it there")
 			l.switchOff()
 			l.expectSwitchedOff()
 			l.expectNothingInSeed()
