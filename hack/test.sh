@@ -79,12 +79,10 @@ case "$kind" in
 esac
 flags+=(-vet=off -timeout="$timeout" -parallel="$parallel")
 
-# go keeps results, and runs a test again if what it reads has changed. It does not see programs that are started before the first test: which ones there
-# are becomes a part of the tests themselves. The extension is another program after most changes.
-case "$kind" in
-  integration | landscape) flags+=("-ldflags=-X=main.programs=$({ cat "${LANDSCAPE_BIN:-bin}"/.build/*.stamp 2>/dev/null || true; } | sha256sum | cut -c 1-16)") ;;
-  e2e | fleet)             flags+=(-count=1) ;;
-esac
+# go keeps results, and does not see programs that are started before the first test. The extension is another one after most changes.
+if [[ "$kind" =~ ^(e2e|fleet)$ ]]; then
+  flags+=(-count=1)
+fi
 
 # The controllers of tests log much, before and after what a test says.
 log="$(mktemp)"
