@@ -131,10 +131,8 @@ clean: ## Remove what was built and vendored. Stop the landscape first.
 
 ##@ Check
 
-# A fleet waits most of its time, and counts what does not depend on how busy the machine is.
 .PHONY: test
-test: test-unit test-integration test-landscape ## Run all tests: unit, integration, of the landscape itself, of 100 shoots, end to end.
-	$(MAKE) --no-print-directory --jobs=2 test-fleet test-e2e
+test: test-unit test-integration test-landscape test-fleet test-e2e ## Run all tests: unit, integration, of the landscape itself, of 100 shoots, end to end.
 
 .PHONY: test-fast
 test-fast: test-unit test-integration ## Run the tests that need no landscape.

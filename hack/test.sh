@@ -90,7 +90,7 @@ trap 'rm -f "$log"' EXIT
 summary() {
   echo "What failed, from the output above:"
   { grep -vE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^\s*$' "$log" || true; } |
-    { grep -E -A 12 '^ *--- FAIL|^panic:|^WARNING: DATA RACE|^FAIL\s' || true; } | cut -c 1-240 | head -n 300
+    { grep -E -A 12 '^ *--- FAIL|^ +[a-z_]+_test\.go:[0-9]+: |^panic:|^WARNING: DATA RACE|^FAIL\s' || true; } | cut -c 1-240 | head -n 300
 }
 
 # A module of its own, for what the extension itself must not depend on.
