@@ -50,6 +50,21 @@ func AddNamespaces(deployment *appsv1.Deployment, gardenerVersion string, namesp
 	return true
 }
 
+// Namespaces returns the namespaces of the shoot that AddNamespaces has made the gardener-resource-manager of the Deployment manage, in its order.
+func Namespaces(deployment *appsv1.Deployment) []string {
+	container := container(deployment)
+	if container == nil {
+		return nil
+	}
+	var namespaces []string
+	for _, argument := range container.Args {
+		if namespace, ok := strings.CutPrefix(argument, flag); ok {
+			namespaces = append(namespaces, namespace)
+		}
+	}
+	return namespaces
+}
+
 // missingFlags returns the arguments that a container needs for namespaces and does not have.
 func missingFlags(container *corev1.Container, namespaces []string) []string {
 	var missing []string

@@ -82,29 +82,42 @@ type Mutator struct {
 	Configured Configured
 }
 
-// Mutate changes newObj if it is the Deployment of a gardener-resource-manager. It never returns an error.
-func (m Mutator) Mutate(ctx context.Context, newObj, _ client.Object) error {
+// Mutate changes newObj if it is the Deployment of a gardener-resource-manager, which may replace oldObj. It never returns an error.
+func (m Mutator) Mutate(ctx context.Context, newObj, oldObj client.Object) error {
 	deployment, ok := newObj.(*appsv1.Deployment)
 	if ok && deployment.Name == resourcemanager.DeploymentName && deployment.DeletionTimestamp == nil {
-		resourcemanager.AddNamespaces(deployment, m.GardenerVersion, m.namespaces(ctx, deployment.Namespace)...)
+		var before []string
+		if old, ok := oldObj.(*appsv1.Deployment); ok {
+			before = resourcemanager.Namespaces(old)
+		}
+		resourcemanager.AddNamespaces(deployment, m.GardenerVersion, m.namespaces(ctx, deployment.Namespace, before)...)
 	}
 	return nil
 }
 
 // namespaces returns the namespaces in which the shoot with a namespace in the seed has something of Flux: as it says that it has, and as its
-// owner has written; or, as long as it has nothing, as all who configure it have written. They are always in the same order: another one would restart
-// gardener-resource-manager.
-func (m Mutator) namespaces(ctx context.Context, namespace string) []string {
+// owner has written; or, as long as it has nothing, as all who configure it have written. If that can't be found out, they are those before, if there
+// were any. They are always in the same order: another one would restart gardener-resource-manager.
+func (m Mutator) namespaces(ctx context.Context, namespace string, before []string) []string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ex := &extensionsv1alpha1.Extension{}
 	if err := m.Seed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: m.Type}, ex); client.IgnoreNotFound(err) != nil {
 		log.FromContext(ctx).Error(err, "Nobody knows which namespaces of the shoot are Flux's", "namespace", namespace)
+		if len(before) > 0 {
+			return before
+		}
 		return []string{flux.Namespace}
 	}
 	candidates, written := installedNamespaces(ex), namespacesIn(ex.Spec.ProviderConfig)
 	if candidates == nil {
-		written = m.configuredNamespaces(ctx, namespace, written)
+		configured, err := m.configuredNamespaces(ctx, namespace)
+		switch {
+		case err == nil:
+			written = configured
+		case len(before) > 0:
+			return before
+		}
 		candidates = []string{cmp.Or(written.Flux.Namespace, flux.Namespace)}
 	}
 	var namespaces []string
@@ -131,20 +144,17 @@ func installedNamespaces(ex *extensionsv1alpha1.Extension) []string {
 	return []string{installed, flux.KeyOf(state.Source, installed).Namespace, flux.KeyOf(state.Kustomization, installed).Namespace}
 }
 
-// configuredNamespaces are those that all who configure a shoot have written, or, if that can't be found out, those that its Extension has from its owner.
-// The reconciliation that follows says why, and tries again.
-func (m Mutator) configuredNamespaces(ctx context.Context, namespace string, written writtenNamespaces) writtenNamespaces {
+// configuredNamespaces are those that all who configure a shoot have written. The reconciliation that follows says why that can't be found out, and
+// tries again.
+func (m Mutator) configuredNamespaces(ctx context.Context, namespace string) (writtenNamespaces, error) {
 	config, err := m.Configured(ctx, namespace)
 	if err != nil {
 		log.FromContext(ctx).Info("What is configured for a new shoot can't be found out, so that its gardener-resource-manager may not manage all namespaces of Flux yet",
 			"namespace", namespace, "reason", err.Error())
-		return written
+		return writtenNamespaces{}, err
 	}
 	raw, err := json.Marshal(config)
-	if err != nil {
-		return written
-	}
-	return namespacesIn(&runtime.RawExtension{Raw: raw})
+	return namespacesIn(&runtime.RawExtension{Raw: raw}), err
 }
 
 // template is where a template of a FluxConfig names its namespace.

@@ -128,6 +128,27 @@ func TestNamespacesOfNewShoot(t *testing.T) {
 	}
 }
 
+// TestNamespacesWithoutAnswer: gardenlet writes the Deployment anew each time, without the webhook's arguments.
+func TestNamespacesWithoutAnswer(t *testing.T) {
+	g := NewWithT(t)
+	before := deployment("gardener-resource-manager", nil)
+	g.Expect(mutator(g, "v1.150.0", `{"flux":{"namespace":"gitops"},"source":{"template":{"metadata":{"namespace":"sources"}}}}`).Mutate(t.Context(), before, nil)).To(Succeed())
+	for name, m := range map[string]controlplane.Mutator{
+		"of the garden": mutator(g, "v1.150.0", ""),
+		"of the seed":   {Seed: fake.NewClientBuilder().WithScheme(runtime.NewScheme()).Build(), Type: "shoot-flux", GardenerVersion: "v1.150.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			object := deployment("gardener-resource-manager", nil)
+			g.Expect(m.Mutate(t.Context(), object, before)).To(Succeed())
+			g.Expect(object.Spec.Template.Spec.Containers[0].Args).To(Equal([]string{"--extra-target-namespace=gitops", "--extra-target-namespace=sources"}))
+			object = deployment("gardener-resource-manager", nil)
+			g.Expect(m.Mutate(t.Context(), object, deployment("gardener-resource-manager", nil))).To(Succeed())
+			g.Expect(object.Spec.Template.Spec.Containers[0].Args).To(Equal([]string{"--extra-target-namespace=flux-system"}))
+		})
+	}
+}
+
 func TestMutator(t *testing.T) {
 	for name, test := range map[string]struct {
 		gardenerVersion string
