@@ -14,7 +14,7 @@ kind="${1:-}"
 shift || true
 case "$kind" in
   unit)        timeout=25m ;;
-  integration) timeout=25m ;;
+  integration) timeout=60m ;;
   landscape)   timeout=25m ;;
   e2e)         timeout=40m ;;
   fleet)       timeout=25m ;;

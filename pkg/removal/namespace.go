@@ -32,7 +32,7 @@ import (
 
 const (
 	// searchDuration bounds the search through a namespace, of which the shoot's users choose how many kinds it can have.
-	searchDuration = 5 * time.Second
+	searchDuration = 10 * time.Second
 	// parallelLists is how many kinds are listed at the same time.
 	parallelLists = 8
 )

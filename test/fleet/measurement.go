@@ -289,7 +289,8 @@ func (m *measurement) waitForQuiet(ctx context.Context) error {
 }
 
 // calm measures how often shoots are looked into in which nothing has changed for long. That is after half an hour; a schedule that is faster by
-// calmFactor is as calm after a minute. What Flux's controllers are looked at does not follow it.
+// calmFactor is as calm after a minute. What Flux's controllers are looked at does not follow it: that is counted all the time, because in any short
+// time it is the turn of some shoots only, by chance.
 func (m *measurement) calm(ctx context.Context) (err error) {
 	end := m.phase("watching shoots in which nothing changes, %d times as fast", calmFactor)
 	if err := m.halt(); err != nil {
@@ -298,16 +299,21 @@ func (m *measurement) calm(ctx context.Context) (err error) {
 	if err := m.start(ctx, "extension-calm", "--fluxready-sync-period="+(fluxready.DefaultSyncPeriod/calmFactor).String()); err != nil {
 		return err
 	}
-	if err := pause(ctx, calmAfter); err != nil {
+	before, err := m.during(func() error { return pause(ctx, calmAfter) })
+	if err != nil {
 		return err
 	}
 	taken, err := m.during(func() error { return pause(ctx, calmTime) })
-	controllers := taken.shoot.sum(func(kind requestKind) bool { return strings.Contains(kind.resource, "/deployments/") })
 	m.figures.calm = taken
-	m.figures.calmRequests = m.figures.perShoot(taken.shoot.all()-controllers)*float64(time.Hour)/(calmFactor*float64(calmTime)) +
-		m.figures.perShoot(controllers)*float64(time.Hour)/float64(calmTime)
+	m.figures.calmRequests = m.figures.perShoot(taken.shoot.all()-ofControllers(taken))*float64(time.Hour)/(calmFactor*float64(calmTime)) +
+		m.figures.perShoot(ofControllers(before)+ofControllers(taken))*float64(time.Hour)/float64(calmAfter+calmTime)
 	end("")
 	return errors.Join(err, m.halt())
+}
+
+// ofControllers counts the requests for Flux's controllers in the shoots.
+func ofControllers(t traffic) int {
+	return t.shoot.sum(func(kind requestKind) bool { return strings.Contains(kind.resource, "/deployments/") })
 }
 
 // change measures how long a change of all projects' configuration takes to reach all shoots.
