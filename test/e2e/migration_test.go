@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	. "github.com/onsi/gomega"
@@ -61,6 +62,17 @@ func (s *shootOwner) objects() map[string]map[string]any {
 		unstructured.RemoveNestedField(object.Object, "metadata", "annotations", resourcesv1alpha1.OriginAnnotation)
 		objects[object.GetKind()+" "+client.ObjectKeyFromObject(&object).String()] = object.Object
 	}
+	return objects
+}
+
+// settledObjects are the objects when they don't change any more: some, such as EndpointSlices, follow others a moment later.
+func (s *shootOwner) settledObjects() map[string]map[string]any {
+	objects := s.objects()
+	s.Eventually(func() string {
+		before := objects
+		objects = s.objects()
+		return cmp.Diff(before, objects)
+	}, timeout, time.Second).Should(BeEmpty())
 	return objects
 }
 
@@ -127,7 +139,7 @@ func TestControlPlaneMigration(t *testing.T) {
 	shoot.expectContent()
 	shoot.expectHealthy()
 	shoot.expectReported(gardencorev1beta1.ConditionTrue, "Normal FluxReady", "Flux has applied revision ")
-	key, objects, processes := p.sourceSecret(), shoot.objects(), shoot.fluxProcesses()
+	key, objects, processes := p.sourceSecret(), shoot.settledObjects(), shoot.fluxProcesses()
 
 	shoot.migrate(destination)
 	shoot.expectNothingIn(source)

@@ -38,7 +38,7 @@ const (
 	// timeoutSeconds is how long an unreachable extension can delay a shoot's control plane.
 	timeoutSeconds = 5
 	// patience is how long cache and garden have to answer.
-	patience = 2 * time.Second
+	patience = 4 * time.Second
 )
 
 // New creates the webhook for the extension of the given type. It is called for the gardener-resource-manager of shoots

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -25,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
@@ -196,6 +198,8 @@ func (i *Image) program(mounted *Mounted) (process.Program, error) {
 		Env:        append(slices.Clone(i.Config.Env), env...),
 		WorkingDir: i.Config.WorkingDir,
 		Container:  container,
+
+		GracePeriod: time.Duration(ptr.Deref(mounted.pod.Spec.TerminationGracePeriodSeconds, corev1.DefaultTerminationGracePeriodSeconds)) * time.Second,
 	}, nil
 }
 
