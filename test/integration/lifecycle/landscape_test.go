@@ -141,7 +141,7 @@ func gardenKubeconfig(user string, groups ...string) (map[string][]byte, error) 
 func newManager(ctx context.Context) (manager.Manager, error) {
 	config := rest.CopyConfig(shared.seed.Config)
 	config.Wrap(shared.requests.wrap)
-	mgr, err := manager.New(config, manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
+	mgr, err := manager.New(config, manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}, GracefulShutdownTimeout: new(time.Duration(-1))})
 	if err != nil {
 		return nil, err
 	}
@@ -178,9 +178,10 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 // newReporter makes events of what the lifecycle controller notes, which waits for that before it lets an Extension go. What it writes is not
 // in the log of requests.
 func newReporter(ctx context.Context) (manager.Manager, error) {
-	mgr, err := manager.New(shared.seed.Config, manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}, Client: client.Options{
-		Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
-	}})
+	mgr, err := manager.New(shared.seed.Config, manager.Options{
+		Metrics: metricsserver.Options{BindAddress: "0"}, GracefulShutdownTimeout: new(time.Duration(-1)),
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -61,8 +61,23 @@ func (s *shoot) move() {
 func (l *living) moveInterrupted() {
 	l.state()
 	carried := l.extension.Status.State
-	l.Eventually(func() error { return shared.actuator.Migrate(l.ctx, log.Log, l.extension) }, timeout).Should(Succeed())
+	l.Eventually(func() error {
+		l.noteReported()
+		return shared.actuator.Migrate(l.ctx, log.Log, l.extension)
+	}, timeout).Should(Succeed())
 	l.replaceExtension(carried)
+}
+
+// noteReported notes that people know all notices: nobody reports those of an Extension of the garden's class, and a move waits a minute for that.
+func (l *living) noteReported() {
+	l.state()
+	status := fluxv1alpha1.StatusOf(l.extension)
+	for i := range status.Notices {
+		status.Notices[i].Reported = true
+	}
+	patch := client.MergeFrom(l.extension.DeepCopy())
+	l.Expect(fluxv1alpha1.SetStatus(l.extension, status)).To(Succeed())
+	l.Expect(shared.seedClient.Status().Patch(l.ctx, l.extension, patch)).To(Succeed())
 }
 
 // sleepInterrupted lets the shoot sleep and wake up: meanwhile nothing is written.

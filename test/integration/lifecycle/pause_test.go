@@ -5,11 +5,15 @@
 package lifecycle_test
 
 import (
+	"math"
+	"strconv"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	"github.com/gardener/gardener/pkg/extensions"
@@ -34,9 +38,38 @@ func (s *shoot) writes() []string {
 }
 
 // settle waits until nothing is under way any more. The extension hears of a ConfigMap in the garden, of a Cluster and of an Extension by separate watches:
-// it may hear of one long after the others, and reconcile once more then. And what it has begun, it ends.
+// it may hear of one long after the others, and reconcile once more then, when it has done what others ask for. And what it has begun, it ends.
 func (s *shoot) settle() {
-	s.Eventually(s.writes, timeout).Should(BeEmpty(), "nothing is under way")
+	s.Eventually(func(g Gomega) {
+		g.Expect(waitingConfigurations()).To(BeZero())
+		g.Expect(s.writes()).To(BeEmpty())
+		g.Expect(waitingConfigurations()).To(BeZero())
+		state, description := s.lastOperation(g)
+		g.Expect(state).NotTo(Equal(gardencorev1beta1.LastOperationStateProcessing), description)
+		status := fluxv1alpha1.StatusOf(s.extension)
+		g.Expect(status.UnreportedNotices()).To(BeEmpty(), "they are still reported")
+	}, timeout).Should(Succeed(), "nothing is under way")
+}
+
+// waitingConfigurations counts the shoots of all tests that wait for the controller because of a changed configuration.
+func waitingConfigurations() (waiting float64) {
+	families, err := runtimemetrics.Registry.Gather()
+	if err != nil {
+		return math.Inf(1)
+	}
+	for _, family := range families {
+		if family.GetName() != "workqueue_depth" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if label.GetName() == "priority" && label.GetValue() == strconv.Itoa(handler.LowPriority) {
+					waiting += metric.GetGauge().GetValue()
+				}
+			}
+		}
+	}
+	return waiting
 }
 
 // TestAChangeWhileTheShootWakesUp changes the configuration after gardenlet has asked for the Extension, and before it says that the

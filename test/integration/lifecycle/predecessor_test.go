@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
@@ -51,9 +52,11 @@ func (l *living) predecessor() (gitRepository, root *unstructured.Unstructured) 
 // reconciledByPredecessor makes the Extension that the predecessor has left.
 func (l *living) reconciledByPredecessor() {
 	if err := shared.seedClient.Get(l.ctx, client.ObjectKeyFromObject(l.extension), l.extension); apierrors.IsNotFound(err) {
+		// The controller would reconcile it as new, at any time from now on, if it were not to wait.
+		l.extension.Annotations = map[string]string{v1beta1constants.GardenerOperation: v1beta1constants.GardenerOperationWaitForState}
 		l.Expect(shared.seedClient.Create(l.ctx, l.extension)).To(Succeed())
 	}
-	l.Eventually(func(g Gomega) { // the controller may have seen it
+	l.Eventually(func(g Gomega) {
 		g.Expect(shared.seedClient.Get(l.ctx, client.ObjectKeyFromObject(l.extension), l.extension)).To(Succeed())
 		l.extension.Status.ObservedGeneration = l.extension.Generation
 		l.extension.Status.LastOperation = &gardencorev1beta1.LastOperation{

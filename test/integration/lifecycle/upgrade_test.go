@@ -446,7 +446,9 @@ func TestInstalledReleaseIsNotNeededAgain(t *testing.T) {
 	a := shared.actuator
 	restarted := &lifecycle.Actuator{Seed: a.Seed, Garden: a.Garden, Images: a.Images, Sources: a.Sources}
 	var err error
-	restarted.Releases, err = release.NewCatalogue(release.Options{BaseURL: "http://127.0.0.1:1/nobody/listens/here"})
+	restarted.Releases, err = release.NewCatalogue(release.Options{
+		BaseURL: "http://127.0.0.1:1/nobody/listens/here", WaitLimit: time.Minute, // it tries four times
+	})
 	l.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(restarted.Releases.Close)
 
