@@ -86,10 +86,10 @@ func (s *shoot) live(t *testing.T, server *integration.Server) *living {
 	s.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(closeGate)
 	s.giveAccess(bytes.ReplaceAll(kubeconfig, []byte(server.Config.Host), []byte(address)))
-	l := &living{shoot: s, config: server.Config}
-	l.client, err = client.New(server.Config, client.Options{Scheme: resourcemanagerclient.CombinedScheme})
+	l := &living{shoot: s, config: integration.WithoutDescriptions(server.Config)}
+	l.client, err = client.New(l.config, client.Options{Scheme: resourcemanagerclient.CombinedScheme})
 	s.Expect(err).NotTo(HaveOccurred())
-	l.startResourceManager(t, server.Config)
+	l.startResourceManager(t, l.config)
 	return l
 }
 
