@@ -18,6 +18,7 @@ func newRepository(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	mustGit(t, "init", "--quiet", "--initial-branch=main")
+	mustGit(t, "config", "maintenance.auto", "false") // it would go on in the background, where the test removes the directory
 	mustGit(t, "config", "user.name", "Somebody")
 	mustGit(t, "config", "user.email", "somebody@example.org")
 }

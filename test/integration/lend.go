@@ -6,20 +6,25 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 const (
 	// resetTimeout is longer than an API server takes to notice that kinds are gone, on a busy machine.
 	resetTimeout = time.Minute
+	// namespaceTimeout is longer than an API server takes to make its namespaces, which it tries each minute.
+	namespaceTimeout = 2 * time.Minute
 	// maxOperations is how many operations etcd accepts in one transaction.
 	maxOperations = 128
 )
@@ -80,11 +85,30 @@ func (s *Servers) startLendable(ctx context.Context, name string, controllers []
 		}
 	}
 	lent := &lendable{Server: server}
+	if err := lent.waitForNamespaces(ctx); err != nil {
+		return nil, err
+	}
 	if lent.groups, err = lent.servedGroups(); err != nil {
 		return nil, err
 	}
 	lent.initial, err = lent.read(ctx, s.store)
 	return lent, err
+}
+
+// waitForNamespaces waits for the namespaces that the API server makes when it is ready already.
+func (l *lendable) waitForNamespaces(ctx context.Context) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, pollingInterval, namespaceTimeout, true, func(ctx context.Context) (bool, error) {
+		last = nil
+		for _, name := range []string{metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease, metav1.NamespaceDefault} {
+			last = errors.Join(last, l.Client.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{}))
+		}
+		return last == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("the API server %s has not made its namespaces: %w: %w", l.Name, err, last)
+	}
+	return nil
 }
 
 // reset makes etcd hold what it held in the beginning, and waits until the API server knows that the kinds are gone that tests have defined.

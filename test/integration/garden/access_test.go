@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,7 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/report"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
 // proxy stands between the extension and the garden's kube-apiserver: it notes the requests, and can be away.
@@ -310,11 +312,11 @@ func TestTheGardenIsUnreachableAtFirst(t *testing.T) {
 	g := NewWithT(t)
 	namespace := newProject(t)
 	g.Expect(admin.Create(t.Context(), configuration(namespace, map[string]string{"fluxVersion": "v2.0.0"}))).To(Succeed())
-	server := newProxy(t)
-	address := "https://" + server.Listener.Addr().String()
 	// Nobody listens until the proxy starts.
-	g.Expect(server.Listener.Close()).To(Succeed())
-	access := garden.KubeconfigFile(mount(t, address, token(t, ownSeed, "shoot-flux-garden")).kubeconfig())
+	port, err := process.FreePort()
+	g.Expect(err).NotTo(HaveOccurred())
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	access := garden.KubeconfigFile(mount(t, "https://"+address, token(t, ownSeed, "shoot-flux-garden")).kubeconfig())
 	told := watch(t, access)
 	connection, err := access.Client(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
@@ -323,9 +325,10 @@ func TestTheGardenIsUnreachableAtFirst(t *testing.T) {
 	}
 	g.Expect(read()).To(MatchError(ContainSubstring("connection refused")))
 
-	listener, err := net.Listen("tcp", strings.TrimPrefix(address, "https://"))
+	server := newProxy(t)
+	g.Expect(server.Listener.Close()).To(Succeed())
+	server.Listener, err = net.Listen("tcp", address)
 	g.Expect(err).NotTo(HaveOccurred())
-	server.Listener = listener
 	server.start(t)
 	g.Eventually(read, timeout).Should(Succeed())
 	g.Eventually(told.all, timeout).Should(ContainElement(namespace + " v2.0.0"))

@@ -204,33 +204,39 @@ func TestObjectsThatAreLarge(t *testing.T) {
 // TestNoteOfAnotherDefinition has a note of a time when objects were stored in another version: it doesn't count, because objects
 // before it would never be stored anew.
 func TestNoteOfAnotherDefinition(t *testing.T) {
+	const (
+		noted = 297
+		// killedAt is more than is written after the place of the note: three objects and twice the definition. A slice writes so many objects however
+		// busy the machine is.
+		killedAt = 8
+	)
 	s := newShoot(t, nil)
 	s.give(s.definition("v1beta1"))
 	s.fill("v1beta1", 300, nil)
 	s.give(s.definition("v1beta1", "v1"))
 	page := s.list("v1")
-	s.Expect(s.List(s.ctx, page, client.Limit(250))).To(Succeed())
+	s.Expect(s.List(s.ctx, page, client.Limit(noted))).To(Succeed())
 	live := &apiextensionsv1.CustomResourceDefinition{}
 	s.Expect(s.Get(s.ctx, client.ObjectKey{Name: "sources." + s.group}, live)).To(Succeed())
 
 	for name, note := range map[string]string{
-		"of an earlier specification": fmt.Sprintf(`{"uid":%q,"generation":%d,"continue":%q,"visited":250}`, live.UID, live.Generation-1, page.GetContinue()),
-		"of a definition that's gone": fmt.Sprintf(`{"uid":"gone","generation":%d,"continue":%q,"visited":250}`, live.Generation, page.GetContinue()),
+		"of an earlier specification": fmt.Sprintf(`{"uid":%q,"generation":%d,"continue":%q,"visited":%d}`, live.UID, live.Generation-1, page.GetContinue(), noted),
+		"of a definition that's gone": fmt.Sprintf(`{"uid":"gone","generation":%d,"continue":%q,"visited":%d}`, live.Generation, page.GetContinue(), noted),
 		"by somebody else":            `all is done`,
-		"too long":                    fmt.Sprintf(`{"uid":%q,"generation":%d,"continue":%q,"visited":250,"more":%q}`, live.UID, live.Generation, page.GetContinue(), strings.Repeat("x", 8000)),
+		"too long":                    fmt.Sprintf(`{"uid":%q,"generation":%d,"continue":%q,"visited":%d,"more":%q}`, live.UID, live.Generation, page.GetContinue(), noted, strings.Repeat("x", 8000)),
 	} {
 		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{"flux.extensions.gardener.cloud/storage-migration": note}}})
 		s.Expect(err).NotTo(HaveOccurred())
 		s.Expect(s.Patch(s.ctx, live, client.RawPatch("application/merge-patch+json", patch))).To(Succeed())
 		writes := &failing{}
 		recorded := newShoot(t, writes.wrap)
-		writes.failAt(60) // after the place of the note, there are 50 only; a busy machine does not write many more in one slice
+		writes.failAt(killedAt)
 		_, err = migration.Prepare(s.ctx, recorded.Client, []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")})
-		s.Expect(err).To(MatchError(ContainSubstring("killed at write 60")), name)
+		s.Expect(err).To(MatchError(ContainSubstring("killed at write %d", killedAt)), name)
 	}
 
 	// What can't be understood of a note is no reason to stop.
-	note := fmt.Sprintf(`{"uid":%q,"generation":%d,"continue":"nonsense","visited":250}`, live.UID, live.Generation)
+	note := fmt.Sprintf(`{"uid":%q,"generation":%d,"continue":"nonsense","visited":%d}`, live.UID, live.Generation, noted)
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{"flux.extensions.gardener.cloud/storage-migration": note}}})
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(s.Patch(s.ctx, live, client.RawPatch("application/merge-patch+json", patch))).To(Succeed())

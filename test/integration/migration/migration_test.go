@@ -47,6 +47,8 @@ type shoot struct {
 	client.Client
 	ctx   context.Context
 	group string
+	// given counts the definitions that it was given.
+	given int
 }
 
 func newShoot(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) *shoot {
@@ -90,14 +92,16 @@ func (s *shoot) definition(versions ...string) *apiextensionsv1.CustomResourceDe
 	return definition
 }
 
-// give gives the shoot a definition, as gardener-resource-manager does, and waits until it is served.
+// give gives the shoot a definition, as gardener-resource-manager does, and waits until it is served. For a moment, the API server may go on with
+// the one of before, and store objects in its storage version. So each has one more version, which no other has.
 func (s *shoot) give(definition *apiextensionsv1.CustomResourceDefinition) {
+	s.given++
+	own := definition.Spec.Versions[0].DeepCopy()
+	own.Name, own.Storage = fmt.Sprintf("given%d", s.given), false
+	definition = definition.DeepCopy()
+	definition.Spec.Versions = append(definition.Spec.Versions, *own)
 	s.Expect(s.tryGive(definition)).To(Succeed())
-	for _, version := range definition.Spec.Versions {
-		if version.Storage {
-			s.Eventually(func() error { return s.List(s.ctx, s.list(version.Name)) }, timeout).Should(Succeed())
-		}
-	}
+	s.Eventually(func() error { return s.List(s.ctx, s.list(own.Name)) }, timeout).Should(Succeed())
 }
 
 func (s *shoot) tryGive(definition *apiextensionsv1.CustomResourceDefinition) error {

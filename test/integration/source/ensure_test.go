@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret/sshtest"
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
 func private(url string) *fluxv1alpha1.Repository {
@@ -360,10 +362,9 @@ func TestProblemsOfTheSecret(t *testing.T) {
 
 func TestHostDoesNotAnswer(t *testing.T) {
 	g := NewWithT(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := process.FreePort()
 	g.Expect(err).NotTo(HaveOccurred())
-	hostPort := listener.Addr().String()
-	g.Expect(listener.Close()).To(Succeed())
+	hostPort := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	namespace := newNamespace(t)
 	extension, requests := newExtension(t, namespace, leastPrivilege())
 

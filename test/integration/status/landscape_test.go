@@ -106,7 +106,7 @@ func (s *seed) prepare(ctx context.Context, name string) (err error) {
 	definitions := []*apiextensionsv1.CustomResourceDefinition{
 		definition("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories"), definition("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations"),
 	}
-	if _, err := envtest.InstallCRDs(s.server.Config, envtest.CRDInstallOptions{CRDs: definitions}); err != nil {
+	if _, err := envtest.InstallCRDs(s.server.Config, envtest.CRDInstallOptions{CRDs: definitions, MaxTime: timeout}); err != nil {
 		return err
 	}
 	if err := s.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "flux-system"}}); err != nil {
@@ -210,11 +210,12 @@ func (s *seed) startExtension(t *testing.T, looks bool) *running {
 	return s.start(t, looks, manager.Options{})
 }
 
-// startReplica runs one of several replicas.
+// startReplica runs one of several replicas. It gives the lead back when it stops, and keeps it while the machine is busy.
 func (s *seed) startReplica(t *testing.T) *running {
 	t.Helper()
 	return s.start(t, false, manager.Options{
-		LeaderElection: true, LeaderElectionID: "reports", LeaderElectionNamespace: v1beta1constants.GardenNamespace, LeaderElectionReleaseOnCancel: true, RetryPeriod: new(time.Second),
+		LeaderElection: true, LeaderElectionID: "reports", LeaderElectionNamespace: v1beta1constants.GardenNamespace, LeaderElectionReleaseOnCancel: true,
+		LeaseDuration: new(timeout), RenewDeadline: new(40 * time.Second), RetryPeriod: new(time.Second),
 	})
 }
 
@@ -223,7 +224,8 @@ func (s *seed) start(t *testing.T, looks bool, election manager.Options) *runnin
 	g := NewWithT(t)
 	mgr, err := manager.New(s.server.Config, manager.Options{
 		LeaderElection: election.LeaderElection, LeaderElectionID: election.LeaderElectionID, LeaderElectionNamespace: election.LeaderElectionNamespace,
-		LeaderElectionReleaseOnCancel: election.LeaderElectionReleaseOnCancel, RetryPeriod: election.RetryPeriod,
+		LeaderElectionReleaseOnCancel: election.LeaderElectionReleaseOnCancel,
+		LeaseDuration:                 election.LeaseDuration, RenewDeadline: election.RenewDeadline, RetryPeriod: election.RetryPeriod,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
@@ -237,17 +239,14 @@ func (s *seed) start(t *testing.T, looks bool, election manager.Options) *runnin
 			Type: extensionType, ExtensionClasses: classes, PresentedHostKey: presentHostKey, SyncPeriod: time.Second,
 		})).To(Succeed())
 	}
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		if err := mgr.Start(ctx); err != nil {
-			panic(err)
-		}
-	}()
-	r := &running{leads: mgr.Elected(), stop: func() {
+	stopped := make(chan error, 1)
+	go func() { stopped <- mgr.Start(ctx) }()
+	r := &running{leads: mgr.Elected(), stop: sync.OnceFunc(func() {
 		cancel()
-		<-stopped
-	}}
+		if err := <-stopped; err != nil {
+			t.Errorf("the extension did not run until it was stopped: %v", err)
+		}
+	})}
 	t.Cleanup(r.stop)
 	return r
 }

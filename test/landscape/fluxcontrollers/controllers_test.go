@@ -37,11 +37,16 @@ import (
 const (
 	namespace = "flux-system"
 	timeout   = 2 * time.Minute
+	// pollingInterval is how often tests look whether what they wait for has come.
+	pollingInterval = 200 * time.Millisecond
 )
 
 func TestMain(m *testing.M) {
 	// Not the output of a test: a goroutine of its controllers may log after it.
 	ctrllog.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, nil)))
+	// By default 10 milliseconds: then the API servers are busy with answering those who wait.
+	SetDefaultEventuallyPollingInterval(pollingInterval)
+	SetDefaultConsistentlyPollingInterval(pollingInterval)
 	os.Exit(m.Run())
 }
 
@@ -64,7 +69,7 @@ func TestControllers(t *testing.T) {
 	g.Expect(c.Create(t.Context(), gitRepository(publicRepository(t, dir)))).To(Succeed())
 	g.Expect(c.Create(t.Context(), kustomization())).To(Succeed())
 	g.Eventually(ready(t, c), timeout).Should(HaveField("Status", metav1.ConditionTrue))
-	g.Expect(running(controllers)).To(ConsistOf(fluxcontrollers.SourceController, fluxcontrollers.KustomizeController))
+	expectRunning(t, controllers, fluxcontrollers.SourceController, fluxcontrollers.KustomizeController)
 	g.Expect(c.Get(t.Context(), client.ObjectKey{Name: "shop"}, &corev1.Namespace{})).To(Succeed())
 
 	// Without the binding that was installed, the controller may do nothing: it acts as its ServiceAccount.
@@ -85,7 +90,7 @@ func TestControllers(t *testing.T) {
 		return ok && now.PID() != before && now.Err() == nil
 	}, timeout).Should(BeTrue())
 	g.Expect(c.Delete(t.Context(), &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fluxcontrollers.SourceController}})).To(Succeed())
-	g.Eventually(func() []string { return running(controllers) }, timeout).Should(ConsistOf(fluxcontrollers.KustomizeController))
+	expectRunning(t, controllers, fluxcontrollers.KustomizeController)
 }
 
 func startShoot(t *testing.T, options cluster.Options) *cluster.Cluster {
@@ -168,15 +173,21 @@ func reconcile(t *testing.T, c client.Client) {
 }
 
 // ready is the Kustomization's condition Ready.
-func ready(t *testing.T, c client.Client) func() metav1.Condition {
-	return func() metav1.Condition {
+func ready(t *testing.T, c client.Client) func(Gomega) metav1.Condition {
+	return func(g Gomega) metav1.Condition {
 		object := kustomization()
-		NewWithT(t).Expect(c.Get(t.Context(), client.ObjectKeyFromObject(object), object)).To(Succeed())
+		g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(object), object)).To(Succeed())
 		if condition := meta.FindStatusCondition(object.Status.Conditions, "Ready"); condition != nil {
 			return *condition
 		}
 		return metav1.Condition{}
 	}
+}
+
+// expectRunning waits, because a controller works already before it is known to be ready.
+func expectRunning(t *testing.T, controllers *fluxcontrollers.Controllers, names ...string) {
+	t.Helper()
+	NewWithT(t).Eventually(func() []string { return running(controllers) }, timeout).Should(ConsistOf(names))
 }
 
 func running(controllers *fluxcontrollers.Controllers) []string {

@@ -109,12 +109,12 @@ func TestOwnership(t *testing.T) {
 	g.Eventually(applied(t, c), timeout).Should(ContainSubstring(head(t, ours)))
 	g.Expect(exists(t, c, configMapOf("pruned"))).To(BeFalse(), "others are pruned")
 	expectOurs(t, c, ours)
-	g.Expect(running(controllers)).To(ConsistOf(fluxcontrollers.SourceController, fluxcontrollers.KustomizeController))
+	expectRunning(t, controllers, fluxcontrollers.SourceController, fluxcontrollers.KustomizeController)
 
 	// What the check prevents: with another directory, Flux deletes all that the inventory has.
 	_, configuration = wanted(t, ours, "./other")
 	put(t, c, configuration)
-	g.Eventually(func() bool { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
+	g.Eventually(func() (bool, error) { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
 	g.Expect(exists(t, c, shop)).To(BeTrue(), "it was never in this inventory")
 }
 
@@ -148,8 +148,8 @@ func TestFluxStaysWhereItIsPruned(t *testing.T) {
 	g.Expect(takeover.PrunesFlux(t.Context(), c, deployer, client.ObjectKey{}, configuration)).To(BeTrue())
 	g.Expect(removal.Removal{Shoot: c, Namespace: namespace}.PreventPruning(t.Context())).To(Succeed())
 	put(t, c, configuration)
-	g.Eventually(func() bool { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
-	g.Eventually(func() bool { return exists(t, c, configMapOf("other")) }, timeout).Should(BeTrue())
+	g.Eventually(func() (bool, error) { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
+	g.Eventually(func() (bool, error) { return exists(t, c, configMapOf("other")) }, timeout).Should(BeTrue())
 	expectAllOfFlux(t, c)
 
 	_, configuration = wanted(t, repository, "./fleet")
@@ -165,7 +165,7 @@ func TestFluxStaysWhereItIsPruned(t *testing.T) {
 	g.Eventually(func() bool { return apierrors.IsNotFound(c.Get(t.Context(), client.ObjectKeyFromObject(root), root)) }, timeout).Should(BeTrue())
 	g.Expect(exists(t, c, configMapOf("kept"))).To(BeFalse())
 	expectAllOfFlux(t, c)
-	g.Expect(running(controllers)).To(ConsistOf(fluxcontrollers.SourceController, fluxcontrollers.KustomizeController))
+	expectRunning(t, controllers, fluxcontrollers.SourceController, fluxcontrollers.KustomizeController)
 }
 
 // expectAllOfFlux checks that nothing of Flux has been deleted.
@@ -253,10 +253,10 @@ func expectOurs(t *testing.T, c client.Client, repository *gitserver.Repository)
 }
 
 // applied is the revision that the shoot has.
-func applied(t *testing.T, c client.Client) func() string {
-	return func() string {
+func applied(t *testing.T, c client.Client) func(Gomega) string {
+	return func(g Gomega) string {
 		root := kustomization()
-		NewWithT(t).Expect(c.Get(t.Context(), client.ObjectKeyFromObject(root), root)).To(Succeed())
+		g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(root), root)).To(Succeed())
 		return root.Status.LastAppliedRevision
 	}
 }
@@ -280,12 +280,8 @@ func configMapOf(name string) *corev1.ConfigMap {
 }
 
 // exists tells whether an object is there, and is not being deleted.
-func exists(t *testing.T, c client.Client, object client.Object) bool {
+func exists(t *testing.T, c client.Client, object client.Object) (bool, error) {
 	t.Helper()
 	err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object)
-	if apierrors.IsNotFound(err) {
-		return false
-	}
-	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	return object.GetDeletionTimestamp() == nil
+	return err == nil && object.GetDeletionTimestamp() == nil, client.IgnoreNotFound(err)
 }

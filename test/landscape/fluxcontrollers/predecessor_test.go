@@ -111,8 +111,8 @@ func TestPredecessor(t *testing.T) {
 	// From then on, what the repository no longer holds goes as before.
 	hold(t, repository, "new")
 	reconcileSource(t, c)
-	g.Eventually(func() bool { return exists(t, c, configMapOf("new")) }, timeout).Should(BeTrue())
-	g.Eventually(func() bool { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
+	g.Eventually(func() (bool, error) { return exists(t, c, configMapOf("new")) }, timeout).Should(BeTrue())
+	g.Eventually(func() (bool, error) { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
 	g.Expect(exists(t, c, configMapOf("old"))).To(BeTrue())
 }
 
@@ -123,7 +123,7 @@ func TestPredecessorWouldPrune(t *testing.T) {
 	c, _, _, root := deployedByPredecessor(t, "kept")
 	g.Expect(exists(t, c, configMapOf("kept"))).To(BeTrue())
 	g.Expect(c.Delete(t.Context(), root)).To(Succeed())
-	g.Eventually(func() bool { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
+	g.Eventually(func() (bool, error) { return exists(t, c, configMapOf("kept")) }, timeout).Should(BeFalse())
 }
 
 func urlOf(t *testing.T, repository *gitserver.Repository) string {

@@ -42,7 +42,10 @@ import (
 func git(t *testing.T, args ...string) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "git", args...)
-	command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com")
+	command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null",
+		// It would go on in the background, where the test removes its directory.
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=maintenance.auto", "GIT_CONFIG_VALUE_0=false",
+		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com")
 	out, err := command.CombinedOutput()
 	NewWithT(t).Expect(err).NotTo(HaveOccurred(), string(out))
 }
@@ -157,7 +160,7 @@ func TestReasons(t *testing.T) {
 				object.Spec.SecretRef = &meta.LocalObjectReference{Name: name}
 			}
 			g.Expect(c.Create(t.Context(), object)).To(Succeed())
-			assess := func() readiness.Readiness {
+			assess := func(g Gomega) readiness.Readiness {
 				g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(object), object)).To(Succeed())
 				content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 				g.Expect(err).NotTo(HaveOccurred())
@@ -169,7 +172,7 @@ func TestReasons(t *testing.T) {
 			}
 			g.Eventually(assess, timeout).Should(And(HaveField("Reason", test.reason), HaveField("Message", ContainSubstring(test.words))))
 			g.Expect(object.Status.LastHandledReconcileAt).To(Equal("credentials-1"))
-			t.Log(assess().Message)
+			t.Log(assess(g).Message)
 		})
 	}
 }

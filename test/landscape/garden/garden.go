@@ -8,12 +8,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/Masterminds/semver/v3"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
@@ -33,7 +35,8 @@ const (
 	// ClusterIdentity is the garden's identity.
 	ClusterIdentity = "landscape"
 
-	servedTimeout  = time.Minute
+	// servedTimeout is long enough for a kube-apiserver that asks an API that did not answer only every 30 seconds, on a busy machine.
+	servedTimeout  = 3 * time.Minute
 	servedInterval = 100 * time.Millisecond
 )
 
@@ -211,9 +214,21 @@ func (g *Garden) Stop() error {
 	return errors.Join(errs...)
 }
 
-// ensure creates the object if it does not exist.
+// ensure creates the object if it does not exist. It waits for admission plugins that have not read yet what they decide by.
 func (g *Garden) ensure(ctx context.Context, object client.Object) error {
-	if err := client.IgnoreAlreadyExists(g.client.Create(ctx, object)); err != nil {
+	var notReady error
+	err := wait.PollUntilContextTimeout(ctx, servedInterval, servedTimeout, true, func(ctx context.Context) (bool, error) {
+		err := client.IgnoreAlreadyExists(g.client.Create(ctx, object))
+		if apierrors.IsForbidden(err) && strings.HasSuffix(err.Error(), "not yet ready to handle request") {
+			notReady = err
+			return false, nil
+		}
+		return true, err
+	})
+	if wait.Interrupted(err) {
+		err = errors.Join(err, notReady)
+	}
+	if err != nil {
 		return fmt.Errorf("failed to create %T %s in the garden: %w", object, client.ObjectKeyFromObject(object), err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
@@ -25,6 +26,19 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/garden"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
+
+// timeout is long enough for a machine that is busy with other tests.
+const timeout = time.Minute
+
+// pollingInterval is how often tests look whether what they wait for has come.
+const pollingInterval = 200 * time.Millisecond
+
+func TestMain(m *testing.M) {
+	// By default 10 milliseconds: then the API servers are busy with answering those who wait.
+	SetDefaultEventuallyPollingInterval(pollingInterval)
+	SetDefaultConsistentlyPollingInterval(pollingInterval)
+	os.Exit(m.Run())
+}
 
 func start(t *testing.T, options garden.Options) *garden.Garden {
 	t.Helper()
@@ -78,6 +92,12 @@ func prepareProject(t *testing.T, running *garden.Garden) string {
 	admin, err := client.New(running.AdminConfig, client.Options{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(admin.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flux-config"}})).To(Succeed())
+	// The API server's cache knows the rights of members a moment later.
+	config, err := running.UserConfig("alice")
+	g.Expect(err).NotTo(HaveOccurred())
+	member, err := client.New(config, client.Options{})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Eventually(func() error { return get(namespace, "flux-config", &corev1.ConfigMap{})(member) }, timeout).Should(Succeed())
 	return namespace
 }
 

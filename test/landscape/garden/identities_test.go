@@ -56,7 +56,7 @@ func TestIdentities(t *testing.T) {
 		"ours":      account(t, running, "shoot-flux-garden", map[string]string{"flux.extensions.gardener.cloud/garden-access": "true"}),
 	}
 	// gardener-controller-manager binds the rights.
-	g.Eventually(func() error { return ask(t, identities["ours"], readConfiguration(project)) }, "1m", "500ms").Should(Succeed())
+	g.Eventually(func() error { return ask(t, identities["ours"], readConfiguration(project)) }, timeout).Should(Succeed())
 
 	table := map[string]row{
 		"list flux-config of all projects by its name": {listConfigurations, refused, refused, allowed},

@@ -52,12 +52,13 @@ func (g *Garden) CreateProject(ctx context.Context, name string, members ...gard
 }
 
 func (g *Garden) waitForProject(ctx context.Context, project *gardencorev1beta1.Project) error {
+	var last error
 	err := wait.PollUntilContextTimeout(ctx, projectInterval, projectTimeout, true, func(ctx context.Context) (bool, error) {
-		err := g.client.Get(ctx, client.ObjectKeyFromObject(project), project)
-		return err == nil && project.Status.Phase == gardencorev1beta1.ProjectReady, err
+		last = g.client.Get(ctx, client.ObjectKeyFromObject(project), project)
+		return last == nil && project.Status.Phase == gardencorev1beta1.ProjectReady, nil
 	})
 	if err != nil {
-		return fmt.Errorf("Project %s is not ready, its phase is %q: %w", project.Name, project.Status.Phase, err)
+		return fmt.Errorf("Project %s is not ready, its phase is %q: %w", project.Name, project.Status.Phase, errors.Join(err, last))
 	}
 	return nil
 }

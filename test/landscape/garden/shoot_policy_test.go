@@ -29,8 +29,6 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/garden"
 )
 
-const policyTimeout = "1m"
-
 // shootOwner writes Shoots of a project, as its admin.
 type shootOwner struct {
 	client.Client
@@ -117,7 +115,7 @@ func TestShootPolicy(t *testing.T) {
 	old := owner.shoot("old", `{"typo": "x", "source": {"secretResourceName": "gone"}}`, "a")
 	g.Expect(owner.Create(t.Context(), old)).To(Succeed())
 	applyFile(t, running, "../../../example/garden/shoot-policy.yaml")
-	g.Eventually(func() error { return owner.try(t.Context(), `{"typo": "x"}`) }, policyTimeout).Should(MatchError(ContainSubstring("typo: unknown field")))
+	g.Eventually(func() error { return owner.try(t.Context(), `{"typo": "x"}`) }, timeout).Should(MatchError(ContainSubstring("typo: unknown field")))
 
 	t.Run("cases", func(t *testing.T) { testCases(t, owner) })
 	t.Run("huge", func(t *testing.T) { testHuge(t, owner) })
@@ -156,7 +154,7 @@ func testRawProviderConfig(t *testing.T, running *garden.Garden, owner shootOwne
 	try := func() error {
 		return owner.try(t.Context(), `{"yes": true, "number": 3, "list": [], "deep": {"er": [{"text": "whatever"}]}}`)
 	}
-	g.Eventually(try, policyTimeout).Should(MatchError(HaveSuffix("denied request: core.gardener.cloud/v1beta1 object bool int list whatever")))
+	g.Eventually(try, timeout).Should(MatchError(HaveSuffix("denied request: core.gardener.cloud/v1beta1 object bool int list whatever")))
 	operator, err := client.New(running.AdminConfig, client.Options{Scheme: kubernetes.GardenScheme})
 	g.Expect(err).NotTo(HaveOccurred())
 	for document := range strings.SplitSeq(probe, "---\n") {
@@ -164,7 +162,7 @@ func testRawProviderConfig(t *testing.T, running *garden.Garden, owner shootOwne
 		g.Expect(yaml.Unmarshal([]byte(document), object)).To(Succeed())
 		g.Expect(operator.Delete(t.Context(), object)).To(Succeed())
 	}
-	g.Eventually(try, policyTimeout).Should(Succeed())
+	g.Eventually(try, timeout).Should(Succeed())
 }
 
 // beyondPolicy are mistakes that only the extension finds, because CEL can't.
@@ -323,7 +321,7 @@ func testForbiddenOverrides(t *testing.T, running *garden.Garden, owner shootOwn
 	g.Expect(owner.Update(t.Context(), configMap)).To(Succeed())
 	try := func() error { return owner.try(t.Context(), providerConfig) }
 	// Before, it may say that it does not know the ConfigMaps yet.
-	g.Eventually(try, policyTimeout).Should(MatchError(ContainSubstring("key shootOverrides of ConfigMap flux-config")))
+	g.Eventually(try, timeout).Should(MatchError(ContainSubstring("key shootOverrides of ConfigMap flux-config")))
 	field, words := denial(g, try())
 	_, problem := project.Read(nil, configMap).Effective(project.Shoot{ProviderConfig: []byte(providerConfig)})
 	g.Expect(problem).To(MatchError(And(ContainSubstring(field+": "), ContainSubstring(words))), "the extension says the same")
@@ -342,7 +340,7 @@ func testForbiddenOverrides(t *testing.T, running *garden.Garden, owner shootOwn
 	g.Expect(owner.Patch(t.Context(), old, patch)).To(MatchError(ContainSubstring(words)))
 
 	g.Expect(owner.Delete(t.Context(), configMap)).To(Succeed())
-	g.Eventually(try, policyTimeout).Should(Succeed(), "nobody forbids it")
+	g.Eventually(try, timeout).Should(Succeed(), "nobody forbids it")
 }
 
 // What is not about the extension is no concern of the policy.

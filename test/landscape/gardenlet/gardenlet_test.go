@@ -43,7 +43,16 @@ const (
 	technicalID   = "shoot--demo--one"
 	extensionType = "shoot-flux"
 	timeout       = 2 * time.Minute
+	// pollingInterval is how often tests look whether what they wait for has come.
+	pollingInterval = 200 * time.Millisecond
 )
+
+func TestMain(m *testing.M) {
+	// By default 10 milliseconds: then the API servers are busy with answering those who wait.
+	SetDefaultEventuallyPollingInterval(pollingInterval)
+	SetDefaultConsistentlyPollingInterval(pollingInterval)
+	os.Exit(m.Run())
+}
 
 // landscape is what the tests of a gardenlet need: three API servers, and nothing that would run an extension.
 type landscape struct {
@@ -123,7 +132,10 @@ func startLandscape(t *testing.T) *landscape {
 			if err != nil {
 				return err
 			}
-			l.workersGone <- cluster.Shoot
+			select {
+			case l.workersGone <- cluster.Shoot:
+			default: // it is done again if the operation is
+			}
 			return nil
 		},
 	})
@@ -185,7 +197,7 @@ func (l *landscape) testCreate(t *testing.T) {
 		HaveField("Progress", int32(100)),
 	))
 
-	shoot := l.getShoot(t)
+	shoot := l.getShoot(t, g)
 	g.Expect(shoot.Status.TechnicalID).To(Equal(technicalID))
 	g.Expect(shoot.Finalizers).To(ContainElement("gardener"))
 
@@ -266,25 +278,25 @@ func (l *landscape) testExtension(t *testing.T) {
 	g.Expect(l.seed.Get(t.Context(), client.ObjectKey{Name: technicalID}, namespace)).To(Succeed())
 	g.Expect(namespace.Labels).To(HaveKeyWithValue("extensions.gardener.cloud/shoot-flux", "true"))
 
-	g.Eventually(func() gardencorev1beta1.LastOperation {
-		l.answer(t, &gardencorev1beta1.LastError{Description: "there is no ConfigMap flux-config"}) // to each attempt, as an extension does
-		return l.lastOperation(t)()
+	g.Eventually(func(g Gomega) gardencorev1beta1.LastOperation {
+		l.answer(t, g, &gardencorev1beta1.LastError{Description: "there is no ConfigMap flux-config"}) // to each attempt, as an extension does
+		return l.lastOperation(t)(g)
 	}, timeout).Should(And(
 		HaveField("Type", gardencorev1beta1.LastOperationTypeReconcile),
 		HaveField("State", gardencorev1beta1.LastOperationStateError),
 		HaveField("Description", HaveSuffix("Operation will be retried.")),
 	))
-	g.Expect(l.getShoot(t).Status.LastErrors).To(ConsistOf(HaveField("Description", And(
+	g.Expect(l.getShoot(t, g).Status.LastErrors).To(ConsistOf(HaveField("Description", And(
 		ContainSubstring("Waiting until extension resources handled after kube-apiserver are ready"),
 		ContainSubstring("Error while waiting for Extension shoot--demo--one/shoot-flux to become ready"),
 		ContainSubstring("there is no ConfigMap flux-config"),
 	))))
 
-	g.Eventually(func() gardencorev1beta1.LastOperationState {
-		l.answer(t, nil) // to each attempt
-		return l.lastOperation(t)().State
+	g.Eventually(func(g Gomega) gardencorev1beta1.LastOperationState {
+		l.answer(t, g, nil) // to each attempt
+		return l.lastOperation(t)(g).State
 	}, timeout).Should(Equal(gardencorev1beta1.LastOperationStateSucceeded))
-	g.Expect(l.getShoot(t).Status.LastErrors).To(BeEmpty())
+	g.Expect(l.getShoot(t, g).Status.LastErrors).To(BeEmpty())
 }
 
 // register registers an extension that nobody installs.
@@ -302,16 +314,16 @@ func (l *landscape) register(t *testing.T) {
 // want makes the Shoot ask for these extensions only.
 func (l *landscape) want(t *testing.T, extensions ...gardencorev1beta1.Extension) {
 	t.Helper()
-	shoot := l.getShoot(t)
+	g := NewWithT(t)
+	shoot := l.getShoot(t, g)
 	patch := client.MergeFrom(shoot.DeepCopy())
 	shoot.Spec.Extensions = extensions
-	NewWithT(t).Expect(l.garden.Patch(t.Context(), shoot, patch)).To(Succeed())
+	g.Expect(l.garden.Patch(t.Context(), shoot, patch)).To(Succeed())
 }
 
 // answer does what an extension that is asked for an operation does last: report how it went.
-func (l *landscape) answer(t *testing.T, lastError *gardencorev1beta1.LastError) {
+func (l *landscape) answer(t *testing.T, g Gomega, lastError *gardencorev1beta1.LastError) {
 	t.Helper()
-	g := NewWithT(t)
 	extension := &extensionsv1alpha1.Extension{}
 	g.Expect(l.seed.Get(t.Context(), client.ObjectKey{Namespace: technicalID, Name: extensionType}, extension)).To(Succeed())
 	patch := client.MergeFrom(extension.DeepCopy())
@@ -384,25 +396,25 @@ func createManagedResource(t *testing.T, seed client.Client, name string, object
 	g.Expect(managedresources.CreateForShoot(t.Context(), seed, technicalID, name, "test", false, map[string][]byte{"object.yaml": data})).To(Succeed())
 }
 
-func (l *landscape) getShoot(t *testing.T) *gardencorev1beta1.Shoot {
+func (l *landscape) getShoot(t *testing.T, g Gomega) *gardencorev1beta1.Shoot {
 	t.Helper()
 	shoot := &gardencorev1beta1.Shoot{}
-	NewWithT(t).Expect(l.garden.Get(t.Context(), client.ObjectKey{Namespace: l.namespace, Name: shootName}, shoot)).To(Succeed())
+	g.Expect(l.garden.Get(t.Context(), client.ObjectKey{Namespace: l.namespace, Name: shootName}, shoot)).To(Succeed())
 	return shoot
 }
 
-func (l *landscape) lastOperation(t *testing.T) func() gardencorev1beta1.LastOperation {
-	return func() gardencorev1beta1.LastOperation {
-		if last := l.getShoot(t).Status.LastOperation; last != nil {
+func (l *landscape) lastOperation(t *testing.T) func(Gomega) gardencorev1beta1.LastOperation {
+	return func(g Gomega) gardencorev1beta1.LastOperation {
+		if last := l.getShoot(t, g).Status.LastOperation; last != nil {
 			return *last
 		}
 		return gardencorev1beta1.LastOperation{}
 	}
 }
 
-func (l *landscape) condition(t *testing.T, conditionType gardencorev1beta1.ConditionType) func() gardencorev1beta1.Condition {
-	return func() gardencorev1beta1.Condition {
-		if condition := v1beta1helper.GetCondition(l.getShoot(t).Status.Conditions, conditionType); condition != nil {
+func (l *landscape) condition(t *testing.T, conditionType gardencorev1beta1.ConditionType) func(Gomega) gardencorev1beta1.Condition {
+	return func(g Gomega) gardencorev1beta1.Condition {
+		if condition := v1beta1helper.GetCondition(l.getShoot(t, g).Status.Conditions, conditionType); condition != nil {
 			return *condition
 		}
 		return gardencorev1beta1.Condition{}
@@ -410,10 +422,10 @@ func (l *landscape) condition(t *testing.T, conditionType gardencorev1beta1.Cond
 }
 
 // applied is the condition of a ManagedResource that says whether its objects are in the shoot.
-func (l *landscape) applied(t *testing.T, name string) func() gardencorev1beta1.Condition {
-	return func() gardencorev1beta1.Condition {
+func (l *landscape) applied(t *testing.T, name string) func(Gomega) gardencorev1beta1.Condition {
+	return func(g Gomega) gardencorev1beta1.Condition {
 		managedResource := &resourcesv1alpha1.ManagedResource{}
-		NewWithT(t).Expect(l.seed.Get(t.Context(), client.ObjectKey{Namespace: technicalID, Name: name}, managedResource)).To(Succeed())
+		g.Expect(l.seed.Get(t.Context(), client.ObjectKey{Namespace: technicalID, Name: name}, managedResource)).To(Succeed())
 		if condition := v1beta1helper.GetCondition(managedResource.Status.Conditions, resourcesv1alpha1.ResourcesApplied); condition != nil {
 			return *condition
 		}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -55,12 +56,16 @@ func (s *Store) Accesses() ([]Access, error) {
 	defer func() { _ = file.Close() }() // only read
 
 	var accesses []Access
-	for lines := bufio.NewScanner(file); ; {
-		if !lines.Scan() {
-			return accesses, lines.Err()
+	for lines := bufio.NewReader(file); ; {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return accesses, nil // a line without an end is being written
 		}
 		var access Access
-		if err := json.Unmarshal(lines.Bytes(), &access); err != nil {
+		if err == nil {
+			err = json.Unmarshal(line, &access)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s, line %d: %w", file.Name(), len(accesses)+1, err)
 		}
 		accesses = append(accesses, access)

@@ -178,7 +178,7 @@ func TestMutualTLS(t *testing.T) {
 	expectRefusal := func(reason string, options ...string) {
 		_, err := alice.read(url, options...)
 		g.Expect(err).To(MatchError(ContainSubstring("unable to access")))
-		g.Eventually(log).Should(gbytes.Say(reason))
+		g.Eventually(log, timeout).Should(gbytes.Say(reason))
 	}
 	expectRefusal("client didn't provide a certificate", trust, header("Bearer t0ken"))
 	expectRefusal("certificate signed by unknown authority", with(stranger.IssueClient("alice", nil, time.Hour))...)

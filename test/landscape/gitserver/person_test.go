@@ -16,10 +16,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	"golang.org/x/crypto/ssh"
 )
+
+// timeout is long enough for a machine that is busy with other tests.
+const timeout = time.Minute
 
 // start runs a server for one test.
 func start(t *testing.T) *Server {
@@ -101,6 +105,7 @@ func (p *person) git(args ...string) (string, error) {
 	p.t.Helper()
 	return p.run([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "GIT_TRACE_PACKET=" + p.path("packets"),
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=maintenance.auto", "GIT_CONFIG_VALUE_0=false", // it would go on where the test removes its directory
 		"GIT_SSH_COMMAND=" + strings.Join(p.sshCommand(), " "),
 		"GIT_AUTHOR_NAME=Dev", "GIT_AUTHOR_EMAIL=dev@example.org", "GIT_COMMITTER_NAME=Dev", "GIT_COMMITTER_EMAIL=dev@example.org",
 	}, append([]string{"git"}, args...)...)

@@ -96,7 +96,7 @@ func TestConcurrentCommitsLoseNothing(t *testing.T) {
 			g.Eventually(func() error {
 				_, err := repository.Commit(t.Context(), "main", "Add "+name, map[string]string{name: name})
 				return err
-			}, "60s").Should(Succeed())
+			}, timeout).Should(Succeed())
 		})
 	}
 	wait.Wait()

@@ -17,9 +17,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/process"
 )
 
 // Options of a server.
@@ -157,7 +160,12 @@ func (s *Server) listenOnOne(earlier string) (net.Listener, error) {
 		}
 		s.log.Warn("the address of the earlier run is taken, choosing a free port", "address", earlier, "error", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// One that no client takes by chance before the next run.
+	port, err := process.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("no free port on 127.0.0.1 for the Git server: %w", err)
 	}

@@ -94,14 +94,27 @@ func TestServerEndsWithItsContext(t *testing.T) {
 	// A session that only waits must not keep the server.
 	waiting := make(chan error, 1)
 	go func() { _, err := alice.ssh(server, "git", "git-upload-pack '/team/fleet.git'"); waiting <- err }()
-	g.Eventually(func() []Access { return accesses(t, server) }, "30s").Should(HaveLen(1))
+	g.Eventually(func() []Access { return accesses(t, server) }, timeout).Should(HaveLen(1))
 	cancel()
 	server.Close()
-	g.Eventually(waiting, "30s").Should(Receive(HaveOccurred()))
+	g.Eventually(waiting, timeout).Should(Receive(HaveOccurred()))
 	for _, address := range []string{server.sshListener.Addr().String(), server.httpAddress(t)} {
 		_, err := net.Dial("tcp", address)
 		g.Expect(err).To(HaveOccurred())
 	}
+}
+
+func TestALineOfTheAccessLogThatIsBeingWritten(t *testing.T) {
+	g := NewWithT(t)
+	store, err := Open(t.TempDir())
+	g.Expect(err).NotTo(HaveOccurred())
+	log := `{"protocol":"ssh","accepted":true}` + "\n" + `{"protocol":"ht`
+	g.Expect(os.WriteFile(store.path(accessLogFile), []byte(log), 0o600)).To(Succeed())
+	g.Expect(store.Accesses()).To(Equal([]Access{{Protocol: SSH, Accepted: true}}))
+
+	g.Expect(os.WriteFile(store.path(accessLogFile), []byte(log+"\n"), 0o600)).To(Succeed())
+	_, err = store.Accesses()
+	g.Expect(err).To(MatchError(ContainSubstring("access.log, line 2: ")))
 }
 
 func TestStoreWithoutServer(t *testing.T) {
