@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,16 +26,22 @@ import (
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
+// SettlingTime is how long the API servers of a shoot have to learn a CustomResourceDefinition that has changed. Each hears of it by itself, and
+// until then stores objects in the version of before. Kubernetes gives them the same time before it calls a new definition established
+// (updateCustomResourceDefinition in pkg/apiserver/customresource_handler.go of k8s.io/apiextensions-apiserver).
+const SettlingTime = 5 * time.Second
+
 // Prepare stores all objects of the shoot anew that are stored in a version that the wanted CustomResourceDefinitions don't
 // have. It can be repeated at any time, and continues where an earlier call was interrupted, on whatever seed. It holds a worker
-// for some seconds: the error is a *shoot.Unfinished if there are more objects than can be stored anew in that time.
+// for some seconds: the error is a *shoot.Unfinished if there are more objects than can be stored anew in that time, or if a definition has
+// changed within the settling time, which is SettlingTime but in tests.
 //
 // Where the shoot must first learn the version in which objects are to be stored, nothing is stored anew yet. Then the
 // bridges are what to give to the shoot in place of the wanted CustomResourceDefinitions of the same names, before the next
 // call. Without bridges, the wanted ones are accepted.
 //
 // The client must not cache. The error says which object of the shoot could not be read or written.
-func Prepare(ctx context.Context, c client.Client, wanted []*apiextensionsv1.CustomResourceDefinition) (bridges []*apiextensionsv1.CustomResourceDefinition, err error) {
+func Prepare(ctx context.Context, c client.Client, settling time.Duration, wanted []*apiextensionsv1.CustomResourceDefinition) (bridges []*apiextensionsv1.CustomResourceDefinition, err error) {
 	slice, stored := shoot.NewSlice(), false
 	for _, definition := range wanted {
 		if serves, err := isServed(c, schema.GroupKind{Group: definition.Spec.Group, Kind: definition.Spec.Names.Kind}); err != nil {
@@ -56,7 +63,7 @@ func Prepare(ctx context.Context, c client.Client, wanted []*apiextensionsv1.Cus
 				return nil, storing(shoot.KindOf(live), &shoot.Unfinished{Kind: live.Spec.Names.Kind})
 			}
 			stored = true
-			if err := storeAnew(ctx, c, slice, live); err != nil {
+			if err := storeAnew(ctx, c, slice, settling, live); err != nil {
 				return nil, err
 			}
 		default:

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,12 +23,17 @@ import (
 const progressAnnotation = "flux.extensions.gardener.cloud/storage-migration"
 
 // storeAnew makes the API server write each object of a definition once more, which it does in the version that is the
-// storage version now, and then forget the other versions. An object that is made meanwhile is stored in this version anyway.
-func storeAnew(ctx context.Context, c client.Client, slice shoot.Slice, definition *apiextensionsv1.CustomResourceDefinition) error {
+// storage version now, and then forget the other versions. An object that is made meanwhile is stored in this version anyway. It does not begin
+// before the definition has settled: what an API server still stores in another version would not be readable any more.
+func storeAnew(ctx context.Context, c client.Client, slice shoot.Slice, settling time.Duration, definition *apiextensionsv1.CustomResourceDefinition) error {
 	kind := shoot.KindOf(definition, progressAnnotation)
 	sweep := &shoot.Sweep{Annotation: progressAnnotation, Visit: func(ctx context.Context, object *metav1.PartialObjectMetadata) error {
 		return rewrite(ctx, c, object)
 	}}
+	// The clock of an API server may be ahead.
+	if !sweep.Begun(kind) && time.Since(shoot.LastWritten(definition)).Abs() < settling {
+		return storing(kind, &shoot.Unfinished{Kind: kind.Kind})
+	}
 	err := sweep.Run(ctx, c, slice, kind)
 	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {
 		return storing(kind, unfinished)

@@ -22,7 +22,7 @@ import (
 
 const (
 	// resetTimeout is longer than an API server takes to notice that kinds are gone, on a busy machine.
-	resetTimeout = time.Minute
+	resetTimeout = 3 * time.Minute
 	// namespaceTimeout is longer than an API server takes to make its namespaces, which it tries each minute.
 	namespaceTimeout = 2 * time.Minute
 	// maxOperations is how many operations etcd accepts in one transaction.
@@ -141,10 +141,13 @@ func (l *lendable) reset(ctx context.Context, store *clientv3.Client) error {
 			}
 		}
 	}
-	return wait.PollUntilContextTimeout(ctx, pollingInterval, resetTimeout, true, func(context.Context) (bool, error) {
+	var last error
+	err = wait.PollUntilContextTimeout(ctx, pollingInterval, resetTimeout, true, func(context.Context) (bool, error) {
 		groups, err := l.servedGroups()
-		return slices.Equal(groups, l.groups), err
+		last = err
+		return err == nil && slices.Equal(groups, l.groups), nil
 	})
+	return errors.Join(err, last)
 }
 
 // read reads what the API server keeps in etcd, without what it and its controllers have for themselves. What these make for other namespaces is not all

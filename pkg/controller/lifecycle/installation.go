@@ -103,7 +103,7 @@ func (r *reconciliation) prepareUpgrade(ctx context.Context) ([]*apiextensionsv1
 	if err != nil {
 		return nil, fmt.Errorf("Flux %s would replace %s: %w", r.desired.version, r.observed.fluxVersion, err)
 	}
-	bridges, err := migration.Prepare(ctx, shootClient, r.desired.release.definitions)
+	bridges, err := migration.Prepare(ctx, shootClient, migration.SettlingTime, r.desired.release.definitions)
 	if err != nil || len(bridges) == 0 {
 		return nil, requeueUnfinished(err)
 	}
@@ -112,7 +112,7 @@ func (r *reconciliation) prepareUpgrade(ctx context.Context) ([]*apiextensionsv1
 	if err != nil {
 		return nil, err
 	}
-	bridges, err = migration.Prepare(ctx, shootClient, definitions)
+	bridges, err = migration.Prepare(ctx, shootClient, migration.SettlingTime, definitions)
 	return bridges, requeueUnfinished(err)
 }
 

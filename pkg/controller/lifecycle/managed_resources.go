@@ -10,6 +10,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 )
 
 // inOrderOfDeletion are the ManagedResources, the configuration before the installation that brings its kinds.
@@ -60,5 +61,5 @@ func (r *reconciliation) ensureIgnored(ctx context.Context, managedResource *res
 	if err := managedresource.Ignore(ctx, r.Seed, managedResource); err != nil {
 		return err
 	}
-	return requeueSoon(lastWritten(managedResource), managedresource.CheckIgnored(managedResource))
+	return requeueSoon(shoot.LastWritten(managedResource), managedresource.CheckIgnored(managedResource))
 }

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
@@ -55,15 +53,4 @@ func requeueUnfinished(err error) error {
 		return requeueSoon(time.Now(), err)
 	}
 	return err
-}
-
-// lastWritten is when somebody last changed an object, other than its status.
-func lastWritten(object client.Object) time.Time {
-	last := object.GetCreationTimestamp().Time
-	for _, entry := range object.GetManagedFields() {
-		if entry.Subresource == "" && entry.Time != nil && entry.Time.After(last) {
-			last = entry.Time.Time
-		}
-	}
-	return last
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	reconcilerutils "github.com/gardener/gardener/pkg/controllerutils/reconciler"
 
@@ -50,13 +49,4 @@ func TestRequeueIsLaterForWhatIsStuck(t *testing.T) {
 	g.Expect(after(requeueSoon(time.Now().Add(-time.Hour), stuck))).To(Equal(time.Minute))
 	g.Expect(after(requeueUnfinished(fmt.Errorf("much to do: %w", &shoot.Unfinished{Kind: "Kustomization", Visited: 1})))).To(Equal(2 * time.Second))
 	g.Expect(requeueUnfinished(stuck)).To(BeIdenticalTo(stuck))
-}
-
-func TestLastWritten(t *testing.T) {
-	at := func(minute int) metav1.Time { return metav1.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC) }
-	object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: at(1)}}
-	g := NewWithT(t)
-	g.Expect(lastWritten(object)).To(Equal(at(1).Time))
-	object.ManagedFields = []metav1.ManagedFieldsEntry{{}, {Time: new(at(5)), Subresource: "status"}, {Time: new(at(3))}, {Time: new(at(2))}}
-	g.Expect(lastWritten(object)).To(Equal(at(3).Time))
 }

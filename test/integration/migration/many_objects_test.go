@@ -138,7 +138,7 @@ func TestManyObjects(t *testing.T) {
 	wanted := []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")}
 
 	s.Expect(s.tries(t, *manyObjects, "storing the objects anew", func() error {
-		_, err := migration.Prepare(s.ctx, connection(), wanted)
+		_, err := migration.Prepare(s.ctx, connection(), 0, wanted)
 		return err
 	})).To(BeNumerically(">", 1))
 	s.Expect(s.storedVersions()).To(ConsistOf("v1"))
@@ -192,7 +192,7 @@ func TestObjectsThatAreLarge(t *testing.T) {
 	s.give(s.definition("v1beta1", "v1"))
 	wanted := []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")}
 	s.tries(t, count, "storing large objects anew", func() error {
-		_, err := migration.Prepare(s.ctx, s.client(), wanted)
+		_, err := migration.Prepare(s.ctx, s.client(), 0, wanted)
 		return err
 	})
 	s.Expect(s.storedVersions()).To(ConsistOf("v1"))
@@ -231,7 +231,7 @@ func TestNoteOfAnotherDefinition(t *testing.T) {
 		writes := &failing{}
 		recorded := newShoot(t, writes.wrap)
 		writes.failAt(killedAt)
-		_, err = migration.Prepare(s.ctx, recorded.Client, []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")})
+		_, err = migration.Prepare(s.ctx, recorded.Client, 0, []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")})
 		s.Expect(err).To(MatchError(ContainSubstring("killed at write %d", killedAt)), name)
 	}
 
@@ -241,7 +241,7 @@ func TestNoteOfAnotherDefinition(t *testing.T) {
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(s.Patch(s.ctx, live, client.RawPatch("application/merge-patch+json", patch))).To(Succeed())
 	s.tries(t, 300, "storing them anew nonetheless", func() error {
-		_, err := migration.Prepare(s.ctx, s.client(), []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")})
+		_, err := migration.Prepare(s.ctx, s.client(), 0, []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")})
 		return err
 	})
 	s.Expect(s.storedVersions()).To(ConsistOf("v1"))

@@ -8,6 +8,7 @@ package migration_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/migration"
+	access "github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/integration"
 )
 
@@ -166,7 +168,7 @@ func (s *shoot) storedVersions() []string {
 // upgrade does what the extension does, over and over, until the shoot has the definition. It returns the number of bridges.
 func (s *shoot) upgrade(wanted *apiextensionsv1.CustomResourceDefinition) int {
 	for bridged := 0; ; bridged++ {
-		bridges, err := migration.Prepare(s.ctx, s, []*apiextensionsv1.CustomResourceDefinition{wanted})
+		bridges, err := migration.Prepare(s.ctx, s, 0, []*apiextensionsv1.CustomResourceDefinition{wanted})
 		s.Expect(err).NotTo(HaveOccurred())
 		if len(bridges) == 0 {
 			s.give(wanted)
@@ -233,10 +235,34 @@ func TestNothingIsWrittenWhereNothingIsDropped(t *testing.T) {
 	s.create("v1beta1", "object")
 	s.give(s.definition("v1beta1", "v1"))
 	before := writes.seen.Load()
-	bridges, err := migration.Prepare(s.ctx, s, []*apiextensionsv1.CustomResourceDefinition{s.definition("v1beta1", "v1")})
+	bridges, err := migration.Prepare(s.ctx, s, 0, []*apiextensionsv1.CustomResourceDefinition{s.definition("v1beta1", "v1")})
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(bridges).To(BeEmpty())
 	s.Expect(writes.seen.Load()).To(Equal(before))
+}
+
+// TestADefinitionSettles: an API server that has not heard of the change yet would store objects in the version that is then forgotten.
+func TestADefinitionSettles(t *testing.T) {
+	t.Parallel()
+	writes := &failing{}
+	s := newShoot(t, writes.wrap)
+	s.give(s.definition("v1beta1"))
+	s.create("v1beta1", "object")
+	s.give(s.definition("v1beta1", "v1"))
+	wanted := []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")}
+	before := writes.seen.Load()
+	_, err := migration.Prepare(s.ctx, s, time.Hour, wanted)
+	s.Expect(err).To(MatchError("the objects of the shoot are being stored in version v1, before Flux can be upgraded: 0 objects of kind Source are done, and it goes on by itself"))
+	_, unfinished := errors.AsType[*access.Unfinished](err)
+	s.Expect(unfinished).To(BeTrue())
+	s.Expect(writes.seen.Load()).To(Equal(before))
+	s.Expect(s.storedVersions()).To(ConsistOf("v1beta1", "v1"))
+
+	s.Eventually(func() error {
+		_, err := migration.Prepare(s.ctx, s, migration.SettlingTime, wanted)
+		return err
+	}, timeout).Should(Succeed())
+	s.Expect(s.storedVersions()).To(ConsistOf("v1"))
 }
 
 // TestInterrupted lets each write of a migration fail once, as if the extension were killed there.
@@ -254,7 +280,7 @@ func TestInterrupted(t *testing.T) {
 		wanted := []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")}
 
 		writes.failAt(step)
-		_, err := migration.Prepare(s.ctx, s, wanted)
+		_, err := migration.Prepare(s.ctx, s, 0, wanted)
 		writes.failAt(0)
 		s.Expect(s.upgrade(wanted[0])).To(BeZero())
 		s.expectAll("v1", count)
