@@ -53,7 +53,7 @@ if [[ "$kind" != e2e && "$kind" != fleet && "$(go env GOARCH)" =~ ^(amd64|arm64)
   export CGO_ENABLED=1
   # With cgo, kustomize can load Go plugins. A program that can is linked dynamically in a way that the compiled zstd library of a
   # dependency of Gardener does not allow. Nothing here loads such plugins, and without cgo, as in production, nothing could.
-  # It comes with a check of unsafe pointers, which nothing here has, and which takes a tenth of the time of a test's process.
+  # checkptr, which the detector brings, checks unsafe pointers. Nothing here has any, and it takes a tenth of the time of a test's process.
   flags=(-race -tags=kustomize_disable_go_plugin_support -gcflags=all=-d=checkptr=0)
   # Parsers and compression take most of the time under the detector, and share nothing between goroutines but caches behind locks: they are compiled
   # without it. -l: functions of package sync that are inlined into them would lose it as well, and the detector would not see what they order. A
