@@ -50,7 +50,7 @@ func AddNamespaces(deployment *appsv1.Deployment, gardenerVersion string, namesp
 	return true
 }
 
-// Namespaces returns the namespaces of the shoot that AddNamespaces has made the gardener-resource-manager of the Deployment manage, in its order.
+// Namespaces returns the namespaces of the shoot that the gardener-resource-manager of the Deployment manages besides those of Gardener, in its order.
 func Namespaces(deployment *appsv1.Deployment) []string {
 	container := container(deployment)
 	if container == nil {

@@ -38,7 +38,7 @@ const (
 	// timeoutSeconds is how long an unreachable extension can delay a shoot's control plane.
 	timeoutSeconds = 5
 	// patience is how long cache and garden have to answer.
-	patience = 4 * time.Second
+	patience = 3 * time.Second
 )
 
 // New creates the webhook for the extension of the given type. It is called for the gardener-resource-manager of shoots
@@ -96,8 +96,8 @@ func (m Mutator) Mutate(ctx context.Context, newObj, oldObj client.Object) error
 }
 
 // namespaces returns the namespaces in which the shoot with a namespace in the seed has something of Flux: as it says that it has, and as its
-// owner has written; or, as long as it has nothing, as all who configure it have written. If that can't be found out, they are those before, if there
-// were any. They are always in the same order: another one would restart gardener-resource-manager.
+// owner has written; or, as long as it has nothing, as all who configure it have written. If that can't be found out, they are those before, and those
+// that its owner has written. They are always in the same order: another one would restart gardener-resource-manager.
 func (m Mutator) namespaces(ctx context.Context, namespace string, before []string) []string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -111,14 +111,13 @@ func (m Mutator) namespaces(ctx context.Context, namespace string, before []stri
 	}
 	candidates, written := installedNamespaces(ex), namespacesIn(ex.Spec.ProviderConfig)
 	if candidates == nil {
-		configured, err := m.configuredNamespaces(ctx, namespace)
-		switch {
-		case err == nil:
-			written = configured
-		case len(before) > 0:
-			return before
+		if configured, err := m.configuredNamespaces(ctx, namespace); err == nil {
+			written, before = configured, nil
 		}
-		candidates = []string{cmp.Or(written.Flux.Namespace, flux.Namespace)}
+		candidates = append(slices.Clip(before), written.Flux.Namespace)
+		if len(before) == 0 {
+			candidates = []string{cmp.Or(written.Flux.Namespace, flux.Namespace)}
+		}
 	}
 	var namespaces []string
 	for _, candidate := range append(candidates, written.Source.Template.Metadata.Namespace, written.Kustomization.Template.Metadata.Namespace) {

@@ -147,6 +147,17 @@ func TestNamespacesWithoutAnswer(t *testing.T) {
 			g.Expect(object.Spec.Template.Spec.Containers[0].Args).To(Equal([]string{"--extra-target-namespace=flux-system"}))
 		})
 	}
+
+	// The first try knew nothing. Then there is an Extension, with what the shoot's owner wants.
+	unknown := deployment("gardener-resource-manager", nil)
+	g.Expect(mutator(g, "v1.150.0", "").Mutate(t.Context(), unknown, nil)).To(Succeed())
+	ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: "shoot--local--one", Name: "shoot-flux"}}
+	ex.Spec.ProviderConfig = &runtime.RawExtension{Raw: []byte(`{"flux":{"namespace":"gitops"},"source":{"template":{"metadata":{"namespace":"sources"}}}}`)}
+	object := deployment("gardener-resource-manager", nil)
+	g.Expect(mutator(g, "v1.150.0", "", ex).Mutate(t.Context(), object, unknown)).To(Succeed())
+	g.Expect(object.Spec.Template.Spec.Containers[0].Args).To(Equal([]string{
+		"--extra-target-namespace=flux-system", "--extra-target-namespace=gitops", "--extra-target-namespace=sources",
+	}))
 }
 
 func TestMutator(t *testing.T) {
