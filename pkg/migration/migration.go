@@ -27,9 +27,12 @@ import (
 )
 
 // SettlingTime is how long the API servers of a shoot have to learn a CustomResourceDefinition that has changed. Each hears of it by itself, and
-// until then stores objects in the version of before. Kubernetes gives them the same time before it calls a new definition established
-// (updateCustomResourceDefinition in pkg/apiserver/customresource_handler.go of k8s.io/apiextensions-apiserver).
+// until then stores objects in the version of before. Kubernetes has seen them 800 milliseconds behind each other, and waits for two seconds where that
+// matters (serveResource in pkg/apiserver/customresource_handler.go of k8s.io/apiextensions-apiserver); the time of a change has whole seconds.
 const SettlingTime = 5 * time.Second
+
+// maxAhead is how far the clock of an API server may be ahead. A change that is to come later was written by somebody who wants to stop the upgrade.
+const maxAhead = time.Minute
 
 // Prepare stores all objects of the shoot anew that are stored in a version that the wanted CustomResourceDefinitions don't
 // have. It can be repeated at any time, and continues where an earlier call was interrupted, on whatever seed. It holds a worker

@@ -30,9 +30,8 @@ func storeAnew(ctx context.Context, c client.Client, slice shoot.Slice, settling
 	sweep := &shoot.Sweep{Annotation: progressAnnotation, Visit: func(ctx context.Context, object *metav1.PartialObjectMetadata) error {
 		return rewrite(ctx, c, object)
 	}}
-	// The clock of an API server may be ahead.
-	if !sweep.Begun(kind) && time.Since(shoot.LastWritten(definition)).Abs() < settling {
-		return storing(kind, &shoot.Unfinished{Kind: kind.Kind})
+	if since := time.Since(shoot.LastWritten(definition)); !sweep.Begun(kind) && since < settling && since > -maxAhead {
+		return fmt.Errorf("the objects of the shoot are about to be stored in version %s, before Flux can be upgraded: %w", kind.Version, &shoot.Unfinished{Kind: kind.Kind})
 	}
 	err := sweep.Run(ctx, c, slice, kind)
 	if unfinished, ok := errors.AsType[*shoot.Unfinished](err); ok {

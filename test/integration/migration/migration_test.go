@@ -252,7 +252,7 @@ func TestADefinitionSettles(t *testing.T) {
 	wanted := []*apiextensionsv1.CustomResourceDefinition{s.definition("v1")}
 	before := writes.seen.Load()
 	_, err := migration.Prepare(s.ctx, s, time.Hour, wanted)
-	s.Expect(err).To(MatchError("the objects of the shoot are being stored in version v1, before Flux can be upgraded: 0 objects of kind Source are done, and it goes on by itself"))
+	s.Expect(err).To(MatchError("the objects of the shoot are about to be stored in version v1, before Flux can be upgraded: 0 objects of kind Source are done, and it goes on by itself"))
 	_, unfinished := errors.AsType[*access.Unfinished](err)
 	s.Expect(unfinished).To(BeTrue())
 	s.Expect(writes.seen.Load()).To(Equal(before))
