@@ -55,8 +55,8 @@ if [[ "$kind" != e2e && "$kind" != fleet && "$(go env GOARCH)" =~ ^(amd64|arm64)
   # dependency of Gardener does not allow. Nothing here loads such plugins, and without cgo, as in production, nothing could.
   # checkptr, which the detector brings, checks unsafe pointers. Nothing here has any, and it takes a tenth of the time of a test's process.
   flags=(-race -tags=kustomize_disable_go_plugin_support -gcflags=all=-d=checkptr=0)
-  # Parsers and compression take most of the time under the detector, and share nothing between goroutines but caches behind locks: they are compiled
-  # without it. -l: functions of package sync that are inlined into them would lose it as well, and the detector would not see what they order. A
+  # Parsers and compression, and what they call for each byte, take most of the time under the detector, and share nothing between goroutines but caches
+  # of package sync: they are compiled without it. -l: functions of package sync that are inlined into them would lose it as well, and the detector would not see what they order. A
   # package that uses sync/atomic itself can't be here for the same reason.
   for package in encoding/json encoding/binary unicode/utf8 compress/flate 'sigs.k8s.io/json/...' 'sigs.k8s.io/yaml/...' 'go.yaml.in/yaml/...' 'gopkg.in/yaml.v3' 'github.com/andybalholm/brotli/...'; do
     flags+=("-gcflags=$package=-race=false -l")

@@ -67,7 +67,7 @@ func (s *shootOwner) objects() map[string]map[string]any {
 
 // settledObjects are the objects when they don't change any more: some, such as EndpointSlices, follow others a moment later.
 func (s *shootOwner) settledObjects() map[string]map[string]any {
-	objects := s.objects()
+	var objects map[string]map[string]any
 	s.Eventually(func() string {
 		before := objects
 		objects = s.objects()

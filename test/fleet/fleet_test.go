@@ -35,9 +35,9 @@ var (
 const (
 	maxSeedRequests   = 14.5    // per shoot, first reconciliation
 	maxOtherWrites    = 7.5     // per shoot, besides those that Gardener's library makes for the operation
-	maxGardenRequests = 6.5     // per shoot; reports are gathered for a second, so that on a slow machine there are more of them: at most two per shoot
+	maxGardenRequests = 6.5     // per shoot
 	maxShootRequests  = 10.5    // per shoot
-	maxReports        = 230     // versions of flux-status together
+	maxReports        = 230     // versions of flux-status together; on a slow machine, each of a shoot's two changes has its own second
 	maxReportBytes    = 1 << 20 // of them together
 
 	maxIdleSeedRequests   = 10.0 // per shoot and hour

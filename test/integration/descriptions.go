@@ -36,12 +36,8 @@ func (r *descriptionRemover) RoundTrip(request *http.Request) (*http.Response, e
 	if err := request.Body.Close(); err != nil {
 		return nil, err
 	}
-	var definition any
-	// What can't be decoded is for the API server to refuse.
-	if json.Unmarshal(content, &definition) == nil {
-		if content, err = json.Marshal(removeDescriptions(definition)); err != nil {
-			return nil, err
-		}
+	if content, err = withoutDescriptions(content); err != nil {
+		return nil, err
 	}
 	request = request.Clone(request.Context())
 	request.Body, request.ContentLength = io.NopCloser(bytes.NewReader(content)), int64(len(content))
@@ -49,20 +45,39 @@ func (r *descriptionRemover) RoundTrip(request *http.Request) (*http.Response, e
 	return r.next.RoundTrip(request)
 }
 
-// removeDescriptions removes them from schemas. A field that has the name description is a schema, not a text.
-func removeDescriptions(value any) any {
-	switch value := value.(type) {
-	case map[string]any:
-		if _, ok := value["description"].(string); ok {
-			delete(value, "description")
+// withoutDescriptions removes them from the schemas of a definition. What can't be decoded is for the API server to refuse.
+func withoutDescriptions(content []byte) ([]byte, error) {
+	definition := map[string]any{}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.UseNumber()
+	if decoder.Decode(&definition) != nil {
+		return content, nil
+	}
+	spec, _ := definition["spec"].(map[string]any)
+	versions, _ := spec["versions"].([]any)
+	for _, version := range versions {
+		if version, ok := version.(map[string]any); ok {
+			removeDescriptions(version["schema"])
 		}
-		for _, nested := range value {
-			removeDescriptions(nested)
+	}
+	return json.Marshal(definition)
+}
+
+// removeDescriptions removes them from a schema and those in it. A field that has the name description is a schema, not a text.
+func removeDescriptions(schema any) {
+	switch schema := schema.(type) {
+	case map[string]any:
+		if _, ok := schema["description"].(string); ok {
+			delete(schema, "description")
+		}
+		for key, nested := range schema {
+			if key != "default" && key != "enum" && key != "example" { // values, not schemas
+				removeDescriptions(nested)
+			}
 		}
 	case []any:
-		for _, nested := range value {
+		for _, nested := range schema {
 			removeDescriptions(nested)
 		}
 	}
-	return value
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gardener/gardener/pkg/extensions"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
@@ -62,10 +63,12 @@ func waitingConfigurations() (waiting float64) {
 			continue
 		}
 		for _, metric := range family.GetMetric() {
+			labels := map[string]string{}
 			for _, label := range metric.GetLabel() {
-				if label.GetName() == "priority" && label.GetValue() == strconv.Itoa(handler.LowPriority) {
-					waiting += metric.GetGauge().GetValue()
-				}
+				labels[label.GetName()] = label.GetValue()
+			}
+			if labels["controller"] == lifecycle.Type+"-lifecycle" && labels["priority"] == strconv.Itoa(handler.LowPriority) {
+				waiting += metric.GetGauge().GetValue()
 			}
 		}
 	}

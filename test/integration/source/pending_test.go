@@ -98,7 +98,9 @@ func TestSilentServer(t *testing.T) {
 
 	const often = 20
 	expectPending := func() {
-		_, err := keeper.Ensure(t.Context(), extension, namespace, private("ssh://git@"+silent+"/repo"), nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := keeper.Ensure(ctx, extension, namespace, private("ssh://git@"+silent+"/repo"), nil)
 		g.Expect(err).To(MatchError(sourcesecret.ErrPending))
 		g.Expect(err).To(MatchError("secret " + namespace + "/flux-source in the garden: waiting for the SSH host keys of " + silent +
 			": the Git server is asked in the background, and Gardener asks for them again by itself"))
