@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -107,7 +108,8 @@ func TestImage(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(program).To(Equal(process.Program{
 		Path: "/some", Args: []string{"run", "--flag"}, Env: []string{"PATH=/bin", "OWN=own"}, WorkingDir: "/home",
-		Container: &process.Container{Root: dir, UID: 65532, GID: 65533},
+		Container:   &process.Container{Root: dir, UID: 65532, GID: 65533},
+		GracePeriod: 30 * time.Second,
 	}))
 }
 
