@@ -7,6 +7,7 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -26,7 +27,7 @@ func WithoutDescriptions(config *rest.Config) *rest.Config {
 type descriptionRemover struct{ next http.RoundTripper }
 
 func (r *descriptionRemover) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Body == nil || !strings.HasPrefix(request.URL.Path, "/apis/apiextensions.k8s.io/") {
+	if request.Body == nil || request.Method == http.MethodDelete || !strings.HasPrefix(request.URL.Path, "/apis/apiextensions.k8s.io/") {
 		return r.next.RoundTrip(request)
 	}
 	content, err := io.ReadAll(request.Body)
@@ -45,13 +46,13 @@ func (r *descriptionRemover) RoundTrip(request *http.Request) (*http.Response, e
 	return r.next.RoundTrip(request)
 }
 
-// withoutDescriptions removes them from the schemas of a definition. What can't be decoded is for the API server to refuse.
+// withoutDescriptions removes them from the schemas of a definition.
 func withoutDescriptions(content []byte) ([]byte, error) {
 	definition := map[string]any{}
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.UseNumber()
-	if decoder.Decode(&definition) != nil {
-		return content, nil
+	if err := decoder.Decode(&definition); err != nil {
+		return nil, fmt.Errorf("a CustomResourceDefinition can't be read: %w", err)
 	}
 	spec, _ := definition["spec"].(map[string]any)
 	versions, _ := spec["versions"].([]any)
