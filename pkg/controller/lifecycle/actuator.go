@@ -28,7 +28,7 @@ import (
 )
 
 // Actuator does the work of the controller. What it does for one shoot is a reconciliation; here is what all shoots share. All exported
-// fields but Shoots are required.
+// fields but Shoots and SettlingTime are required.
 type Actuator struct {
 	// Seed is a client of the seed that doesn't cache.
 	Seed client.Client
@@ -49,6 +49,8 @@ type Actuator struct {
 	GardenerVersion string
 	// GardenIdentity is the cluster identity of the garden. It may be empty.
 	GardenIdentity string
+	// SettlingTime is that of migration.Prepare. The default is migration.SettlingTime.
+	SettlingTime time.Duration
 
 	rendered renderedReleases
 	// read has the references of all ManagedResources that have been looked into.

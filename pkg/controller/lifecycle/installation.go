@@ -5,6 +5,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +104,8 @@ func (r *reconciliation) prepareUpgrade(ctx context.Context) ([]*apiextensionsv1
 	if err != nil {
 		return nil, fmt.Errorf("Flux %s would replace %s: %w", r.desired.version, r.observed.fluxVersion, err)
 	}
-	bridges, err := migration.Prepare(ctx, shootClient, migration.SettlingTime, r.desired.release.definitions)
+	settling := cmp.Or(r.SettlingTime, migration.SettlingTime)
+	bridges, err := migration.Prepare(ctx, shootClient, settling, r.desired.release.definitions)
 	if err != nil || len(bridges) == 0 {
 		return nil, requeueUnfinished(err)
 	}
@@ -112,7 +114,7 @@ func (r *reconciliation) prepareUpgrade(ctx context.Context) ([]*apiextensionsv1
 	if err != nil {
 		return nil, err
 	}
-	bridges, err = migration.Prepare(ctx, shootClient, migration.SettlingTime, definitions)
+	bridges, err = migration.Prepare(ctx, shootClient, settling, definitions)
 	return bridges, requeueUnfinished(err)
 }
 

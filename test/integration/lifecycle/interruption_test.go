@@ -115,7 +115,7 @@ func (l *living) newInterrupted(t *testing.T, i *interruptions) *lifecycle.Actua
 	l.Expect(err).NotTo(HaveOccurred())
 	a := shared.actuator
 	return &lifecycle.Actuator{
-		Seed: seed, Garden: garden.GardenletKubeconfig(seed), Releases: a.Releases, Images: a.Images, Sources: a.Sources,
+		Seed: seed, Garden: garden.GardenletKubeconfig(seed), Releases: a.Releases, Images: a.Images, Sources: a.Sources, SettlingTime: a.SettlingTime,
 	}
 }
 

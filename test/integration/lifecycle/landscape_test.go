@@ -164,6 +164,7 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 		Sources:  sourcesecret.NewKeeper(nil),
 
 		GardenIdentity: "garden-prod",
+		SettlingTime:   2 * time.Second,
 	}
 	return mgr, lifecycle.AddToManager(ctx, mgr, shared.actuator, lifecycle.AddArgs{
 		ControllerOptions: controller.Options{
