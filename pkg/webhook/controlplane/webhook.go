@@ -39,6 +39,8 @@ const (
 	timeoutSeconds = 5
 	// patience is how long cache and garden have to answer.
 	patience = 3 * time.Second
+	// maxKept bounds the namespaces that are kept without an answer: each that a shoot's owner writes meanwhile is added.
+	maxKept = 8
 )
 
 // New creates the webhook for the extension of the given type. It is called for the gardener-resource-manager of shoots
@@ -89,6 +91,7 @@ func (m Mutator) Mutate(ctx context.Context, newObj, oldObj client.Object) error
 		var before []string
 		if old, ok := oldObj.(*appsv1.Deployment); ok {
 			before = resourcemanager.Namespaces(old)
+			before = before[:min(len(before), maxKept)]
 		}
 		resourcemanager.AddNamespaces(deployment, m.GardenerVersion, m.namespaces(ctx, deployment.Namespace, before)...)
 	}

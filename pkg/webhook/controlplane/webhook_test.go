@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -158,6 +159,20 @@ func TestNamespacesWithoutAnswer(t *testing.T) {
 	g.Expect(object.Spec.Template.Spec.Containers[0].Args).To(Equal([]string{
 		"--extra-target-namespace=flux-system", "--extra-target-namespace=gitops", "--extra-target-namespace=sources",
 	}))
+
+	// It does not grow with the number of tries, and a try that changes nothing restarts nothing.
+	for i := range 20 {
+		ex.Spec.ProviderConfig.Raw = fmt.Appendf(nil, `{"flux":{"namespace":"gitops-%d"}}`, i)
+		old := object
+		object = deployment("gardener-resource-manager", nil)
+		g.Expect(mutator(g, "v1.150.0", "", ex).Mutate(t.Context(), object, old)).To(Succeed())
+		again := deployment("gardener-resource-manager", nil)
+		g.Expect(mutator(g, "v1.150.0", "", ex).Mutate(t.Context(), again, object)).To(Succeed())
+		g.Expect(again).To(Equal(object))
+		args := object.Spec.Template.Spec.Containers[0].Args
+		g.Expect(len(args)).To(BeNumerically("<", 10))
+		g.Expect(args).To(ContainElement(fmt.Sprintf("--extra-target-namespace=gitops-%d", i)))
+	}
 }
 
 func TestMutator(t *testing.T) {
