@@ -237,11 +237,7 @@ func TestTwoSeeds(t *testing.T) {
 // of gardenlet, and lets the certificate in it expire after it was replaced.
 func TestOldLandscape(t *testing.T) {
 	parallel(t)
-	l, err := start(t.Context(), t.TempDir(), true)
-	g := NewWithT(t)
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { g.Expect(l.Stop()).To(Succeed()) })
-
+	l := newLandscape(t, true)
 	p := newProjectIn(t, l, "rotation")
 	p.configure(map[string]string{"fluxVersion": fluxVersion})
 	shoot := p.newShoot("one")

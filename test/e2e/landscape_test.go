@@ -127,6 +127,30 @@ func expectNoShoots(garden client.Client) error {
 	return nil
 }
 
+// newDirectory is for a landscape of one test. If the test fails, it stays.
+func newDirectory(t *testing.T) string {
+	g := NewWithT(t)
+	dir, err := os.MkdirTemp("", "landscape-")
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("the logs of the landscape are in", dir)
+			return
+		}
+		g.Expect(os.RemoveAll(dir)).To(Succeed())
+	})
+	return dir
+}
+
+// newLandscape is start for one test.
+func newLandscape(t *testing.T, old bool) *landscape.Landscape {
+	g := NewWithT(t)
+	l, err := start(t.Context(), newDirectory(t), old)
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { g.Expect(l.Stop()).To(Succeed()) })
+	return l
+}
+
 // start starts a landscape and registers the extension, as an operator does. In an old landscape, the extension uses
 // gardenlet's access to the garden, in a current one its own.
 func start(ctx context.Context, dir string, old bool) (*landscape.Landscape, error) {

@@ -64,15 +64,7 @@ func newInstallation(t *testing.T) *installation {
 	g := NewWithT(t)
 	bin, err := process.FindBinaries()
 	g.Expect(err).NotTo(HaveOccurred())
-	dir, err := os.MkdirTemp("", "landscape-")
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log("the logs of the landscape are in", dir)
-			return
-		}
-		g.Expect(os.RemoveAll(dir)).To(Succeed())
-	})
+	dir := newDirectory(t)
 	i := &installation{Gomega: g, t: t, dir: filepath.Join(dir, "releases")}
 	i.registry, err = registry.Start(t.Context(), registry.Options{Bin: bin, Dir: dir, OnExit: func(err error) { t.Error(err) }})
 	g.Expect(err).NotTo(HaveOccurred())

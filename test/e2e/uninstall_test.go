@@ -60,9 +60,7 @@ func deleteExamples(t *testing.T, g Gomega, l *landscape.Landscape, files ...str
 func TestUninstall(t *testing.T) {
 	parallel(t)
 	g := NewWithT(t)
-	l, err := start(t.Context(), t.TempDir(), false)
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { g.Expect(l.Stop()).To(Succeed()) })
+	l := newLandscape(t, false)
 	p := newProjectIn(t, l, "last")
 	p.configure(p.private(p.newRepository(false)))
 	shoot := p.newShoot("one")
