@@ -132,10 +132,13 @@ clean: ## Remove what was built and vendored. Stop the landscape first.
 ##@ Check
 
 .PHONY: test
-test: test-unit test-integration test-landscape test-fleet test-e2e ## Run all tests: unit, integration, of the landscape itself, of 100 shoots, end to end.
+test: test-unit test-integration test-landscape ## Run all tests: unit, integration, of the landscape itself, of 100 shoots, end to end.
+	@# A fleet mostly waits, for what happens while nothing changes.
+	@$(MAKE) --no-print-directory -j2 test-fleet test-e2e
 
 .PHONY: test-fast
-test-fast: test-unit test-integration ## Run the tests that need no landscape.
+test-fast: tools-landscape ## Run the tests that need no landscape, unit and integration, without the race detector.
+	hack/test.sh fast
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests.

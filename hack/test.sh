@@ -5,7 +5,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs one kind of tests: unit, integration (real programs: kube-apiserver, etcd, Git), landscape (the parts of the local landscape), e2e
-# (what people do, on the whole of it) or fleet (what many shoots on one seed cost).
+# (what people do, on the whole of it) or fleet (what many shoots on one seed cost); or fast: unit and integration, without the race detector.
 # More arguments go to go test: hack/test.sh unit -run TestParse
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,8 +18,9 @@ case "$kind" in
   landscape)   timeout=25m ;;
   e2e)         timeout=40m ;;
   fleet)       timeout=25m ;;
+  fast)        timeout=60m ;;
   *)
-    echo "usage: hack/test.sh unit|integration|landscape|e2e|fleet [arguments of go test]" >&2
+    echo "usage: hack/test.sh unit|integration|landscape|e2e|fleet|fast [arguments of go test]" >&2
     exit 1
     ;;
 esac
@@ -38,6 +39,7 @@ all="$(go list -e ./...)"
 case "$kind" in
   unit)        packages="$(grep -v '/test/' <<<"$all")" ;;
   integration) packages="$(grep '/test/' <<<"$all" | grep -Ev '/test/(e2e|fleet|landscape)(/|$)')" ;;
+  fast)        packages="$(grep -Ev '/test/(e2e|fleet|landscape)(/|$)' <<<"$all")" ;;
   landscape)   packages="$(grep -E '/test/landscape(/|$)' <<<"$all")" ;;
   e2e)         packages="$(grep '/test/e2e$' <<<"$all")" ;;
   fleet)       packages="$(grep '/test/fleet$' <<<"$all")" ;;
@@ -45,7 +47,7 @@ esac
 
 # The race detector needs cgo. End-to-end tests and those of a fleet drive programs that are built without it; it would see none of them.
 flags=()
-if [[ "$kind" != e2e && "$kind" != fleet && "$(go env GOARCH)" =~ ^(amd64|arm64)$ ]]; then
+if [[ "$kind" =~ ^(unit|integration|landscape)$ && "$(go env GOARCH)" =~ ^(amd64|arm64)$ ]]; then
   if ! command -v "${CC:-gcc}" >/dev/null; then
     echo "a C compiler is missing, which the race detector needs: install gcc, or set CC" >&2
     exit 1
@@ -76,7 +78,7 @@ fi
 # golangci-lint has vetted the code.
 # Tests also wait: more of them than processors at the same time. End-to-end tests count themselves.
 case "$kind" in
-  integration) parallel=5 ;;
+  integration | fast) parallel=5 ;;
   e2e)         parallel=100 ;;
   *)           parallel=4 ;;
 esac
@@ -97,7 +99,7 @@ summary() {
 }
 
 # A module of its own, for what the extension itself must not depend on.
-if [[ "$kind" == integration ]]; then
+if [[ "$kind" =~ ^(integration|fast)$ ]]; then
   (cd test/gitclient && go test "${flags[@]}" ./... "$@")
 fi
 

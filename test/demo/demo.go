@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape"
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/gitserver"
 )
@@ -182,7 +184,11 @@ func (s *story) change(ctx context.Context) error {
 		return err
 	}
 	pushed := time.Now()
-	s.say("pushed %s, which changes the message in %s; Flux looks once a minute", commit, configMapFile)
+	s.say("pushed %s, which changes the message in %s; Flux looks once a minute, and at once when it is asked, as flux reconcile does:", commit, configMapFile)
+	if err := s.kubectl(ctx, shoot, "-n", "flux-system", "annotate", "--overwrite", "gitrepository", "flux-system",
+		fluxmeta.ReconcileRequestAnnotation+"="+pushed.Format(time.RFC3339Nano)); err != nil {
+		return err
+	}
 	if err := s.untilSynced(ctx); err != nil {
 		return err
 	}
