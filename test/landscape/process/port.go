@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Ports below the range from which kernels take the source ports of outgoing connections: while a server restarts, no client can sit
@@ -74,11 +75,12 @@ func reserve(name string) (*os.File, error) {
 	return lock, nil
 }
 
-// unused tells whether the port can be listened on.
+// unused tells whether nobody listens on the port. It does not try to listen: a program that is being started at that moment would inherit the listener, and
+// have the port until it is loaded.
 func unused(port int) bool {
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
+	connection, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), time.Second)
+	if err == nil {
+		_ = connection.Close()
 	}
-	return listener.Close() == nil
+	return errors.Is(err, syscall.ECONNREFUSED)
 }

@@ -5,11 +5,13 @@
 package process_test
 
 import (
+	"context"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -45,6 +47,30 @@ func TestFreePort(t *testing.T) {
 		g.Expect(strings.Count(string(output), "port ")).To(Equal(count))
 	}
 	g.Expect(seen).To(HaveLen(count))
+}
+
+// TestFreePortWhileProgramsStart listens on ports at once, while programs are started, which inherit what is open at that moment.
+func TestFreePortWhileProgramsStart(t *testing.T) {
+	const ports, starters = 300, 4
+	g := NewWithT(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var starting sync.WaitGroup
+	for range starters {
+		starting.Go(func() {
+			for ctx.Err() == nil {
+				_ = exec.Command("true").Run()
+			}
+		})
+	}
+	t.Cleanup(starting.Wait)
+	t.Cleanup(cancel)
+	for range ports {
+		port, err := process.FreePort()
+		g.Expect(err).NotTo(HaveOccurred())
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(listener.Close()).To(Succeed())
+	}
 }
 
 // reservePorts reserves ports and prints them.
