@@ -64,8 +64,12 @@ func newLiving(t *testing.T) *living {
 	return s.live(t, s.startServer(t))
 }
 
-// startServer gives the shoot an API server for itself, which the next test gets when this one has ended.
+// startServer gives the shoot an API server for itself, which the next test gets when this one has ended. That takes most of the time of all integration
+// tests: -short leaves it out.
 func (s *shoot) startServer(t *testing.T, controllers ...string) *integration.Server {
+	if testing.Short() {
+		t.Skip("-short: no shoot with an API server of its own")
+	}
 	server, giveBack, err := shared.servers.Lend(t.Context(), controllers...)
 	s.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() {
