@@ -19,11 +19,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	gardencorev1 "github.com/gardener/gardener/pkg/apis/core/v1"
-	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
-	securityv1alpha1 "github.com/gardener/gardener/pkg/apis/security/v1alpha1"
 	"github.com/gardener/gardener/pkg/client/kubernetes"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/test/landscape/certificates"
@@ -184,19 +182,36 @@ func (g *Garden) serveGardenerAPI(ctx context.Context) error {
 	if err := g.startAPIServer(ctx); err != nil {
 		return err
 	}
+	discoveryClient, err := discovery.NewDiscoveryClientForConfig(g.AdminConfig)
+	if err != nil {
+		return fmt.Errorf("failed to connect to the garden: %w", err)
+	}
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, servedInterval, servedTimeout, true, func(ctx context.Context) (bool, error) {
-		last = errors.Join(
-			g.client.List(ctx, &gardencorev1.ControllerDeploymentList{}),
-			g.client.List(ctx, &gardencorev1beta1.ShootList{}),
-			g.client.List(ctx, &securityv1alpha1.CredentialsBindingList{}),
-		)
+	err = wait.PollUntilContextTimeout(ctx, servedInterval, servedTimeout, true, func(ctx context.Context) (bool, error) {
+		last = g.checkAPIServices(ctx, discoveryClient)
 		return last == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("the garden does not serve Gardener's API: %w: %w", err, last)
 	}
 	return nil
+}
+
+// checkAPIServices asks for each version of each group of Gardener. The kube-apiserver learns of one after the other that it is served, and Gardener's
+// programs end if one is missing when they start.
+func (g *Garden) checkAPIServices(ctx context.Context, discoveryClient discovery.ServerResourcesInterface) error {
+	services := &apiregistrationv1.APIServiceList{}
+	if err := g.client.List(ctx, services); err != nil {
+		return fmt.Errorf("failed to list APIServices: %w", err)
+	}
+	var errs []error
+	for _, service := range services.Items {
+		if service.Spec.Service != nil { // others are served by the kube-apiserver itself
+			_, err := discoveryClient.ServerResourcesForGroupVersion(service.Spec.Group + "/" + service.Spec.Version)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Stop ends the garden's programs, the kube-apiserver last. It reports those that had ended before by themselves.
