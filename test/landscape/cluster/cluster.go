@@ -31,7 +31,6 @@ import (
 const (
 	serviceRange        = "10.96.0.0/16"
 	kubernetesServiceIP = "10.96.0.1"
-	frontProxyUser      = "front-proxy-client"
 	admins              = "system:masters"
 )
 
@@ -168,14 +167,6 @@ func (c *Cluster) apiServerArgs(port int, extra []string) []string {
 		"--service-account-issuer=" + c.AdminConfig.Host,
 		"--service-account-key-file=" + c.pki.path("service-account.key"),
 		"--service-account-signing-key-file=" + c.pki.path("service-account.key"),
-
-		"--requestheader-client-ca-file=" + c.pki.path("front-proxy-ca.crt"),
-		"--requestheader-allowed-names=" + frontProxyUser,
-		"--requestheader-username-headers=X-Remote-User",
-		"--requestheader-group-headers=X-Remote-Group",
-		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
-		"--proxy-client-cert-file=" + c.pki.path("front-proxy.crt"),
-		"--proxy-client-key-file=" + c.pki.path("front-proxy.key"),
 
 		"--profiling=false",
 	}

@@ -30,10 +30,6 @@ func newPKI(dir, name string) (*pki, error) {
 	if err != nil {
 		return nil, err
 	}
-	frontProxyCA, err := certificates.NewAuthority(name + "-front-proxy")
-	if err != nil {
-		return nil, err
-	}
 	p := &pki{dir: dir, ca: ca}
 	serviceAccountKey, err := keyutil.MakeEllipticPrivateKeyPEM()
 	if err != nil {
@@ -43,27 +39,16 @@ func newPKI(dir, name string) (*pki, error) {
 	if err != nil {
 		return nil, err
 	}
-	frontProxyPEM, err := frontProxyCA.PEM()
-	if err != nil {
-		return nil, err
-	}
 	serverCertificate, serverKey, err := ca.IssueServer("kube-apiserver",
 		[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
 		[]net.IP{net.ParseIP(loopback), net.ParseIP(kubernetesServiceIP)})
 	if err != nil {
 		return nil, err
 	}
-	proxyCertificate, proxyKey, err := frontProxyCA.IssueClient(frontProxyUser, nil, certificates.Lifetime)
-	if err != nil {
-		return nil, err
-	}
 	for file, content := range map[string][]byte{
 		"ca.crt":              caPEM,
-		"front-proxy-ca.crt":  frontProxyPEM,
 		"kube-apiserver.crt":  serverCertificate,
 		"kube-apiserver.key":  serverKey,
-		"front-proxy.crt":     proxyCertificate,
-		"front-proxy.key":     proxyKey,
 		"service-account.key": serviceAccountKey,
 	} {
 		if err := os.WriteFile(p.path(file), content, 0o600); err != nil {

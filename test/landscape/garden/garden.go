@@ -33,6 +33,9 @@ const (
 	// ClusterIdentity is the garden's identity.
 	ClusterIdentity = "landscape"
 
+	// clusterName is the garden's among the clusters of a landscape.
+	clusterName = "garden"
+
 	// servedTimeout is long enough for a kube-apiserver that asks an API that did not answer only every 30 seconds, on a busy machine.
 	servedTimeout  = 3 * time.Minute
 	servedInterval = 100 * time.Millisecond
@@ -74,7 +77,10 @@ func Start(ctx context.Context, options Options) (_ *Garden, err error) {
 	if err := g.prepare(); err != nil {
 		return nil, fmt.Errorf("failed to prepare the garden: %w", err)
 	}
-	var args []string
+	args, err := cluster.AggregationArgs(clusterName, options.Etcd)
+	if err != nil {
+		return nil, err
+	}
 	if !options.WithoutSeedAuthorizer {
 		file, err := g.writeAuthorizationConfig()
 		if err != nil {
@@ -82,7 +88,7 @@ func Start(ctx context.Context, options Options) (_ *Garden, err error) {
 		}
 		args = append(args, "--authorization-config="+file)
 	}
-	if g.Cluster, err = cluster.Start(ctx, "garden", options.Etcd, args...); err != nil {
+	if g.Cluster, err = cluster.Start(ctx, clusterName, options.Etcd, args...); err != nil {
 		return nil, err
 	}
 	if err := g.startGardener(ctx, !options.WithoutSeedAuthorizer); err != nil {

@@ -221,7 +221,7 @@ func (g *Garden) writeServingCertificate(program string, names ...string) (certi
 
 // writeFile writes a file of a program.
 func (g *Garden) writeFile(program, name string, content []byte) (string, error) {
-	file := filepath.Join(g.etcd.Dir(), "garden", program, name)
+	file := filepath.Join(g.etcd.Dir(), clusterName, program, name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return "", fmt.Errorf("failed to create the directory of %s: %w", program, err)
 	}
