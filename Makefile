@@ -132,12 +132,12 @@ clean: ## Remove what was built and vendored. Stop the landscape first.
 ##@ Check
 
 .PHONY: test
+# The last two run at the same time, because a fleet mostly waits.
 test: test-unit test-integration test-landscape ## Run all tests: unit, integration, of the landscape itself, of 100 shoots, end to end.
-	@# A fleet mostly waits, for what happens while nothing changes.
 	@$(MAKE) --no-print-directory -j2 test-fleet test-e2e
 
 .PHONY: test-fast
-test-fast: tools-landscape ## Run the tests that need no landscape, unit and integration, without the race detector.
+test-fast: tools-landscape ## Run, while you work, most tests that need no landscape, without the race detector.
 	hack/test.sh fast
 
 .PHONY: test-unit

@@ -5,8 +5,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs one kind of tests: unit, integration (real programs: kube-apiserver, etcd, Git), landscape (the parts of the local landscape), e2e
-# (what people do, on the whole of it) or fleet (what many shoots on one seed cost); or fast: unit and integration, without the
-# race detector and what go test -short leaves out.
+# (what people do, on the whole of it) or fleet (what many shoots on one seed cost); or fast: unit and integration, quicker for not
+# having the race detector, nor what go test -short leaves out.
 # More arguments go to go test: hack/test.sh unit -run TestParse
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -85,8 +85,8 @@ case "$kind" in
 esac
 flags+=(-vet=off -timeout="$timeout" -parallel="$parallel")
 if [[ "$kind" == fast ]]; then
-  # What is left mostly waits, so more packages at once.
-  flags+=(-short -p=4)
+  # What is left mostly waits: more packages than processors at the same time.
+  flags+=(-short "-p=$((2 * $(getconf _NPROCESSORS_ONLN)))")
 fi
 
 # go keeps results, and does not see programs that are started before the first test. The extension is another one after most changes.

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package seed says what the extension keeps in memory of the seed, what owns what it writes there for itself, and whether the seed still answers
+// Package seed says what the extension keeps in memory of the seed, who owns the registration of its webhook, and whether the seed still answers
 // for a shoot. A seed holds a thousand shoots, with dozens of ManagedResources and several Extensions each, and a Cluster of 100 kB and more. What
 // the extension does not need of them is not asked for, or dropped before it is kept.
 package seed

@@ -18,10 +18,11 @@ import (
 // NewClient returns what makes the client of an extension that is installed in the namespace. MutatingWebhookConfigurations that the client creates
 // are owned by the namespace, and go with it when the extension is uninstalled. If the namespace can't be read, Create returns an error.
 //
-// Gardener's library (v1.150, extensions/pkg/webhook) registers a webhook in two places at the same time. The one that manages its certificates names no
-// owner; the other adds it. Uninstalled in between, the extension would leave a registration that nobody deletes.
+// The library of Gardener registers a webhook in two places at the same time. The one that manages its certificates names no owner
+// (extensions/pkg/webhook/certificates/reconciler.go, reconcileSourceWebhookConfig), the other adds it. Uninstalled in between, the extension would
+// leave a registration that nobody deletes.
 //
-// The namespace is empty where the extension runs outside the seed. Then nothing has an owner.
+// The namespace is empty where the extension is not installed, as on a developer's machine. Then nothing gets an owner.
 func NewClient(namespace string) client.NewClientFunc {
 	return func(config *rest.Config, options client.Options) (client.Client, error) {
 		cached, err := client.New(config, options)
@@ -40,7 +41,7 @@ func NewClient(namespace string) client.NewClientFunc {
 // owningClient sets the owner of MutatingWebhookConfigurations that it creates.
 type owningClient struct {
 	client.Client
-	reader    client.Reader // of the API server: who reads the namespace from a cache waits for the right to list namespaces
+	reader    client.Reader // asks the API server: a read from the cache waits without end if namespaces may no longer be listed
 	namespace string
 }
 

@@ -184,7 +184,7 @@ func (s *story) change(ctx context.Context) error {
 		return err
 	}
 	pushed := time.Now()
-	s.say("pushed %s, which changes the message in %s; Flux looks once a minute, and at once when it is asked, as flux reconcile does:", commit, configMapFile)
+	s.say("pushed %s, which changes the message in %s; Flux looks once a minute. This asks it to look now, as flux reconcile does:", commit, configMapFile)
 	if err := s.kubectl(ctx, shoot, "-n", "flux-system", "annotate", "--overwrite", "gitrepository", "flux-system",
 		fluxmeta.ReconcileRequestAnnotation+"="+pushed.Format(time.RFC3339Nano)); err != nil {
 		return err
@@ -192,7 +192,7 @@ func (s *story) change(ctx context.Context) error {
 	if err := s.untilSynced(ctx); err != nil {
 		return err
 	}
-	s.reached("change in the shoot, since it was pushed", pushed)
+	s.reached("change in the shoot, since it was pushed and Flux was asked", pushed)
 
 	shown, err := s.answer(ctx, shoot, "-n", "shop", "get", "configmap", "shop", "-o", "jsonpath={.data.PODINFO_UI_MESSAGE}")
 	if err != nil {

@@ -30,8 +30,8 @@ var (
 	waitFlag     = flag.Duration("wait", 15*time.Minute, "how long anything may take in the benchmark until it goes on without it")
 )
 
-// What the short form allows for 100 shoots in 10 projects. These figures hardly depend on the machine, if it has nothing else to do: they are what the
-// code takes, with a little room for what is repeated by chance, such as a conflict of two writers. Lower one when the code takes less.
+// What the short form allows for 100 shoots in 10 projects. These figures hardly depend on the machine, nor on what else it does: they are what the
+// code takes, with room for what is repeated by chance, such as a conflict of two writers. Lower one when the code takes less.
 const (
 	maxSeedRequests   = 14.5    // per shoot, first reconciliation
 	maxOtherWrites    = 7.5     // per shoot, besides those that Gardener's library makes for the operation

@@ -125,7 +125,7 @@ func newManager(options *options) (manager.Manager, error) {
 		return nil, fmt.Errorf("failed to set up the scheme: %w", err)
 	}
 	managerOptions.Cache = seed.CacheOptions(lifecycle.Type)
-	managerOptions.NewClient = seed.NewClient(options.webhook.Server.Namespace)
+	managerOptions.NewClient = seed.NewClient(options.webhook.Completed().Server.OwnerNamespace)
 	// What is read now and then is not worth a watch, nor the right to list it.
 	managerOptions.Client.Cache = &client.CacheOptions{DisableFor: []client.Object{
 		&corev1.Secret{}, &coordinationv1.Lease{}, &admissionregistrationv1.MutatingWebhookConfiguration{},

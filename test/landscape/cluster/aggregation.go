@@ -14,8 +14,8 @@ import (
 
 const frontProxyUser = "front-proxy-client"
 
-// AggregationArgs are the arguments for Start with which the kube-apiserver of the cluster also serves the APIs of other API servers. Without them it does not:
-// it would watch each of their files, and for that Linux has 128 instances of inotify for all programs of a user.
+// AggregationArgs are the arguments for Start with which the kube-apiserver of the cluster tells other API servers, whose APIs it serves, who asks.
+// Others should not have them: kube-apiserver watches each of these files, and Linux gives all programs of a user 128 instances of inotify.
 func AggregationArgs(name string, etcd *Etcd) ([]string, error) {
 	authority, err := certificates.NewAuthority(name + "-front-proxy")
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
@@ -194,7 +195,7 @@ func (g *Garden) serveGardenerAPI(ctx context.Context) error {
 	}
 	var last error
 	err = wait.PollUntilContextTimeout(ctx, servedInterval, servedTimeout, true, func(ctx context.Context) (bool, error) {
-		last = g.checkAPIServices(ctx, discoveryClient)
+		last = g.checkServed(ctx, discoveryClient)
 		return last == nil, nil
 	})
 	if err != nil {
@@ -203,21 +204,35 @@ func (g *Garden) serveGardenerAPI(ctx context.Context) error {
 	return nil
 }
 
-// checkAPIServices asks for each version of each group of Gardener. The kube-apiserver learns of one after the other that it is served, and Gardener's
+// checkServed checks that each API of Gardener is found and answers. The kube-apiserver learns of one after the other that it is served, and Gardener's
 // programs end if one is missing when they start.
-func (g *Garden) checkAPIServices(ctx context.Context, discoveryClient discovery.ServerResourcesInterface) error {
+func (g *Garden) checkServed(ctx context.Context, discoveryClient *discovery.DiscoveryClient) error {
 	services := &apiregistrationv1.APIServiceList{}
 	if err := g.client.List(ctx, services); err != nil {
 		return fmt.Errorf("failed to list APIServices: %w", err)
 	}
-	var errs []error
-	for _, service := range services.Items {
-		if service.Spec.Service != nil { // others are served by the kube-apiserver itself
-			_, err := discoveryClient.ServerResourcesForGroupVersion(service.Spec.Group + "/" + service.Spec.Version)
-			errs = append(errs, err)
-		}
+	_, found, stale, err := discoveryClient.GroupsAndMaybeResources()
+	if err != nil {
+		return fmt.Errorf("failed to ask for the APIs that are served: %w", err)
 	}
-	return errors.Join(errs...)
+	served := 0
+	for _, service := range services.Items {
+		if service.Spec.Service == nil { // by the kube-apiserver itself
+			continue
+		}
+		version := schema.GroupVersion{Group: service.Spec.Group, Version: service.Spec.Version}
+		if _, ok := found[version]; !ok {
+			return errors.Join(fmt.Errorf("%s is not found", version), stale[version])
+		}
+		if _, err := discoveryClient.ServerResourcesForGroupVersion(version.String()); err != nil {
+			return fmt.Errorf("%s does not answer: %w", version, err)
+		}
+		served++
+	}
+	if served == 0 {
+		return errors.New("there is no APIService of another API server")
+	}
+	return nil
 }
 
 // Stop ends the garden's programs, the kube-apiserver last. It reports those that had ended before by themselves.

@@ -49,7 +49,7 @@ func TestFreePort(t *testing.T) {
 	g.Expect(seen).To(HaveLen(count))
 }
 
-// TestFreePortWhileProgramsStart listens on ports at once, while programs are started, which inherit what is open at that moment.
+// TestFreePortWhileProgramsStart listens on each port as soon as it has it, while programs are started, which inherit what is open at that moment.
 func TestFreePortWhileProgramsStart(t *testing.T) {
 	const ports, starters = 300, 4
 	g := NewWithT(t)
