@@ -39,7 +39,10 @@ fi
 all="$(go list -e ./...)"
 case "$kind" in
   unit)        packages="$(grep -v '/test/' <<<"$all")" ;;
-  integration) packages="$(grep '/test/' <<<"$all" | grep -Ev '/test/(e2e|fleet|landscape)(/|$)')" ;;
+  integration) # the lifecycle controller's first, which take as long as all others
+    all="$(grep '/lifecycle$' <<<"$all"; grep -v '/lifecycle$' <<<"$all")"
+    packages="$(grep '/test/' <<<"$all" | grep -Ev '/test/(e2e|fleet|landscape)(/|$)')"
+    ;;
   fast)        packages="$(grep -Ev '/test/(e2e|fleet|landscape)(/|$)' <<<"$all")" ;;
   landscape)   packages="$(grep -E '/test/landscape(/|$)' <<<"$all")" ;;
   e2e)         packages="$(grep '/test/e2e$' <<<"$all")" ;;
