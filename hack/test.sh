@@ -39,7 +39,7 @@ fi
 all="$(go list -e ./...)"
 case "$kind" in
   unit)        packages="$(grep -v '/test/' <<<"$all")" ;;
-  integration) # the lifecycle controller's first, which take as long as all others
+  integration) # those of the lifecycle controller first, which take longest
     all="$(grep '/lifecycle$' <<<"$all"; grep -v '/lifecycle$' <<<"$all")"
     packages="$(grep '/test/' <<<"$all" | grep -Ev '/test/(e2e|fleet|landscape)(/|$)')"
     ;;
