@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Package seed_test runs what the extension writes in the seed for itself, and how it registers its webhook there, on a real API server.
+// Package seed_test registers the webhook of the extension in a seed, with a real API server.
 package seed_test
 
 import (
