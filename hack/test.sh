@@ -80,17 +80,18 @@ if [[ "$kind" != fleet ]]; then
 fi
 
 # golangci-lint has vetted the code.
-# Tests also wait: more of them than processors at the same time. End-to-end tests count themselves.
+# Tests also wait: more of them, and of packages, than processors at the same time. End-to-end tests count themselves.
 case "$kind" in
-  integration | fast) parallel=5 ;;
+  integration | fast) parallel=8 ;;
   e2e)         parallel=100 ;;
   *)           parallel=4 ;;
 esac
 flags+=(-vet=off -timeout="$timeout" -parallel="$parallel")
-if [[ "$kind" == fast ]]; then
-  # What is left mostly waits: more packages than processors at the same time.
-  flags+=(-short "-p=$((2 * $(getconf _NPROCESSORS_ONLN)))")
-fi
+processors="$(getconf _NPROCESSORS_ONLN)"
+case "$kind" in
+  integration) flags+=("-p=$((processors + 1))") ;;
+  fast)        flags+=(-short "-p=$((2 * processors))") ;;
+esac
 
 # go keeps results, and does not see programs that are started before the first test. The extension is another one after most changes.
 if [[ "$kind" =~ ^(e2e|fleet)$ ]]; then
