@@ -109,7 +109,7 @@ vendor: ## Write vendor/, with Gardener's hack/.
 	hack/vendor.sh
 
 .PHONY: generate
-generate: tools-chart ## Generate what is generated: Flux manifests, keys of flux-config, registration.
+generate: tools-chart ## Generate what is generated: Flux manifests, keys of flux-config, deep copies, API reference, registration.
 	hack/generate.sh
 
 .PHONY: embed-release

@@ -61,6 +61,10 @@ var (
 	target = regexp.MustCompile(`(?m)^make((?: [a-z][a-z0-9-]*)+)`)
 	// rule is a line of the Makefile with targets.
 	rule = regexp.MustCompile(`(?m)^([a-z][a-z0-9 -]*):(?:[^=]|$)`)
+	// general is what is said of any value that is of another type, not one of a list, or too long: it needs no more words.
+	general = regexp.MustCompile(`Unsupported value|Too long|Too many|not a valid selector operator|(it|of an entry) is (text|a number|true or false|fields and their values)[^:]*: write`)
+	// step is one of the steps of a reconciliation, in the code.
+	step = regexp.MustCompile(`(?m)^\t\t\{(?:do: |metrics\.\w+, )r\.(\w+)\},$`)
 	// testName is the name of a test that a command runs.
 	testName = regexp.MustCompile(`\^(Test\w+)\$`)
 )
@@ -91,6 +95,26 @@ func TestSentences(t *testing.T) {
 	g.Expect(len(explained)).To(BeNumerically(">", 50), "the tables were not understood")
 	for _, sentence := range explained {
 		g.Expect(slices.ContainsFunc(inCode, func(text string) bool { return occursIn(sentence, text) })).To(BeTrue(), "nothing in pkg/ says %q", sentence)
+	}
+}
+
+// TestRefusals shows that faq.md explains each refusal of a configuration that package project has a case of.
+func TestRefusals(t *testing.T) {
+	g := NewWithT(t)
+	content, err := fs.ReadFile(root, "pkg/project/testdata/refusals.golden.json")
+	g.Expect(err).NotTo(HaveOccurred())
+	var refused map[string]struct {
+		Error string `json:"error"`
+	}
+	g.Expect(yaml.Unmarshal(content, &refused)).To(Succeed())
+	g.Expect(len(refused)).To(BeNumerically(">", 100), "the file was not understood")
+	// Whatever these begin or end with, they fit nearly all.
+	explained := slices.DeleteFunc(sentencesOfTables(documents(t)["docs/usage/faq.md"]), func(sentence string) bool {
+		return strings.Contains(sentence, "is not valid: …") || slices.Contains([]string{"and … more", "it is …: write …", "… of an entry is …: write …"}, sentence)
+	})
+	for name, problem := range refused {
+		g.Expect(general.MatchString(problem.Error) || slices.ContainsFunc(explained, func(sentence string) bool { return occursIn(sentence, problem.Error) })).
+			To(BeTrue(), "docs/usage/faq.md explains no part of what is said of %q: %s", name, problem.Error)
 	}
 }
 
@@ -406,6 +430,20 @@ func TestFunctions(t *testing.T) {
 		}
 	}
 	g.Expect(count).To(BeNumerically(">", 30), "the pages were not understood")
+}
+
+// TestSteps shows that the map has each step of a reconciliation.
+func TestSteps(t *testing.T) {
+	g := NewWithT(t)
+	content, err := fs.ReadFile(root, "pkg/controller/lifecycle/reconciliation.go")
+	g.Expect(err).NotTo(HaveOccurred())
+	steps := step.FindAllSubmatch(content, -1)
+	g.Expect(len(steps)).To(BeNumerically(">", 20), "the code was not understood")
+	row := regexp.MustCompile("(?m)^\\| `[^|]*\\|")
+	named := strings.Join(row.FindAllString(documents(t)[mapOfCode], -1), "")
+	for _, name := range steps {
+		g.Expect(named).To(ContainSubstring("`%s()`", name[1]), "it needs a row in the table of steps of %s", mapOfCode)
+	}
 }
 
 // TestPaths shows that the repository has each file and directory that a document names.

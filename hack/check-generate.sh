@@ -12,7 +12,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Everything that hack/generate.sh reads and writes in the repository.
-inputs=(go.mod go.sum hack pkg/apis pkg/project pkg/release/embedded pkg/release/version README.md test/fluxreleases charts/gardener-extension-shoot-flux example)
+programs="$(go list -deps -f '{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}' ./hack/flux-manifests/... ./hack/configuration-keys)"
+mapfile -t programs <<<"$programs"
+inputs=(go.mod go.sum hack "${programs[@]#"$PWD/"}" pkg/apis pkg/release/embedded README.md docs/usage/api-reference.md test/fluxreleases charts/gardener-extension-shoot-flux example)
 
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
