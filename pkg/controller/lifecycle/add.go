@@ -70,7 +70,7 @@ func AddToManager(ctx context.Context, mgr manager.Manager, actuator *Actuator, 
 	}
 	watches := extensionscontroller.NewWatchBuilder(watchDeletions(mgr), retrier.watch)
 	if args.ReconcileOnConfigurationChange {
-		watches.Register(watchConfigurations(mgr, actuator, missed), watchSources(mgr, actuator.Garden))
+		watches.Register(watchConfigurations(mgr, actuator, missed), watchSources(mgr, actuator.Garden, missed))
 	}
 	if args.Sources != nil {
 		watches.Register(watchAnswers(mgr, args.Sources))

@@ -41,8 +41,8 @@ const (
 )
 
 // retrier is a controller that reconciles Extensions again for which gardenlet asks for nothing, because to gardenlet they are well:
-// those with a problem, and those that missed a change of the project's configuration because they could not be reconciled at that
-// moment. What it does follows from what is in the seed, so it needs no memory for the first, and configurationWatch keeps the second.
+// those with a problem, and those that missed a change of the project's configuration or Secret because they could not be reconciled at that
+// moment. What it does follows from what is in the seed, so it needs no memory for the first, and the watches keep the second.
 type retrier struct {
 	// seed caches.
 	seed     client.Reader
@@ -80,7 +80,7 @@ func (r *retrier) watch(c controller.Controller) error {
 func (r *retrier) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	ex := &extensionsv1alpha1.Extension{}
 	if err := r.seed.Get(ctx, request.NamespacedName, ex); apierrors.IsNotFound(err) {
-		r.missed.forget(request.NamespacedName)
+		r.missed.forgetAll(request.NamespacedName)
 		return reconcile.Result{}, nil
 	} else if err != nil {
 		return reconcile.Result{}, fmt.Errorf("failed to read Extension %s of the seed: %w", request, err)

@@ -100,7 +100,7 @@ func TestShootsThatWait(t *testing.T) {
 		objects = append(objects, ex)
 	}
 	w := &sourceWatch{seed: newSeed(t, objects...)}
-	requests, err := w.requests(t.Context(), "garden-one", func(*extensionsv1alpha1.Extension) (bool, error) { return true, nil })
+	requests, err := w.requests(t.Context(), "garden-one", func(_ *extensionsv1alpha1.Extension, may bool) (bool, error) { return may, nil })
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(requests).To(HaveExactElements(HaveField("Namespace", "shoot--one--a")))
 }

@@ -5,13 +5,17 @@
 package lifecycle_test
 
 import (
+	"encoding/base64"
 	"math"
 	"strconv"
 	"testing"
 	"time"
 
+	fluxssh "github.com/fluxcd/pkg/ssh"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -21,6 +25,7 @@ import (
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/controller/lifecycle"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/sourcesecret"
 )
 
 // pause lets time pass.
@@ -109,6 +114,35 @@ func TestAChangeWhileTheShootWakesUp(t *testing.T) {
 	s.object.Status.IsHibernated = false
 	s.syncCluster()
 	s.Expect(s.writes()).To(BeEmpty())
+}
+
+// TestASecretWhileTheShootWakesUp changes the project's Secret after gardenlet has asked for the shoot, and before the shoot is awake.
+func TestASecretWhileTheShootWakesUp(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(privateRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.object.Status.IsHibernated = true
+	s.syncCluster()
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.settle()
+
+	key := client.ObjectKey{Namespace: s.project, Name: sourcesecret.SecretName}
+	pair, err := fluxssh.GenerateKeyPair(fluxssh.ECDSA_P256)
+	s.Expect(err).NotTo(HaveOccurred())
+	secret := &corev1.Secret{}
+	s.Expect(shared.gardenClient.Get(s.ctx, key, secret)).To(Succeed())
+	secret.Data["identity"], secret.Data["identity.pub"] = pair.PrivateKey, pair.PublicKey
+	s.Expect(shared.gardenClient.Update(s.ctx, secret)).To(Succeed())
+	s.Expect(s.writes()).To(BeEmpty())
+	s.object.Status.IsHibernated = false
+	s.syncCluster()
+	s.Eventually(func(g Gomega) {
+		g.Expect(s.sourceSecret(g)).To(HaveKeyWithValue("identity", base64.StdEncoding.EncodeToString(pair.PrivateKey)))
+	}, timeout).Should(Succeed())
+	s.expectSuccess()
 }
 
 // TestAShootIsLeftAlone changes the configuration of a shoot, and lets a problem last, while Gardener is to leave the shoot alone.
