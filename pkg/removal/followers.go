@@ -16,6 +16,7 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
 
 // finalizerTimeout is how long Flux has for its part in the deletion of the extension's own objects. It may not run at all.
@@ -36,13 +37,31 @@ func (r Removal) DeleteFollowers(ctx context.Context, managedResource string) (L
 	if err != nil {
 		return nil, err
 	}
+	return r.deleteFollowing(ctx, objects)
+}
+
+// DeleteFormer deletes what makes Flux follow something, and came from the ManagedResource of the given name, unless it is wanted. It is for a seed that does
+// not know it, because another one has made it. What Flux has deployed stays, as with DeleteFollowers, and so does what Flux may change (render.Protect): it
+// is the shoot's users'. It does not wait until all is gone. The error is a *shoot.Unfinished if there is more than can be deleted in a moment.
+func (r Removal) DeleteFormer(ctx context.Context, managedResource string, wanted func(client.Object) bool) error {
+	objects, err := r.following(ctx, managedResource)
+	if err != nil {
+		return err
+	}
+	_, err = r.deleteFollowing(ctx, slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool {
+		return !render.IsProtected(object.Annotations) || wanted(&object)
+	}))
+	return err
+}
+
+func (r Removal) deleteFollowing(ctx context.Context, objects []metav1.PartialObjectMetadata) (Left, error) {
 	for i := range objects {
 		if err := prepareDeletion(ctx, r.Shoot, &objects[i]); err != nil {
 			return nil, err
 		}
 	}
 	deletion := r.newDeletion()
-	err = deletion.delete(ctx, objects)
+	err := deletion.delete(ctx, objects)
 	return deletion.left, err
 }
 

@@ -152,6 +152,41 @@ func TestDeleteFollowers(t *testing.T) {
 	g.Expect(apps.Finalizers).To(ConsistOf(toolkit))
 }
 
+// TestDeleteFormer deletes what another seed has made and what is not wanted any more, and nothing else. What Flux has deployed stays.
+func TestDeleteFormer(t *testing.T) {
+	g := NewWithT(t)
+	var requests []string
+	root := protected(from(configuration, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", toolkit))
+	source := protected(from(configuration, "source.toolkit.fluxcd.io/v1", "GitRepository", "flux-system", toolkit))
+	shoot := interceptor.NewClient(newShoot(g, root, source,
+		protected(from(configuration, "v1", "Secret", "flux-source")),
+		from(configuration, "v1", "Secret", "flux-verify"), // is its users' by now
+		protected(copied(from(configuration, "v1", "Secret", "age"))),
+		protected(copied(from("shoot-core", "v1", "Secret", "of-gardener"))),
+		protected(from(configuration, "v1", "ConfigMap", "shoot-info")),
+	), interceptor.Funcs{
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			data, err := patch.Data(object)
+			g.Expect(err).NotTo(HaveOccurred())
+			requests = append(requests, "patch "+object.GetName()+" "+string(data))
+			return c.Patch(ctx, object, patch, options...)
+		},
+	})
+	g.Expect(shoot.Create(t.Context(), definition("source.toolkit.fluxcd.io", "gitrepositories", "GitRepository", labels))).To(Succeed())
+	wanted := func(object client.Object) bool { return object.GetName() == "shoot-info" }
+	g.Expect(fluxOf(shoot).DeleteFormer(t.Context(), configuration, wanted)).To(Succeed())
+	g.Expect(requests).To(HaveExactElements(`patch flux-system {"spec":{"suspend":true}}`), "suspended, it deletes nothing else")
+	for _, gone := range []client.Object{root, source} {
+		g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(gone), gone)).To(Succeed())
+		g.Expect(gone.GetDeletionTimestamp()).NotTo(BeNil(), "Flux has its part to do")
+	}
+	secrets := &metav1.PartialObjectMetadataList{}
+	secrets.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "SecretList"})
+	g.Expect(shoot.List(t.Context(), secrets)).To(Succeed())
+	g.Expect(secrets.Items).To(ConsistOf(HaveField("Name", "flux-verify"), HaveField("Name", "of-gardener")))
+	g.Expect(shoot.Get(t.Context(), client.ObjectKey{Namespace: "flux-system", Name: "shoot-info"}, object("v1", "ConfigMap", "shoot-info"))).To(Succeed())
+}
+
 // TestDeleteFollowersWithoutControllers waits for nobody who may not be there.
 func TestDeleteFollowersWithoutControllers(t *testing.T) {
 	g := NewWithT(t)

@@ -102,10 +102,13 @@ func (r *reconciliation) stepsToReconcile() []step {
 		{do: r.checkRefused},
 		{do: r.checkExisting},
 		{do: r.preventPruning},
+		// Before the names of what is to be followed are noted anew.
+		{do: r.deleteFormer},
 		{metrics.PhaseInstall, r.applyInstallation},
 		// Before the configuration, whose digest tells whether a floating version may move.
 		{do: r.writeDesiredStatus},
 		{do: r.suspendPredecessor},
+		{do: r.checkBeforeReplacing},
 		{metrics.PhaseConfigure, r.applyConfiguration},
 		// gardenlet gives its gardener-resource-manager the right argument when it tries again.
 		{do: r.checkResourceManager},
@@ -147,6 +150,28 @@ func (r *reconciliation) connectToShoot(ctx context.Context) (_ client.Client, e
 	return r.knownShootClient, err
 }
 
+// deleteFormer deletes what another seed has given the shoot and it is not to have any more: what is configured has changed while the shoot slept, or had a
+// problem, and then it moved. The gardener-resource-manager of this seed knows nothing of it. A source and a Kustomization that are their users' stay, with all
+// that they may need (followed_secrets.go).
+func (r *reconciliation) deleteFormer(ctx context.Context) error {
+	if r.observed.configuration != nil || !r.observed.wasInstalled() || r.observed.state.FollowedOnce != "" {
+		return nil
+	}
+	from, err := r.removal(ctx)
+	if err != nil {
+		return err
+	}
+	wanted := slices.Concat(r.desired.objects, r.desired.ignored)
+	return requeueUnfinished(from.DeleteFormer(ctx, managedresource.Configuration, func(former client.Object) bool {
+		return slices.ContainsFunc(wanted, func(object client.Object) bool { return isSame(object, former) })
+	}))
+}
+
+// isSame tells whether two objects are one, in whatever API versions.
+func isSame(a, b client.Object) bool {
+	return a.GetObjectKind().GroupVersionKind().GroupKind() == b.GetObjectKind().GroupVersionKind().GroupKind() && client.ObjectKeyFromObject(a) == client.ObjectKeyFromObject(b)
+}
+
 // applyConfiguration makes Flux follow the project's repository.
 func (r *reconciliation) applyConfiguration(ctx context.Context) error {
 	data, err := managedresource.Serialize(slices.Concat(r.desired.objects, r.desired.ignored))
@@ -158,6 +183,15 @@ func (r *reconciliation) applyConfiguration(ctx context.Context) error {
 		labels[managedresource.SourceVersionLabel] = r.desired.credentials.Version
 	}
 	return mustFail(managedresource.Apply(ctx, r.Seed, r.extension.Namespace, managedresource.Configuration, labels, data, r.observed.configuration))
+}
+
+// checkBeforeReplacing does the same as checkResourceManager for a shoot that has a configuration: gardener-resource-manager deletes what is not in the next one
+// before it tries to apply that.
+func (r *reconciliation) checkBeforeReplacing(ctx context.Context) error {
+	if !hasApplied(r.observed.configuration) {
+		return nil
+	}
+	return r.checkResourceManager(ctx)
 }
 
 // checkResourceManager tells whether gardener-resource-manager can apply what is written.

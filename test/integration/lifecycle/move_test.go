@@ -256,6 +256,44 @@ func TestSwitchedOffAfterAMove(t *testing.T) {
 	}
 }
 
+// TestFormerConfigurationGoesAfterAMove changes what is followed while the shoot sleeps and moves: the seed that brings it has never seen what the other one made.
+func TestFormerConfigurationGoesAfterAMove(t *testing.T) {
+	t.Parallel()
+	for name, next := range map[string]map[string]string{
+		"nothing is followed":     {"fluxVersion": newest},
+		"an artifact is followed": {"fluxVersion": newest, "repositoryUrl": "oci://registry.example.com/fleet/shoots", "repositoryTag": "v1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newWorking(t)
+			byRoot, byTeam, byApps := l.work(t, with(privateRepository, "fluxVersion", newest))
+			l.sleep()
+			l.configure(next)
+			l.move()
+			l.operate("restore")
+			l.expectSuccess()
+			l.expectNothingInSeed()
+			l.wakeUp()
+			l.operate("reconcile")
+			l.expectVersion(newest)
+			former := []client.Object{fluxObject("GitRepository", "flux-system", nil), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "flux-source"}}}
+			root := fluxObject("Kustomization", "flux-system", nil)
+			if next["repositoryUrl"] == "" {
+				former = append(former, root)
+			}
+			for _, object := range former {
+				l.Eventually(l.isGoneInShoot(object), timeout).Should(BeTrue(), object.GetName())
+			}
+			if next["repositoryUrl"] != "" {
+				l.Eventually(func(g Gomega) {
+					g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
+					g.Expect(root.Object["spec"]).To(HaveKeyWithValue("sourceRef", HaveKeyWithValue("kind", "OCIRepository")))
+				}, timeout).Should(Succeed())
+			}
+			l.Expect([]bool{l.exists(byRoot), l.exists(byTeam), l.exists(byApps)}).To(HaveEach(true), "what Flux has deployed stays")
+		})
+	}
+}
+
 // TestKeepFluxAfterAMove gives the shoot's users a Flux of which the seed knows nothing: their repository may change all of it.
 func TestKeepFluxAfterAMove(t *testing.T) {
 	t.Parallel()

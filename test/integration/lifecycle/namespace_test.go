@@ -57,6 +57,27 @@ func newInGitops(t *testing.T, policy string, before ...client.Object) (l *livin
 	return l, l.deploy("flux-system")
 }
 
+// TestNothingIsReplacedByWhatCantBeApplied: gardener-resource-manager would delete what is in place, and then fail.
+func TestNothingIsReplacedByWhatCantBeApplied(t *testing.T) {
+	t.Parallel()
+	l := newLiving(t)
+	l.configure(publicRepository)
+	l.operate("reconcile")
+	l.expectVersion(publicRepository["fluxVersion"])
+	before, _ := l.managedResource(managedresource.Configuration)
+	l.Eventually(func(g Gomega) {
+		managedResource, _ := l.managedResource(managedresource.Configuration)
+		g.Expect(managedResource.Status.Resources).NotTo(BeEmpty())
+	}, timeout).Should(Succeed())
+	l.configure(map[string]string{"fluxVersion": publicRepository["fluxVersion"], "config": `
+source: {template: {metadata: {name: team, namespace: team}, spec: {url: "https://git.example.com/fleet/shoots", ref: {branch: main}}}}
+kustomization: {template: {spec: {path: ./clusters}}}`})
+	l.operate("reconcile")
+	l.expectFailure("does not manage namespace team of the shoot yet")
+	after, _ := l.managedResource(managedresource.Configuration)
+	l.Expect(after.Spec.SecretRefs).To(Equal(before.Spec.SecretRefs), "what is to be applied stays as it was")
+}
+
 func (l *living) hasNamespace(name string) bool {
 	err := l.client.Get(l.ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
 	l.Expect(client.IgnoreNotFound(err)).To(Succeed())
