@@ -187,6 +187,25 @@ func TestConfiguredHostKeysStayOutOfTheSecret(t *testing.T) {
 	}
 }
 
+// TestNoRoomForHostKeys: known_hosts data that is too long could be read by no shoot of the project. So only the shoot that needs more is refused.
+func TestNoRoomForHostKeys(t *testing.T) {
+	g := NewWithT(t)
+	identity, identityPub := openSSHIdentity(t, "")
+	full := strings.Repeat("example.com "+keyA+"\n", knownhosts.MaxLength/len("example.com "+keyA+"\n"))
+	secret := &corev1.Secret{Data: map[string][]byte{KeyIdentity: identity, KeyIdentityPub: identityPub, KeyKnownHosts: []byte(full)}}
+	of := func(url, knownHosts string) (map[string][]byte, error) {
+		repository := &fluxv1alpha1.Repository{URL: url, Type: fluxv1alpha1.RepositoryPrivate, KnownHosts: knownHosts}
+		completion := completion{scanner: newScanner(noDial), namespace: namespace, repository: repository}
+		_, missing, err := completion.of(secret)
+		return missing, err
+	}
+	_, err := of("ssh://git@github.com/o/r", "")
+	g.Expect(err).To(MatchError("key known_hosts has no room for the lines of github.com:22: remove those of servers that are not used any more, " +
+		"or write the server's lines into key knownHosts of ConfigMap flux-config"))
+	g.Expect(of("ssh://git@github.com/o/r", "github.com "+keyA+"\n")).To(BeEmpty())
+	g.Expect(of("ssh://git@example.com/o/r", "")).To(BeEmpty(), "the lines that are there are as good as before")
+}
+
 // TestDescribedHostKeys: their number does not grow with what an admin writes.
 func TestDescribedHostKeys(t *testing.T) {
 	lines, _ := knownhosts.Parse(strings.Repeat("example.org "+keyA+"\n", 500))

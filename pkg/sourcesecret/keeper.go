@@ -72,6 +72,19 @@ func (k *Keeper) OnAnswer(answered func(namespace string)) {
 	k.scanner.answered = answered
 }
 
+// Option changes what Ensure does.
+type Option func(*options)
+
+type options struct {
+	beforeWriting func(context.Context, *Credentials) error
+}
+
+// BeforeWriting lets Ensure call a function with what the Secret is about to hold. If that fails, nothing is written, and Ensure returns its error. So what is to be
+// known of a host key that was trusted can be noted before it is: afterwards, nothing tells it from one that somebody has written down.
+func BeforeWriting(note func(context.Context, *Credentials) error) Option {
+	return func(o *options) { o.beforeWriting = note }
+}
+
 // Ensure gives the credentials of the project in namespace for its repository. They are nil, and the
 // garden is not asked, if there is no repository or it is public.
 //
@@ -82,14 +95,15 @@ func (k *Keeper) OnAnswer(answered func(namespace string)) {
 //
 // origins say who has written what of the repository. An error says which Secret and key is wrong and what to do, and never repeats what a key holds. It
 // wraps the error of the garden or of the network, if there is one.
-func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository, origins project.Origins) (*Credentials, error) {
+func (k *Keeper) Ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository, origins project.Origins,
+	with ...Option) (*Credentials, error) {
 	if repository == nil || !repository.IsPrivate() {
 		return nil, nil
 	}
 	var credentials *Credentials
 	var err error
 	if strings.HasPrefix(repository.URL, schemeSSH) {
-		credentials, err = k.ensure(ctx, garden, namespace, repository, origins)
+		credentials, err = k.ensure(ctx, garden, namespace, repository, origins, with)
 	} else {
 		credentials, err = read(ctx, garden, namespace, repository.URL, origins)
 	}
@@ -116,7 +130,11 @@ func (k *Keeper) PresentedHostKey(_ context.Context, url string) (string, error)
 	return lines[0].KeyType() + " " + lines[0].Fingerprint(), nil
 }
 
-func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository, origins project.Origins) (*Credentials, error) {
+func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace string, repository *fluxv1alpha1.Repository, origins project.Origins, with []Option) (*Credentials, error) {
+	options := options{beforeWriting: func(context.Context, *Credentials) error { return nil }}
+	for _, option := range with {
+		option(&options)
+	}
 	completion := completion{scanner: k.scanner, namespace: namespace, repository: repository, origins: origins}
 	var lost error
 	for range maxAttempts {
@@ -133,6 +151,9 @@ func (k *Keeper) ensure(ctx context.Context, garden client.Client, namespace str
 		}
 		if len(missing) == 0 {
 			return credentials, nil
+		}
+		if err := options.beforeWriting(ctx, credentials); err != nil {
+			return nil, err
 		}
 		if lost, err = write(ctx, garden, namespace, secret, missing); err != nil {
 			return nil, err
@@ -244,7 +265,12 @@ func (c *completion) completeKnownHosts(secret *corev1.Secret, credentials *Cred
 		return err
 	}
 	if found.isFound() {
-		missing[KeyKnownHosts] = []byte(appendHostKeys(text, found.lines))
+		all := appendHostKeys(text, found.lines)
+		if !knownhosts.IsReadable(all) { // then no shoot of the project could use any line, and the owner of one chooses the servers that it follows
+			return fmt.Errorf("key %s has no room for the lines of %s: remove those of servers that are not used any more, or write the server's lines into %s",
+				KeyKnownHosts, project.HostPort(c.repository.URL), whereKnownHosts(c.origins))
+		}
+		missing[KeyKnownHosts] = []byte(all)
 	}
 	credentials.setHostKeys(found)
 	return nil

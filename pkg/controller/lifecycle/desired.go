@@ -84,7 +84,8 @@ func (r *reconciliation) readConfiguration(ctx context.Context) error {
 // that the release knows.
 func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 	if !r.keepsSecrets() {
-		if r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository, r.desired.origins); err != nil {
+		if r.desired.credentials, err = r.Sources.Ensure(ctx, r.gardenClient, r.shoot.Namespace, r.desired.Repository, r.desired.origins,
+			sourcesecret.BeforeWriting(r.noteHostKeys)); err != nil {
 			return err
 		}
 	}
@@ -93,6 +94,11 @@ func (r *reconciliation) ensureCredentials(ctx context.Context) (err error) {
 	}
 	r.desired.status.Notices = slices.Concat(r.desired.notices, noticesOf(r.shoot.Namespace, r.desired.warning, r.desired.credentials))
 	return r.addNotices(ctx, r.desired.status.Notices...) // at once: the key pair is made only once
+}
+
+// noteHostKeys notes which host keys are trusted from now on because the Git server was asked.
+func (r *reconciliation) noteHostKeys(ctx context.Context, credentials *sourcesecret.Credentials) error {
+	return r.addNotices(ctx, noticesOfHostKeys(r.shoot.Namespace, credentials)...)
 }
 
 // checkConfiguration refuses what can't be rendered before credentials are made for it, and a Git server is asked. What the shoot has already has been

@@ -42,6 +42,11 @@ func noticesOf(project, fluxWarning string, credentials *sourcesecret.Credential
 		notices = append(notices, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeKeyPairMade,
 			fmt.Sprintf("Made a key pair in Secret %s/%s of the garden: register the public key at the Git server: %s", project, sourcesecret.SecretName, credentials.PublicKey())))
 	}
+	return append(notices, noticesOfHostKeys(project, credentials)...)
+}
+
+func noticesOfHostKeys(project string, credentials *sourcesecret.Credentials) []fluxv1alpha1.Notice {
+	var notices []fluxv1alpha1.Notice
 	for _, key := range credentials.HostKeys {
 		if key.Origin == sourcesecret.OriginScanned {
 			notices = append(notices, newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeHostKeyTrusted,

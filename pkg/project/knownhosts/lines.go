@@ -40,12 +40,8 @@ type Lines []Line
 // Parse reads known_hosts data and gives all lines that can be used, and an error for each other one. Of more than MaxLength bytes or
 // 1000 lines, it reads none, and gives one error.
 func Parse(data string) (Lines, []LineError) {
-	if len(data) > MaxLength {
-		return nil, []LineError{{Number: strings.Count(data[:MaxLength], "\n") + 1, Err: fmt.Errorf(
-			"more than %d bytes are not read: keep the lines of the Git server", MaxLength)}}
-	}
-	if strings.Count(data, "\n") > maxLines {
-		return nil, []LineError{{Number: maxLines + 1, Err: fmt.Errorf("more than %d lines are not read: keep those of the Git server", maxLines)}}
+	if tooLong := checkSize(data); tooLong != nil {
+		return nil, []LineError{*tooLong}
 	}
 	var lines Lines
 	var errs []LineError
@@ -63,6 +59,20 @@ func Parse(data string) (Lines, []LineError) {
 		lines = append(lines, line)
 	}
 	return lines, errs
+}
+
+// IsReadable tells whether data is not too much for Parse.
+func IsReadable(data string) bool { return checkSize(data) == nil }
+
+func checkSize(data string) *LineError {
+	switch {
+	case len(data) > MaxLength:
+		return &LineError{Number: strings.Count(data[:MaxLength], "\n") + 1, Err: fmt.Errorf(
+			"more than %d bytes are not read: keep the lines of the Git server", MaxLength)}
+	case strings.Count(data, "\n") > maxLines:
+		return &LineError{Number: maxLines + 1, Err: fmt.Errorf("more than %d lines are not read: keep those of the Git server", maxLines)}
+	}
+	return nil
 }
 
 // String is the data as it is written into a file: one line per entry. It is empty if there is none.

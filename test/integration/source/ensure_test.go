@@ -57,6 +57,43 @@ func TestNoCredentialsWithoutPrivateRepository(t *testing.T) {
 	g.Expect(requests.take()).To(BeEmpty())
 }
 
+// TestNotedBeforeItIsWritten stops before the Secret is written: nothing is lost that people should know of the host key.
+func TestNotedBeforeItIsWritten(t *testing.T) {
+	g := NewWithT(t)
+	server := sshtest.Start(t)
+	namespace := newNamespace(t)
+	extension, requests := newExtension(t, namespace, leastPrivilege())
+	keeper := sourcesecret.NewKeeper(nil)
+	_, err := keeper.Ensure(t.Context(), extension, namespace, private(server.URL()), nil)
+	g.Expect(err).To(MatchError(sourcesecret.ErrPending))
+	var noted []sourcesecret.HostKey
+	note := func(fails error) sourcesecret.Option {
+		return sourcesecret.BeforeWriting(func(_ context.Context, credentials *sourcesecret.Credentials) error {
+			noted = credentials.HostKeys
+			return fails
+		})
+	}
+	stopped := errors.New("stopped")
+	g.Eventually(func() error {
+		_, err := keeper.Ensure(t.Context(), extension, namespace, private(server.URL()), nil, note(stopped))
+		return err
+	}, time.Minute).Should(MatchError(stopped))
+	g.Expect(requests.take()).To(HaveEach("GET"))
+	want := []sourcesecret.HostKey{{Type: "ssh-ed25519", Fingerprint: server.Fingerprint, Origin: sourcesecret.OriginScanned}}
+	g.Expect(noted).To(Equal(want))
+
+	noted = nil
+	g.Eventually(func() error {
+		_, err := keeper.Ensure(t.Context(), extension, namespace, private(server.URL()), nil, note(nil))
+		return err
+	}, time.Minute).Should(Succeed())
+	g.Expect(noted).To(Equal(want))
+	noted = nil
+	_, err = keeper.Ensure(t.Context(), extension, namespace, private(server.URL()), nil, note(nil))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(noted).To(BeNil(), "nothing is written")
+}
+
 func TestFirstAndSecondTime(t *testing.T) {
 	g := NewWithT(t)
 	server := sshtest.Start(t)
