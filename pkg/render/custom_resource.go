@@ -38,11 +38,34 @@ type validator struct {
 	rules  *cel.Validator
 }
 
+// How much is compiled of the rules of a kind, in number and in bytes: several times as much as the kinds of Flux have. The users of a shoot can write a definition
+// with any number, and its API server checks all of them.
+const (
+	maxRules      = 100
+	maxRuleLength = 32 << 10
+)
+
 func newValidator(structural *structuralschema.Structural) validator {
-	return validator{
-		schema: validation.NewSchemaValidatorFromOpenAPI(structural.ToKubeOpenAPI()),
-		rules:  cel.NewValidator(structural, true, celconfig.PerCallLimit),
+	v := validator{schema: validation.NewSchemaValidatorFromOpenAPI(structural.ToKubeOpenAPI())}
+	if rules, length := countRules(structural); rules <= maxRules && length <= maxRuleLength {
+		v.rules = cel.NewValidator(structural, true, celconfig.PerCallLimit)
 	}
+	return v
+}
+
+func countRules(structural *structuralschema.Structural) (rules, length int) {
+	count := func(of apiextensionsv1.ValidationRules) (changed bool) {
+		rules += len(of)
+		for _, rule := range of {
+			length += len(rule.Rule) + len(rule.MessageExpression)
+		}
+		return false
+	}
+	(&structuralschema.Visitor{
+		Structural:            func(s *structuralschema.Structural) bool { return count(s.XValidations) },
+		NestedValueValidation: func(s *structuralschema.NestedValueValidation) bool { return count(s.XValidations) },
+	}).Visit(structural)
+	return rules, length
 }
 
 // newCustomResource chooses the newest version that the CustomResourceDefinition serves.

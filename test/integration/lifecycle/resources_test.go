@@ -66,7 +66,7 @@ func TestSecretsOfTheShoot(t *testing.T) {
 	l.refer("chat", "Secret", "chat-token")
 	l.bring("team-age", corev1.SecretTypeOpaque, map[string]string{"age.agekey": "first of all"})
 	l.bring("chat-token", corev1.SecretTypeBasicAuth, map[string]string{"username": "u", "password": "p"})
-	both := withSecrets("[{name: age, targetName: sops-age, labels: {team: a}}, {name: chat}]")
+	both := withSecrets("[{name: age, targetName: sops-age, labels: {team: a}}, {name: chat, targetName: chat-token}]")
 	l.configure(both)
 	l.operate("reconcile")
 	l.expectVersion("v2.9.4")
@@ -97,6 +97,18 @@ func TestSecretsOfTheShoot(t *testing.T) {
 	l.Eventually(func() map[string][]byte { return l.secret("sops-age").Data }, timeout).Should(HaveKeyWithValue("age.agekey", []byte("second of all")))
 	l.expectSuccess()
 	l.expectNowhere("second of all")
+
+	// Another one takes its place, of a type to which no Secret can change.
+	l.object.Spec.Resources[1].ResourceRef.Name = "chat-webhook"
+	l.bring("chat-webhook", corev1.SecretTypeOpaque, map[string]string{"token": "t"})
+	l.syncCluster()
+	l.operate("reconcile")
+	l.Eventually(func(g Gomega) {
+		l.retry(managedresource.Configuration)
+		g.Expect(l.client.Get(l.ctx, client.ObjectKeyFromObject(chat), chat)).To(Succeed())
+		g.Expect(chat.Type).To(Equal(corev1.SecretTypeOpaque))
+		g.Expect(chat.Data).To(Equal(map[string][]byte{"token": []byte("t")}))
+	}, timeout).Should(Succeed())
 
 	// Nobody names the other one any more.
 	l.configure(withSecrets("[{name: age, targetName: sops-age}]"))
