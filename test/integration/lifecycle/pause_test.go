@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	fluxssh "github.com/fluxcd/pkg/ssh"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	fluxssh "github.com/fluxcd/pkg/ssh"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	"github.com/gardener/gardener/pkg/extensions"
 
