@@ -160,9 +160,9 @@ func TestDeleteFormer(t *testing.T) {
 	source := protected(from(configuration, "source.toolkit.fluxcd.io/v1", "GitRepository", "flux-system", toolkit))
 	shoot := interceptor.NewClient(newShoot(g, root, source,
 		protected(from(configuration, "v1", "Secret", "flux-source")),
-		from(configuration, "v1", "Secret", "flux-verify"), // is its users' by now
-		protected(copied(from(configuration, "v1", "Secret", "age"))),
-		protected(copied(from("shoot-core", "v1", "Secret", "of-gardener"))),
+		from(configuration, "v1", "Secret", "flux-verify"),            // is its users' by now
+		protected(copied(from(configuration, "v1", "Secret", "age"))), // or a copy of it
+		protected(from("shoot-core", "v1", "Secret", "of-gardener")),
 		protected(from(configuration, "v1", "ConfigMap", "shoot-info")),
 	), interceptor.Funcs{
 		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
@@ -183,7 +183,7 @@ func TestDeleteFormer(t *testing.T) {
 	secrets := &metav1.PartialObjectMetadataList{}
 	secrets.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "SecretList"})
 	g.Expect(shoot.List(t.Context(), secrets)).To(Succeed())
-	g.Expect(secrets.Items).To(ConsistOf(HaveField("Name", "flux-verify"), HaveField("Name", "of-gardener")))
+	g.Expect(secrets.Items).To(ConsistOf(HaveField("Name", "flux-verify"), HaveField("Name", "age"), HaveField("Name", "of-gardener")))
 	g.Expect(shoot.Get(t.Context(), client.ObjectKey{Namespace: "flux-system", Name: "shoot-info"}, object("v1", "ConfigMap", "shoot-info"))).To(Succeed())
 }
 

@@ -16,8 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
-
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 )
 
@@ -93,12 +91,10 @@ func (w Wanted) resource(field, name string) (Resource, error) {
 	return resource, nil
 }
 
-// secret is the Secret of the shoot, with the label by which a removal finds it. Its owner can let another one take its place, of another type, which no
-// Secret can change: then gardener-resource-manager makes it anew.
+// secret is the Secret of the shoot, with the label by which a removal finds it.
 func (r Resource) secret(namespace, name string) *corev1.Secret {
 	secret := newSecret(namespace, name, r.Type, r.Data)
 	secret.Labels = map[string]string{ManagedByLabel: ManagedBy}
-	secret.Annotations = map[string]string{resourcesv1alpha1.DeleteOnInvalidUpdate: "true"}
 	return secret
 }
 

@@ -78,6 +78,9 @@ func (r *reconciliation) writeInstallation(ctx context.Context, data managedreso
 			return err
 		}
 	}
+	if err := r.deleteFormer(ctx); err != nil {
+		return err
+	}
 	if err := r.recordInstallation(ctx, labels, false); err != nil {
 		return err
 	}

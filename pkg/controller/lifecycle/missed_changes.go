@@ -106,11 +106,11 @@ func (m *missedChanges) take(ctx context.Context, seed client.Reader, ex *extens
 	return outdated, nil
 }
 
-// hasOtherSource tells whether a ManagedResource, which may be nil, has credentials of another version of the Secret.
+// hasOtherSource tells whether a ManagedResource, which may be nil, has credentials of another version of the Secret, or nobody knows of which.
 func hasOtherSource(configuration *resourcesv1alpha1.ManagedResource, version string) bool {
 	if configuration == nil {
 		return false
 	}
-	has := configuration.Labels[managedresource.SourceVersionLabel]
-	return has != "" && has != version
+	has, known := configuration.Labels[managedresource.SourceVersionLabel]
+	return !known || has != "" && has != version
 }

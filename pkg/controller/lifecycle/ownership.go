@@ -111,6 +111,9 @@ func (r *reconciliation) preventPruningBy(ctx context.Context, deployer client.O
 // recordUsersFlux notes in the seed what is known about the Flux of the shoot's users. If the seed has no ManagedResource
 // Installation yet, it gets one without objects.
 func (r *reconciliation) recordUsersFlux(ctx context.Context) error {
+	if err := r.deleteFormer(ctx); err != nil {
+		return err
+	}
 	labels := r.installationLabels(false)
 	if err := r.recordInstallation(ctx, labels, true); err != nil {
 		return err

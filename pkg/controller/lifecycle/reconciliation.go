@@ -12,12 +12,14 @@ import (
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
+	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
@@ -102,13 +104,12 @@ func (r *reconciliation) stepsToReconcile() []step {
 		{do: r.checkRefused},
 		{do: r.checkExisting},
 		{do: r.preventPruning},
-		// Before the names of what is to be followed are noted anew.
-		{do: r.deleteFormer},
+		// Before anything is noted, from which a removal would not know what the shoot still has.
+		{do: r.checkBeforeReplacing},
 		{metrics.PhaseInstall, r.applyInstallation},
 		// Before the configuration, whose digest tells whether a floating version may move.
 		{do: r.writeDesiredStatus},
 		{do: r.suspendPredecessor},
-		{do: r.checkBeforeReplacing},
 		{metrics.PhaseConfigure, r.applyConfiguration},
 		// gardenlet gives its gardener-resource-manager the right argument when it tries again.
 		{do: r.checkResourceManager},
@@ -152,7 +153,7 @@ func (r *reconciliation) connectToShoot(ctx context.Context) (_ client.Client, e
 
 // deleteFormer deletes what another seed has given the shoot and it is not to have any more: what is configured has changed while the shoot slept, or had a
 // problem, and then it moved. The gardener-resource-manager of this seed knows nothing of it. A source and a Kustomization that are their users' stay, with all
-// that they may need (followed_secrets.go).
+// that they may need (followed_secrets.go). It comes after all that could be refused, and before the names of what is followed are noted anew.
 func (r *reconciliation) deleteFormer(ctx context.Context) error {
 	if r.observed.configuration != nil || !r.observed.wasInstalled() || r.observed.state.FollowedOnce != "" {
 		return nil
@@ -174,6 +175,9 @@ func isSame(a, b client.Object) bool {
 
 // applyConfiguration makes Flux follow the project's repository.
 func (r *reconciliation) applyConfiguration(ctx context.Context) error {
+	if err := r.replaceRetyped(ctx); err != nil {
+		return err
+	}
 	data, err := managedresource.Serialize(slices.Concat(r.desired.objects, r.desired.ignored))
 	if err != nil {
 		return err
@@ -185,21 +189,51 @@ func (r *reconciliation) applyConfiguration(ctx context.Context) error {
 	return mustFail(managedresource.Apply(ctx, r.Seed, r.extension.Namespace, managedresource.Configuration, labels, data, r.observed.configuration))
 }
 
-// checkBeforeReplacing does the same as checkResourceManager for a shoot that has a configuration: gardener-resource-manager deletes what is not in the next one
-// before it tries to apply that.
+// checkBeforeReplacing fails if gardener-resource-manager does not manage a namespace yet where a shoot is to get a Secret or a ConfigMap in place of what it has:
+// it would delete that before it fails to apply the rest. All else it applies everywhere. The namespaces are written into the status, from which the
+// webhook takes them when Gardener next reconciles the shoot.
 func (r *reconciliation) checkBeforeReplacing(ctx context.Context) error {
 	if !hasApplied(r.observed.configuration) {
 		return nil
 	}
-	return r.checkResourceManager(ctx)
+	var needed []string
+	for _, object := range r.desired.objects {
+		switch object.(type) {
+		case *corev1.Secret, *corev1.ConfigMap:
+			if namespace := object.GetNamespace(); namespace != namespacesOf(r.desired.status)[0] && !slices.Contains(needed, namespace) {
+				needed = append(needed, namespace)
+			}
+		}
+	}
+	if len(needed) == 0 {
+		return nil
+	}
+	problem := r.checkNamespacesManaged(ctx, needed...)
+	if problem == nil {
+		return nil
+	}
+	status := fluxv1alpha1.StatusOf(r.extension)
+	for _, namespace := range needed {
+		if !slices.Contains(status.OtherNamespaces, namespace) {
+			status.OtherNamespaces = append(slices.Clip(status.OtherNamespaces), namespace)
+		}
+	}
+	if err := r.writeStatus(ctx, status); err != nil {
+		return mustFail(err)
+	}
+	return problem
 }
 
 // checkResourceManager tells whether gardener-resource-manager can apply what is written.
 func (r *reconciliation) checkResourceManager(ctx context.Context) error {
+	return r.checkNamespacesManaged(ctx, namespacesOf(r.desired.status)...)
+}
+
+func (r *reconciliation) checkNamespacesManaged(ctx context.Context, namespaces ...string) error {
 	deployment := &appsv1.Deployment{}
 	key := client.ObjectKey{Namespace: r.extension.Namespace, Name: resourcemanager.DeploymentName}
 	if err := r.Seed.Get(ctx, key, deployment); err != nil {
 		return mustFail(fmt.Errorf("failed to read Deployment %s of the seed, which applies Flux to the shoot: %w", key, err))
 	}
-	return mustFail(resourcemanager.CheckNamespaces(deployment, r.GardenerVersion, client.ObjectKeyFromObject(r.shoot).String(), namespacesOf(r.desired.status)...))
+	return mustFail(resourcemanager.CheckNamespaces(deployment, r.GardenerVersion, client.ObjectKeyFromObject(r.shoot).String(), namespaces...))
 }

@@ -70,8 +70,8 @@ func TestStepsAreInOrder(t *testing.T) {
 		names = append(names, strings.TrimSuffix(name[strings.LastIndex(name, ".")+1:], "-fm"))
 	}
 	for _, order := range [][]string{
-		{"observeShoot", "chooseRelease", "ensureCredentials", "renderConfiguration", "checkExisting", "preventPruning", "deleteFormer", "applyInstallation"},
-		{"applyInstallation", "writeDesiredStatus", "checkBeforeReplacing", "applyConfiguration", "checkResourceManager", "transferOwnership"},
+		{"observeShoot", "chooseRelease", "ensureCredentials", "renderConfiguration", "checkExisting", "preventPruning", "checkBeforeReplacing", "applyInstallation"},
+		{"applyInstallation", "writeDesiredStatus", "applyConfiguration", "checkResourceManager", "transferOwnership"},
 	} {
 		rest := names
 		for _, name := range order {

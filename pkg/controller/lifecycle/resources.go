@@ -12,10 +12,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
@@ -114,4 +116,26 @@ func checkPullSecret(namespace string, objects []client.Object) error {
 		}
 	}
 	return nil
+}
+
+// replaceRetyped lets gardener-resource-manager make a Secret of the shoot's owner anew if it is of another type than the one in its place, because no Secret can
+// change its type. That stays so: gardener-resource-manager may not have come to it yet. All others are never deleted because they can't be written.
+func (r *reconciliation) replaceRetyped(ctx context.Context) error {
+	var secrets []*corev1.Secret
+	for _, object := range r.desired.objects {
+		if secret, ok := object.(*corev1.Secret); ok && secret.Labels[render.ManagedByLabel] == render.ManagedBy {
+			secrets = append(secrets, secret)
+		}
+	}
+	if len(secrets) == 0 {
+		return nil
+	}
+	kept, err := r.keptSecrets(ctx)
+	for _, secret := range secrets {
+		before := kept[client.ObjectKeyFromObject(secret)]
+		if before != nil && (before.Type != secret.Type || before.Annotations[resourcesv1alpha1.DeleteOnInvalidUpdate] != "") {
+			metav1.SetMetaDataAnnotation(&secret.ObjectMeta, resourcesv1alpha1.DeleteOnInvalidUpdate, "true")
+		}
+	}
+	return err
 }

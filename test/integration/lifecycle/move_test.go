@@ -294,6 +294,36 @@ func TestFormerConfigurationGoesAfterAMove(t *testing.T) {
 	}
 }
 
+// TestNothingGoesAfterAMoveThatIsRefused: what is configured can't come, and the shoot keeps what it has.
+func TestNothingGoesAfterAMoveThatIsRefused(t *testing.T) {
+	t.Parallel()
+	l := newLiving(t)
+	l.configure(with(privateRepository, "fluxVersion", "v2.6.4"))
+	l.operate("reconcile")
+	l.expectVersion("v2.6.4")
+	former := []client.Object{fluxObject("GitRepository", "flux-system", nil), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "flux-source"}}}
+	for _, object := range former {
+		l.Eventually(func() bool { return l.exists(object) }, timeout).Should(BeTrue())
+	}
+	l.object.Spec.Kubernetes.Version = "1.31.4"
+	l.sleep()
+	l.configure(map[string]string{"fluxVersion": newest, "repositoryUrl": "oci://registry.example.com/fleet/shoots", "repositoryTag": "v1"})
+	l.move()
+	l.operate("restore")
+	l.expectSuccess()
+	l.wakeUp()
+	l.operate("reconcile")
+	l.expectProblem(fluxv1alpha1.NotAsConfigured, "1.31.4")
+	for _, object := range former {
+		l.Expect(l.exists(object)).To(BeTrue(), object.GetName())
+	}
+
+	l.configure(map[string]string{"fluxVersion": "v2.6.4", "repositoryUrl": "oci://registry.example.com/fleet/shoots", "repositoryTag": "v1"})
+	for _, object := range former {
+		l.Eventually(l.isGoneInShoot(object), timeout).Should(BeTrue(), object.GetName())
+	}
+}
+
 // TestKeepFluxAfterAMove gives the shoot's users a Flux of which the seed knows nothing: their repository may change all of it.
 func TestKeepFluxAfterAMove(t *testing.T) {
 	t.Parallel()

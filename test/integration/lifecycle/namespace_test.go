@@ -57,25 +57,42 @@ func newInGitops(t *testing.T, policy string, before ...client.Object) (l *livin
 	return l, l.deploy("flux-system")
 }
 
-// TestNothingIsReplacedByWhatCantBeApplied: gardener-resource-manager would delete what is in place, and then fail.
+// TestNothingIsReplacedByWhatCantBeApplied: gardener-resource-manager would delete what is in place, and then fail. When Gardener has given it the new
+// namespace, it goes on.
 func TestNothingIsReplacedByWhatCantBeApplied(t *testing.T) {
 	t.Parallel()
 	l := newLiving(t)
+	l.refer("reader", "Secret", "git-reader")
+	l.bring("git-reader", corev1.SecretTypeOpaque, map[string]string{"username": "u", "password": "p"})
 	l.configure(publicRepository)
 	l.operate("reconcile")
 	l.expectVersion(publicRepository["fluxVersion"])
-	before, _ := l.managedResource(managedresource.Configuration)
 	l.Eventually(func(g Gomega) {
 		managedResource, _ := l.managedResource(managedresource.Configuration)
 		g.Expect(managedResource.Status.Resources).NotTo(BeEmpty())
 	}, timeout).Should(Succeed())
+	before, _ := l.managedResource(managedresource.Configuration)
+	noted, said := l.state(), l.status(l)
 	l.configure(map[string]string{"fluxVersion": publicRepository["fluxVersion"], "config": `
-source: {template: {metadata: {name: team, namespace: team}, spec: {url: "https://git.example.com/fleet/shoots", ref: {branch: main}}}}
+source: {secretResourceName: reader, template: {metadata: {name: team, namespace: team}, spec: {url: "https://git.example.com/fleet/shoots", ref: {branch: main}, secretRef: {name: reader}}}}
 kustomization: {template: {spec: {path: ./clusters}}}`})
 	l.operate("reconcile")
 	l.expectFailure("does not manage namespace team of the shoot yet")
 	after, _ := l.managedResource(managedresource.Configuration)
 	l.Expect(after.Spec.SecretRefs).To(Equal(before.Spec.SecretRefs), "what is to be applied stays as it was")
+	l.Expect(l.state()).To(Equal(noted), "a removal knows what is in the shoot")
+	l.Expect(l.status(l)).To(And(HaveField("OtherNamespaces", ConsistOf("team")), HaveField("RepositoryURL", said.RepositoryURL), HaveField("Fields", said.Fields)),
+		"the webhook knows the namespace, and all else is as the shoot has it")
+
+	deployment := &appsv1.Deployment{}
+	l.Expect(shared.seedClient.Get(l.ctx, client.ObjectKey{Namespace: l.control, Name: "gardener-resource-manager"}, deployment)).To(Succeed())
+	args := &deployment.Spec.Template.Spec.Containers[0].Args
+	*args = append(*args, "--extra-target-namespace=team")
+	l.Expect(shared.seedClient.Update(l.ctx, deployment)).To(Succeed())
+	l.operate("reconcile")
+	l.expectSuccess()
+	l.Expect(l.contentOf(managedresource.Configuration)).To(And(HaveKey("GitRepository team/team"), HaveKey("Secret team/reader")))
+	l.Expect(l.state()).To(HaveField("Source", "team/team"))
 }
 
 func (l *living) hasNamespace(name string) bool {
