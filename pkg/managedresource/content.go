@@ -53,16 +53,32 @@ func Find(ctx context.Context, seed client.Reader, namespace string) (installati
 	return installation, configuration, nil
 }
 
+// damaged is an error of what is not as it was applied.
+type damaged struct{ error }
+
+// Unwrap gives the error without that.
+func (d damaged) Unwrap() error { return d.error }
+
+// IsDamaged tells whether an error of DataOf or Data.Objects says that somebody has deleted or changed what was applied. Apply mends that.
+func IsDamaged(err error) bool {
+	_, is := errors.AsType[damaged](err)
+	return is
+}
+
 // DataOf returns the data that the ManagedResource was applied with.
 func DataOf(ctx context.Context, seed client.Reader, managedResource *resourcesv1alpha1.ManagedResource) (Data, error) {
 	where := client.ObjectKeyFromObject(managedResource)
 	if len(managedResource.Spec.SecretRefs) != 1 {
-		return nil, fmt.Errorf("the ManagedResource %s in the seed has %d Secrets in place of one: somebody else changed it", where, len(managedResource.Spec.SecretRefs))
+		return nil, damaged{fmt.Errorf("the ManagedResource %s in the seed has %d Secrets in place of one: somebody else changed it", where, len(managedResource.Spec.SecretRefs))}
 	}
 	secret := &corev1.Secret{}
 	key := client.ObjectKey{Namespace: managedResource.Namespace, Name: managedResource.Spec.SecretRefs[0].Name}
 	if err := seed.Get(ctx, key, secret); err != nil {
-		return nil, fmt.Errorf("failed to read Secret %s of ManagedResource %s in the seed: %w", key, where, err)
+		err = fmt.Errorf("failed to read Secret %s of ManagedResource %s in the seed: %w", key, where, err)
+		if apierrors.IsNotFound(err) {
+			return nil, damaged{err}
+		}
+		return nil, err
 	}
 	return secret.Data, nil
 }
@@ -85,7 +101,7 @@ func (d Data) Objects() ([]*unstructured.Unstructured, error) {
 			if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
-				return nil, fmt.Errorf("failed to read the objects of a ManagedResource: %w", err)
+				return nil, damaged{fmt.Errorf("failed to read the objects of a ManagedResource: %w", err)}
 			}
 			if len(object.Object) > 0 {
 				objects = append(objects, object)

@@ -49,7 +49,7 @@ func (r Removal) DeleteFormer(ctx context.Context, managedResource string, wante
 		return err
 	}
 	_, err = r.deleteFollowing(ctx, slices.DeleteFunc(objects, func(object metav1.PartialObjectMetadata) bool {
-		return !render.IsProtected(object.Annotations) || object.Labels[render.ManagedByLabel] != "" || wanted(&object)
+		return !render.IsProtected(object.Annotations) || object.Kind == secretKind.Kind && object.Labels[render.ManagedByLabel] == render.ManagedBy || wanted(&object)
 	}))
 	return err
 }

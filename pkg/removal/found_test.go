@@ -158,6 +158,7 @@ func TestDeleteFormer(t *testing.T) {
 	var requests []string
 	root := protected(from(configuration, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", toolkit))
 	source := protected(from(configuration, "source.toolkit.fluxcd.io/v1", "GitRepository", "flux-system", toolkit))
+	source.Labels = map[string]string{render.ManagedByLabel: "platform"} // of a template
 	shoot := interceptor.NewClient(newShoot(g, root, source,
 		protected(from(configuration, "v1", "Secret", "flux-source")),
 		from(configuration, "v1", "Secret", "flux-verify"),            // is its users' by now

@@ -20,6 +20,7 @@ import (
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/project"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 )
@@ -131,11 +132,14 @@ func (r *reconciliation) replaceRetyped(ctx context.Context) error {
 		return nil
 	}
 	kept, err := r.keptSecrets(ctx)
+	if err != nil && !managedresource.IsDamaged(err) { // it is about to be mended
+		return mustFail(err)
+	}
 	for _, secret := range secrets {
 		before := kept[client.ObjectKeyFromObject(secret)]
 		if before != nil && (before.Type != secret.Type || before.Annotations[resourcesv1alpha1.DeleteOnInvalidUpdate] != "") {
 			metav1.SetMetaDataAnnotation(&secret.ObjectMeta, resourcesv1alpha1.DeleteOnInvalidUpdate, "true")
 		}
 	}
-	return err
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
@@ -82,6 +83,21 @@ func TestSecretsOfTheShoot(t *testing.T) {
 	l.expectSuccess()
 	after, _ := l.managedResource(managedresource.Configuration)
 	l.Expect(after.ResourceVersion).To(Equal(before.ResourceVersion))
+
+	// What somebody deletes in the seed is made anew.
+	data := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: l.control, Name: after.Spec.SecretRefs[0].Name}}
+	l.Expect(shared.seedClient.Get(l.ctx, client.ObjectKeyFromObject(data), data)).To(Succeed())
+	l.Expect(shared.seedClient.Patch(l.ctx, data, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))).To(Succeed())
+	l.Expect(shared.seedClient.Delete(l.ctx, data)).To(Succeed())
+	l.touch(managedresource.Configuration)
+	l.Eventually(func(g Gomega) {
+		managedResource, err := managedresource.Get(l.ctx, shared.seedClient, l.control, managedresource.Configuration)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(managedresource.IsPending(managedResource)).To(BeTrue())
+	}, timeout).Should(Succeed())
+	l.operate("reconcile")
+	l.expectSuccess()
+	l.Expect(l.contentOf(managedresource.Configuration)).To(HaveKey("Secret flux-system/sops-age"))
 
 	// What somebody edits in the shoot is put back.
 	age.Data["age.agekey"] = []byte("edited")
