@@ -246,7 +246,8 @@ func expectContained(g Gomega, replica *process.Process, deployment *appsv1.Depl
 
 // installByOperator takes the registration away, and lets gardener-operator's controllers make it from an Extension.
 func (i *installation) installByOperator(p *projectAdmin, repository *gitserver.Repository) {
-	for _, object := range i.documents(newRelease, "controller-registration.yaml") {
+	former := i.documents(newRelease, "controller-registration.yaml")
+	for _, object := range former {
 		i.Expect(i.GardenClient.Delete(i.t.Context(), object)).To(Succeed())
 	}
 	o, err := i.StartOperator(i.t.Context(), i.operatorDefinitions()...)
@@ -255,6 +256,9 @@ func (i *installation) installByOperator(p *projectAdmin, repository *gitserver.
 		g.Expect(i.Seed.ExtensionProcesses()).To(BeEmpty())
 		_, err := i.Seed.ExtensionNamespace(i.t.Context())
 		g.Expect(err).To(MatchError(ContainSubstring("has 0 namespaces")))
+		for _, object := range former { // else gardener-operator writes to what goes a moment later, and makes it anew after a minute
+			g.Expect(i.GardenClient.Get(i.t.Context(), client.ObjectKeyFromObject(object), object)).To(Satisfy(apierrors.IsNotFound))
+		}
 	}, timeout, interval).Should(Succeed())
 
 	i.createRegistrySecrets(o.Client)
