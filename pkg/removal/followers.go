@@ -42,7 +42,9 @@ func (r Removal) DeleteFollowers(ctx context.Context, managedResource string) (L
 
 // DeleteFormer deletes what makes Flux follow something, and came from the ManagedResource of the given name, unless it is wanted. It is for a seed that does
 // not know it, because another one has made it. What Flux has deployed stays, as with DeleteFollowers, and so does what Flux may change (render.Protect): it
-// is the shoot's users'. Secrets of the shoot's owner stay as well: they have any name, so that a copy which somebody has made looks the same. It does not wait until all is gone. The error is a *shoot.Unfinished if there is more than can be deleted in a moment.
+// is the shoot's users'. Secrets of the shoot's owner stay as well: they have any name, so that a copy which somebody has made looks the same.
+//
+// It does not wait until all is gone. The error is a *shoot.Unfinished if there is more than can be deleted in a moment.
 func (r Removal) DeleteFormer(ctx context.Context, managedResource string, wanted func(client.Object) bool) error {
 	objects, err := r.following(ctx, managedResource)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -92,4 +93,39 @@ func (r *reconciliation) checkUsersNamespace(ctx context.Context, shootClient cl
 	isFlux := labels.SelectorFromSet(flux.InstallationLabels(name)).Matches(labels.Set(there.Labels))
 	r.desired.namespaceOfUsers = !isFlux && !managedresource.CameFrom(there, r.extension.Namespace)
 	return nil
+}
+
+// checkBeforeReplacing fails if gardener-resource-manager does not manage a namespace yet where a shoot is to get a Secret or a ConfigMap in place of what it has:
+// it would delete that before it fails to apply the rest. All else it applies everywhere. The namespaces are written into the status, from which the
+// webhook takes them when Gardener next reconciles the shoot.
+func (r *reconciliation) checkBeforeReplacing(ctx context.Context) error {
+	if !hasApplied(r.observed.configuration) {
+		return nil
+	}
+	var needed []string
+	for _, object := range r.desired.objects {
+		switch object.(type) {
+		case *corev1.Secret, *corev1.ConfigMap:
+			if namespace := object.GetNamespace(); namespace != namespacesOf(r.desired.status)[0] && !slices.Contains(needed, namespace) {
+				needed = append(needed, namespace)
+			}
+		}
+	}
+	if len(needed) == 0 {
+		return nil
+	}
+	problem := r.checkNamespacesManaged(ctx, needed...)
+	if problem == nil {
+		return nil
+	}
+	status := fluxv1alpha1.StatusOf(r.extension)
+	for _, namespace := range needed {
+		if !slices.Contains(status.OtherNamespaces, namespace) {
+			status.OtherNamespaces = append(slices.Clip(status.OtherNamespaces), namespace)
+		}
+	}
+	if err := r.writeStatus(ctx, status); err != nil {
+		return mustFail(err)
+	}
+	return problem
 }

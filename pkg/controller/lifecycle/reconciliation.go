@@ -12,14 +12,12 @@ import (
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1beta1helper "github.com/gardener/gardener/pkg/api/core/v1beta1/helper"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 
-	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/metrics"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/resourcemanager"
@@ -151,28 +149,6 @@ func (r *reconciliation) connectToShoot(ctx context.Context) (_ client.Client, e
 	return r.knownShootClient, err
 }
 
-// deleteFormer deletes what another seed has given the shoot and it is not to have any more: what is configured has changed while the shoot slept, or had a
-// problem, and then it moved. The gardener-resource-manager of this seed knows nothing of it. A source and a Kustomization that are their users' stay, with all
-// that they may need (followed_secrets.go). It comes after all that could be refused, and before the names of what is followed are noted anew.
-func (r *reconciliation) deleteFormer(ctx context.Context) error {
-	if r.observed.configuration != nil || !r.observed.wasInstalled() || r.observed.state.FollowedOnce != "" {
-		return nil
-	}
-	from, err := r.removal(ctx)
-	if err != nil {
-		return err
-	}
-	wanted := slices.Concat(r.desired.objects, r.desired.ignored)
-	return requeueUnfinished(from.DeleteFormer(ctx, managedresource.Configuration, func(former client.Object) bool {
-		return slices.ContainsFunc(wanted, func(object client.Object) bool { return isSame(object, former) })
-	}))
-}
-
-// isSame tells whether two objects are one, in whatever API versions.
-func isSame(a, b client.Object) bool {
-	return a.GetObjectKind().GroupVersionKind().GroupKind() == b.GetObjectKind().GroupVersionKind().GroupKind() && client.ObjectKeyFromObject(a) == client.ObjectKeyFromObject(b)
-}
-
 // applyConfiguration makes Flux follow the project's repository.
 func (r *reconciliation) applyConfiguration(ctx context.Context) error {
 	if err := r.replaceRetyped(ctx); err != nil {
@@ -187,41 +163,6 @@ func (r *reconciliation) applyConfiguration(ctx context.Context) error {
 		labels[managedresource.SourceVersionLabel] = r.desired.credentials.Version
 	}
 	return mustFail(managedresource.Apply(ctx, r.Seed, r.extension.Namespace, managedresource.Configuration, labels, data, r.observed.configuration))
-}
-
-// checkBeforeReplacing fails if gardener-resource-manager does not manage a namespace yet where a shoot is to get a Secret or a ConfigMap in place of what it has:
-// it would delete that before it fails to apply the rest. All else it applies everywhere. The namespaces are written into the status, from which the
-// webhook takes them when Gardener next reconciles the shoot.
-func (r *reconciliation) checkBeforeReplacing(ctx context.Context) error {
-	if !hasApplied(r.observed.configuration) {
-		return nil
-	}
-	var needed []string
-	for _, object := range r.desired.objects {
-		switch object.(type) {
-		case *corev1.Secret, *corev1.ConfigMap:
-			if namespace := object.GetNamespace(); namespace != namespacesOf(r.desired.status)[0] && !slices.Contains(needed, namespace) {
-				needed = append(needed, namespace)
-			}
-		}
-	}
-	if len(needed) == 0 {
-		return nil
-	}
-	problem := r.checkNamespacesManaged(ctx, needed...)
-	if problem == nil {
-		return nil
-	}
-	status := fluxv1alpha1.StatusOf(r.extension)
-	for _, namespace := range needed {
-		if !slices.Contains(status.OtherNamespaces, namespace) {
-			status.OtherNamespaces = append(slices.Clip(status.OtherNamespaces), namespace)
-		}
-	}
-	if err := r.writeStatus(ctx, status); err != nil {
-		return mustFail(err)
-	}
-	return problem
 }
 
 // checkResourceManager tells whether gardener-resource-manager can apply what is written.

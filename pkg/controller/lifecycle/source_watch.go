@@ -31,7 +31,7 @@ import (
 type sourceWatch struct {
 	// seed caches, and has the index projectField.
 	seed client.Reader
-	// missed are the shoots that are to get the Secret later.
+	// missed are the shoots that are to get the Secret later; nil for who does not ask for that.
 	missed *missedChanges
 	log    logr.Logger
 }
@@ -56,7 +56,7 @@ func watchSources(mgr manager.Manager, access *garden.Access, missed *missedChan
 // watchAnswers makes a controller take note of Git servers that tell their host keys. All shoots of a project that waits for
 // one are looked at: those that have keys of their own (knownHosts) find nothing to do.
 func watchAnswers(mgr manager.Manager, sources *sourcesecret.Keeper) func(controller.Controller) error {
-	w := newSourceWatch(mgr, newMissedChanges())
+	w := newSourceWatch(mgr, nil)
 	return func(c controller.Controller) error {
 		return c.Watch(source.Func(func(ctx context.Context, queue requestQueue) error {
 			sources.OnAnswer(func(namespace string) {

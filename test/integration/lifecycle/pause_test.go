@@ -80,20 +80,25 @@ func waitingConfigurations() (waiting float64) {
 	return waiting
 }
 
-// TestAChangeWhileTheShootWakesUp changes the configuration after gardenlet has asked for the Extension, and before it says that the
-// shoot is awake.
-func TestAChangeWhileTheShootWakesUp(t *testing.T) {
-	t.Parallel()
+// newWaking is a shoot that has a configuration, and that wakes up: gardenlet has asked for it once more, and does not say yet that it is awake.
+func newWaking(t *testing.T, configuration map[string]string) *shoot {
 	s := newShoot(t, targetNamespace)
-	s.configure(publicRepository)
+	s.configure(configuration)
 	s.operate("reconcile")
 	s.expectSuccess()
 	s.object.Status.IsHibernated = true
 	s.syncCluster()
 	s.operate("reconcile")
-	s.Eventually(func(g Gomega) { s.lastOperation(g) }, timeout).Should(Succeed(), "the controller has taken it up")
+	s.expectSuccess()
 	s.settle()
+	return s
+}
 
+// TestAChangeWhileTheShootWakesUp changes the configuration after gardenlet has asked for the Extension, and before it says that the
+// shoot is awake.
+func TestAChangeWhileTheShootWakesUp(t *testing.T) {
+	t.Parallel()
+	s := newWaking(t, publicRepository)
 	changed := with(publicRepository, "repositoryBranch", "next")
 	s.configure(changed)
 	s.Expect(s.writes()).To(BeEmpty())
@@ -119,16 +124,7 @@ func TestAChangeWhileTheShootWakesUp(t *testing.T) {
 // TestASecretWhileTheShootWakesUp changes the project's Secret after gardenlet has asked for the shoot, and before the shoot is awake.
 func TestASecretWhileTheShootWakesUp(t *testing.T) {
 	t.Parallel()
-	s := newShoot(t, targetNamespace)
-	s.configure(privateRepository)
-	s.operate("reconcile")
-	s.expectSuccess()
-	s.object.Status.IsHibernated = true
-	s.syncCluster()
-	s.operate("reconcile")
-	s.expectSuccess()
-	s.settle()
-
+	s := newWaking(t, privateRepository)
 	key := client.ObjectKey{Namespace: s.project, Name: sourcesecret.SecretName}
 	pair, err := fluxssh.GenerateKeyPair(fluxssh.ECDSA_P256)
 	s.Expect(err).NotTo(HaveOccurred())
