@@ -17,11 +17,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
+	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 	predicateutils "github.com/gardener/gardener/pkg/controllerutils/predicate"
 
@@ -40,14 +43,16 @@ const (
 	pauseJitter = 0.1
 )
 
-// retrier is a controller that reconciles Extensions again for which gardenlet asks for nothing, because to gardenlet they are well:
-// those with a problem, and those that missed a change of the project's configuration or Secret because they could not be reconciled at that
-// moment. What it does follows from what is in the seed, so it needs no memory for the first, and the watches keep the second.
+// retrier is a controller that reconciles Extensions again for which gardenlet asks for nothing. To gardenlet, some are well: those with a problem,
+// and those that missed a change of the project's configuration or Secret because they could not be reconciled at that moment. For others it has
+// asked already, and the operation was dropped. What it does follows from what is in the seed, so it needs no memory for the first and the last,
+// and the watches keep the second.
 type retrier struct {
 	// seed caches.
 	seed     client.Reader
 	pauses   *pauses
 	missed   *missedChanges
+	dropped  droppedOperations
 	requests chan event.GenericEvent
 }
 
@@ -81,10 +86,15 @@ func (r *retrier) Reconcile(ctx context.Context, request reconcile.Request) (rec
 	ex := &extensionsv1alpha1.Extension{}
 	if err := r.seed.Get(ctx, request.NamespacedName, ex); apierrors.IsNotFound(err) {
 		r.missed.forgetAll(request.NamespacedName)
+		r.dropped.forget(request.NamespacedName)
 		return reconcile.Result{}, nil
 	} else if err != nil {
 		return reconcile.Result{}, fmt.Errorf("failed to read Extension %s of the seed: %w", request, err)
 	}
+	if isUnanswered(ex) {
+		return r.answer(ctx, ex)
+	}
+	r.dropped.forget(request.NamespacedName)
 	problem, missed := fluxv1alpha1.StatusOf(ex).Problem, r.missed.has(request.NamespacedName)
 	last := ex.Status.LastOperation
 	if problem == nil && !missed || last == nil || last.State != gardencorev1beta1.LastOperationStateSucceeded {
@@ -103,6 +113,20 @@ func (r *retrier) Reconcile(ctx context.Context, request reconcile.Request) (rec
 	return r.retry(ctx, ex, problem)
 }
 
+// answer hands an Extension over to the controller of its lifecycle if its operation was dropped. Whether it may be worked on, gardenlet has decided,
+// but the library leaves the shoots alone that have been given up.
+func (r *retrier) answer(ctx context.Context, ex *extensionsv1alpha1.Extension) (reconcile.Result, error) {
+	shoot, _, err := readShoot(ctx, r.seed, ex.Namespace)
+	if err != nil || extensionscontroller.IsShootFailed(shoot) {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if pause := time.Until(r.dropped.note(ex)); pause > 0 {
+		return reconcile.Result{RequeueAfter: pause}, nil
+	}
+	log.FromContext(ctx).Info("The operation that gardenlet waits for was dropped, and is begun now", "requested", ex.Annotations[v1beta1constants.GardenerTimestamp])
+	return r.handOver(ctx, ex), nil
+}
+
 // retry hands an Extension over to the controller of its lifecycle when it is time.
 func (r *retrier) retry(ctx context.Context, ex *extensionsv1alpha1.Extension, problem *fluxv1alpha1.Problem) (reconcile.Result, error) {
 	outdated, err := r.missed.take(ctx, r.seed, ex)
@@ -116,12 +140,16 @@ func (r *retrier) retry(ctx context.Context, ex *extensionsv1alpha1.Extension, p
 			return reconcile.Result{RequeueAfter: wait.Jitter(pause, pauseJitter)}, nil
 		}
 	}
+	return r.handOver(ctx, ex), nil
+}
+
+func (r *retrier) handOver(ctx context.Context, ex *extensionsv1alpha1.Extension) reconcile.Result {
 	select {
 	case r.requests <- event.GenericEvent{Object: ex}:
 	case <-ctx.Done():
 	}
 	// If that comes to nothing, because the other controller begins anew, it is noticed.
-	return reconcile.Result{RequeueAfter: maxPause}, nil
+	return reconcile.Result{RequeueAfter: maxPause}
 }
 
 // nextTry is when a problem is tried to be mended that persisted at the last try.

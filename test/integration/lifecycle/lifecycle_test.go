@@ -5,6 +5,7 @@
 package lifecycle_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -17,12 +18,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
 	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
+	"github.com/gardener/gardener/pkg/utils/kubernetes/health"
 	"github.com/gardener/gardener/pkg/utils/managedresources"
 
 	fluxv1alpha1 "github.com/23technologies/gardener-extension-shoot-flux/pkg/apis/flux/v1alpha1"
@@ -125,6 +128,24 @@ func TestOnlyGardenletStartsAnOperation(t *testing.T) {
 	other.expectSuccess()
 	s.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
 	s.Expect(s.extension.Status.ObservedGeneration).To(BeNumerically("<", s.extension.Generation), "changed, but without the operation annotation")
+}
+
+// TestADroppedOperationIsBegun leaves an Extension as a leader does that ends after the write that removes the operation annotation.
+func TestADroppedOperationIsBegun(t *testing.T) {
+	t.Parallel()
+	s := newShoot(t, targetNamespace)
+	s.configure(publicRepository)
+	s.operate("reconcile")
+	s.expectSuccess()
+	s.annotateShoot(map[string]string{"shoot.gardener.cloud/ignore": "true"}) // by default, gardenlet does not heed it
+	s.settle()
+	asked := fmt.Appendf(nil, `{"metadata":{"annotations":{"gardener.cloud/timestamp":%q}}}`, time.Now().Format(time.RFC3339Nano))
+	s.Expect(shared.seedClient.Patch(s.ctx, s.extension, client.RawPatch(types.MergePatchType, asked))).To(Succeed())
+	s.Expect(health.CheckExtensionObject(s.extension)).To(MatchError(ContainSubstring("not reconciled yet")))
+	s.Eventually(func(g Gomega) {
+		g.Expect(shared.seedClient.Get(s.ctx, client.ObjectKeyFromObject(s.extension), s.extension)).To(Succeed())
+		g.Expect(health.CheckExtensionObject(s.extension)).To(Succeed(), "gardenlet waits")
+	}, timeout).Should(Succeed())
 }
 
 func TestSecondReconcileWritesNothing(t *testing.T) {
