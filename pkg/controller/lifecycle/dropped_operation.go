@@ -16,25 +16,42 @@ import (
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 )
 
-// droppedAfter is how long an Extension has to stay unanswered until its operation is taken for dropped. Each operation leaves it so for the moment
-// between two writes.
-const droppedAfter = 10 * time.Second
+const (
+	// droppedAfter is how long an Extension has to stay unanswered until its operation is taken for dropped. Each operation leaves it so for the moment
+	// between two writes.
+	droppedAfter = 10 * time.Second
+	// gardenletTimeout is how long gardenlet waits for an Extension (DefaultTimeout in pkg/component/extensions/extension of Gardener). Then it asks
+	// again, or has a reason not to.
+	gardenletTimeout = 3 * time.Minute
+)
 
-// isUnanswered tells whether gardenlet waits for an operation that is neither to be seen any more nor begun: Gardener's library takes gardenlet's
-// annotation off (OperationAnnotationWrapper in pkg/controllerutils/reconciler), and only then notes that it begins. Whoever ends between these drops
-// the operation, and gardenlet, which waits for a last operation that is no older than its request (CheckExtensionObject in
-// pkg/utils/kubernetes/health/extensions.go of Gardener), asks again after minutes.
-func isUnanswered(ex *extensionsv1alpha1.Extension) bool {
+// isAwaited tells whether gardenlet waits for an operation that has not been begun, or not been ended, although nothing asks for it any more. gardenlet
+// waits for a last operation that is not older than its request (CheckExtensionObject in pkg/utils/kubernetes/health/extensions.go of Gardener).
+func isAwaited(ex *extensionsv1alpha1.Extension) bool {
 	_, operation := ex.Annotations[v1beta1constants.GardenerOperation]
-	last := ex.Status.LastOperation
-	if operation || ex.DeletionTimestamp != nil || last == nil || last.State != gardencorev1beta1.LastOperationStateSucceeded || extensionscontroller.IsMigrated(ex) {
+	_, confirmed := ex.Annotations[v1beta1constants.ConfirmationDeletion] // the time may be that of the confirmation
+	if operation || confirmed || ex.DeletionTimestamp != nil || extensionscontroller.IsMigrated(ex) {
 		return false
 	}
-	asked, err := time.Parse(time.RFC3339Nano, ex.Annotations[v1beta1constants.GardenerTimestamp])
-	return err == nil && asked.Truncate(time.Second).After(last.LastUpdateTime.Time)
+	asked, ok := timestamp(ex)
+	last := ex.Status.LastOperation
+	return ok && time.Since(asked) < gardenletTimeout && (last == nil || last.State == gardencorev1beta1.LastOperationStateProcessing || asked.After(last.LastUpdateTime.Time))
 }
 
-// droppedOperations knows since when Extensions are unanswered. After a restart, it begins anew. It is safe for concurrent use.
+// isUnanswered tells whether it has not even been begun: Gardener's library takes gardenlet's annotation off (OperationAnnotationWrapper in
+// pkg/controllerutils/reconciler), and only then notes that it begins. Who is killed between these drops the operation.
+func isUnanswered(ex *extensionsv1alpha1.Extension) bool {
+	last := ex.Status.LastOperation
+	return isAwaited(ex) && (last == nil || last.State != gardencorev1beta1.LastOperationStateProcessing)
+}
+
+// timestamp is when gardenlet asked for an operation, in the whole seconds that it compares.
+func timestamp(ex *extensionsv1alpha1.Extension) (time.Time, bool) {
+	asked, err := time.Parse(time.RFC3339Nano, ex.Annotations[v1beta1constants.GardenerTimestamp])
+	return asked.Truncate(time.Second), err == nil
+}
+
+// droppedOperations knows since when Extensions are unanswered. It may forget that: then it takes ten seconds more. It is safe for concurrent use.
 type droppedOperations struct {
 	// unanswered has an unanswered by the client.ObjectKey of an Extension.
 	unanswered sync.Map
@@ -46,7 +63,8 @@ type unanswered struct {
 	since time.Time
 }
 
-// note notes an Extension that is unanswered, and returns when its operation is taken for dropped.
+// note notes an Extension that is unanswered, and returns when its operation is taken for dropped. That is not before gardenlet has asked for it, by the
+// clock of this program: what ends before is unanswered still.
 func (d *droppedOperations) note(ex *extensionsv1alpha1.Extension) time.Time {
 	key, now := client.ObjectKeyFromObject(ex), unanswered{ex.Annotations[v1beta1constants.GardenerTimestamp], time.Now()}
 	noted, _ := d.unanswered.LoadOrStore(key, now)
@@ -55,7 +73,11 @@ func (d *droppedOperations) note(ex *extensionsv1alpha1.Extension) time.Time {
 		first = now
 		d.unanswered.Store(key, first)
 	}
-	return first.since.Add(droppedAfter)
+	dropped := first.since.Add(droppedAfter)
+	if asked, ok := timestamp(ex); ok && asked.After(dropped) {
+		return asked
+	}
+	return dropped
 }
 
 // forget is for an Extension that is answered, or gone.

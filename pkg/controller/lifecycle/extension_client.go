@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -19,6 +20,7 @@ import (
 
 	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
 	"github.com/gardener/gardener/extensions/pkg/controller/extension"
+	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 )
@@ -26,8 +28,12 @@ import (
 // finalizer is that of Gardener's library (NewReconciler in extensions/pkg/controller/extension/reconciler.go of Gardener).
 const finalizer = extension.FinalizerPrefix + "/" + Type
 
+// beginTimeout bounds the writes with which an operation begins.
+const beginTimeout = 10 * time.Second
+
 // extensionClient is the client of Gardener's library. It reads Extensions from a cache, but none that is older than what it has written itself:
-// the library reads an Extension again right after it has written it.
+// the library reads an Extension again right after it has written it. And it does not let the end of the program come between the two writes with
+// which the library begins an operation: the first takes away what asks for it, and the second notes that it is under way.
 type extensionClient struct {
 	client.Client
 
@@ -59,6 +65,11 @@ func (c *extensionClient) Get(ctx context.Context, key client.ObjectKey, object 
 
 // Patch implements client.Client.
 func (c *extensionClient) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := withoutCancel(ctx)
+	defer cancel()
 	err := c.Client.Patch(ctx, object, patch, options...)
 	c.note(object, err)
 	return err
@@ -76,9 +87,24 @@ type extensionStatusWriter struct {
 
 // Patch implements client.SubResourceWriter.
 func (w *extensionStatusWriter) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+	if isBeginning(object) {
+		var cancel context.CancelFunc
+		ctx, cancel = withoutCancel(ctx)
+		defer cancel()
+	}
 	err := w.SubResourceWriter.Patch(ctx, object, patch, options...)
 	w.client.note(object, err)
 	return err
+}
+
+func withoutCancel(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), beginTimeout)
+}
+
+// isBeginning tells whether a status is to say that an operation is under way.
+func isBeginning(object client.Object) bool {
+	ex, ok := object.(*extensionsv1alpha1.Extension)
+	return ok && ex.Status.LastOperation != nil && ex.Status.LastOperation.State == gardencorev1beta1.LastOperationStateProcessing
 }
 
 func (c *extensionClient) lastWritten(key client.ObjectKey) *extensionsv1alpha1.Extension {

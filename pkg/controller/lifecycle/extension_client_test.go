@@ -6,6 +6,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -69,6 +70,50 @@ func TestOperationWritesTheExtensionThreeTimes(t *testing.T) {
 			g.Expect(extensions.lastWritten(client.ObjectKeyFromObject(ex))).To(BeNil(), "nothing is kept")
 		})
 	}
+}
+
+// The library removes gardenlet's annotation, and then notes that it begins. If the program ends in between, the next leader must see that there is
+// something to do.
+func TestTheEndOfTheProgramDoesNotDropAnOperation(t *testing.T) {
+	g := NewWithT(t)
+	scheme := runtime.NewScheme()
+	g.Expect(extensionscontroller.AddToScheme(scheme)).To(Succeed())
+	g.Expect(corev1.AddToScheme(scheme)).To(Succeed())
+	ex := &extensionsv1alpha1.Extension{ObjectMeta: metav1.ObjectMeta{Namespace: "one", Name: Type, Finalizers: []string{finalizer}, Annotations: map[string]string{
+		v1beta1constants.GardenerOperation: v1beta1constants.GardenerOperationReconcile,
+	}}}
+	ex.Status.LastOperation = operation(gardencorev1beta1.LastOperationTypeReconcile, gardencorev1beta1.LastOperationStateSucceeded)
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "one"}}
+	seed := fake.NewClientBuilder().WithScheme(scheme).WithObjects(ex, namespace).WithStatusSubresource(ex).Build()
+	key := client.ObjectKeyFromObject(ex)
+
+	ctx, end := context.WithCancel(t.Context())
+	extensions := &extensionClient{Client: interceptor.NewClient(seed, interceptor.Funcs{
+		Patch: func(ctx context.Context, seed client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			end()
+			return errors.Join(ctx.Err(), seed.Patch(ctx, object, patch, options...))
+		},
+		SubResourcePatch: func(ctx context.Context, seed client.Client, name string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return seed.SubResource(name).Patch(ctx, object, patch, options...)
+		},
+	})}
+	reconciler := &libraryReconciler{extensions: extensions, Reconciler: extension.NewReconciler(withExtensionClient{readingManager{reader: seed}, extensions},
+		extension.AddArgs{FinalizerSuffix: Type, Actuator: changing{change: func(*extensionsv1alpha1.Extension) {}}})}
+	_, err := reconciler.Reconcile(ctx, reconcile.Request{NamespacedName: key})
+	g.Expect(err).To(MatchError(context.Canceled))
+	g.Expect(seed.Get(t.Context(), key, ex)).To(Succeed())
+	g.Expect(ex.Annotations).NotTo(HaveKey(v1beta1constants.GardenerOperation))
+	g.Expect(ex.Status.LastOperation.State).To(Equal(gardencorev1beta1.LastOperationStateProcessing))
+
+	ex.Annotations = map[string]string{v1beta1constants.GardenerOperation: v1beta1constants.GardenerOperationReconcile}
+	g.Expect(seed.Update(t.Context(), ex)).To(Succeed())
+	_, err = reconciler.Reconcile(ctx, reconcile.Request{NamespacedName: key})
+	g.Expect(err).To(MatchError(context.Canceled))
+	g.Expect(seed.Get(t.Context(), key, ex)).To(Succeed())
+	g.Expect(ex.Annotations).To(HaveKey(v1beta1constants.GardenerOperation), "what has ended takes nothing up")
 }
 
 // laggingCache never learns of a write.

@@ -45,8 +45,8 @@ const (
 
 // retrier is a controller that reconciles Extensions again for which gardenlet asks for nothing. To gardenlet, some are well: those with a problem,
 // and those that missed a change of the project's configuration or Secret because they could not be reconciled at that moment. For others it has
-// asked already, and the operation was dropped. What it does follows from what is in the seed, so it needs no memory for the first and the last,
-// and the watches keep the second.
+// asked already, and the operation was dropped. What it does follows from what is in the seed, so it needs no memory for the first; the watches
+// keep the second; and of the last it only remembers since when.
 type retrier struct {
 	// seed caches.
 	seed     client.Reader
@@ -113,8 +113,8 @@ func (r *retrier) Reconcile(ctx context.Context, request reconcile.Request) (rec
 	return r.retry(ctx, ex, problem)
 }
 
-// answer hands an Extension over to the controller of its lifecycle if its operation was dropped. Whether it may be worked on, gardenlet has decided,
-// but the library leaves the shoots alone that have been given up.
+// answer hands an Extension over to the controller of its lifecycle if its operation was dropped. Whether it may be worked on, gardenlet decided when it
+// asked, but the library leaves the shoots alone that have been given up.
 func (r *retrier) answer(ctx context.Context, ex *extensionsv1alpha1.Extension) (reconcile.Result, error) {
 	shoot, _, err := readShoot(ctx, r.seed, ex.Namespace)
 	if err != nil || extensionscontroller.IsShootFailed(shoot) {
