@@ -132,9 +132,9 @@ func TestDownloadFailures(t *testing.T) {
 		},
 		"half an answer in time": {
 			answers:  map[string]http.HandlerFunc{tarballPath: hang(good[:1000])},
-			options:  Options{DownloadTimeout: time.Second},
+			options:  Options{DownloadTimeout: 5 * time.Second}, // the first answer must be there in time
 			kind:     ErrServerUnreachable,
-			sentence: unreachable + ": TARBALL: no complete answer within 1s;",
+			sentence: unreachable + ": TARBALL: no complete answer within 5s;",
 		},
 		"cut off": {
 			answers:  map[string]http.HandlerFunc{tarballPath: cutOff(good)},

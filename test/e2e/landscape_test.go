@@ -52,6 +52,8 @@ const (
 	// timeout is long enough for a machine that is busy with other things, and for the longest back-off: a minute.
 	timeout  = 3 * time.Minute
 	interval = 500 * time.Millisecond
+	// goneTimeout is for the Shoots of many tests, which go at the same time.
+	goneTimeout = 10 * time.Minute
 )
 
 var (
@@ -110,19 +112,18 @@ func run(m *testing.M) (code int, err error) {
 // expectNoShoots waits until all Shoots are gone whose deletion the tests have ordered.
 func expectNoShoots(garden client.Client) error {
 	var left []string
-	err := wait.PollUntilContextTimeout(context.Background(), interval, timeout, true, func(ctx context.Context) (bool, error) {
+	var failed error
+	err := wait.PollUntilContextTimeout(context.Background(), interval, goneTimeout, true, func(ctx context.Context) (bool, error) {
 		shoots := &gardencorev1beta1.ShootList{}
-		if err := garden.List(ctx, shoots); err != nil {
-			return false, err
-		}
+		failed = garden.List(ctx, shoots)
 		left = nil
 		for _, shoot := range shoots.Items {
 			left = append(left, fmt.Sprintf("%s (%v)", client.ObjectKeyFromObject(&shoot), shoot.Status.LastErrors))
 		}
-		return len(left) == 0, nil
+		return failed == nil && len(left) == 0, nil
 	})
 	if err != nil {
-		return fmt.Errorf("not all Shoots go, there are %s: %w", strings.Join(left, ", "), err)
+		return fmt.Errorf("not all Shoots go, there are %s: %w", strings.Join(left, ", "), errors.Join(err, failed))
 	}
 	return nil
 }

@@ -53,6 +53,9 @@ func (s *shootOwner) objects() map[string]map[string]any {
 	s.Expect(err).NotTo(HaveOccurred())
 	objects := map[string]map[string]any{}
 	for _, object := range everything(s.t, s, c.AdminConfig) {
+		if slices.Contains([]string{"Endpoints", "EndpointSlice"}, object.GetKind()) {
+			continue // they follow pods, whenever kube-controller-manager comes to it
+		}
 		delete(object.Object, "status")
 		for _, field := range []string{"resourceVersion", "managedFields"} {
 			unstructured.RemoveNestedField(object.Object, "metadata", field)
@@ -65,7 +68,7 @@ func (s *shootOwner) objects() map[string]map[string]any {
 	return objects
 }
 
-// settledObjects are the objects when they don't change any more: some, such as EndpointSlices, follow others a moment later.
+// settledObjects are the objects when they don't change any more: some follow others a moment later.
 func (s *shootOwner) settledObjects() map[string]map[string]any {
 	var objects map[string]map[string]any
 	s.Eventually(func() string {

@@ -35,9 +35,9 @@ var (
 const (
 	maxSeedRequests   = 14.5    // per shoot, first reconciliation
 	maxOtherWrites    = 7.5     // per shoot, besides those that Gardener's library makes for the operation
-	maxGardenRequests = 6.5     // per shoot
+	maxGardenRequests = 2.5     // per shoot, besides the two for each version of flux-status
 	maxShootRequests  = 10.5    // per shoot
-	maxReports        = 230     // versions of flux-status together; on a slow machine, each of a shoot's two changes has its own second
+	maxReports        = 4       // versions of flux-status per shoot; but not more than one per second and project
 	maxReportBytes    = 1 << 20 // of them together
 
 	maxIdleSeedRequests   = 10.0 // per shoot and hour
@@ -91,9 +91,9 @@ func TestFleet(t *testing.T) {
 	}{
 		{"requests to the seed per shoot", f.perShoot(f.first.seed.all()), maxSeedRequests},
 		{"writes to the seed per shoot besides the library's", f.otherWrites(), maxOtherWrites},
-		{"requests to the garden per shoot", f.perShoot(f.first.garden.all()), maxGardenRequests},
+		{"requests to the garden per shoot besides those for flux-status", f.perShoot(f.first.garden.all() - 2*f.first.reports), maxGardenRequests},
 		{"requests to each shoot", f.perShoot(f.first.shoot.all()), maxShootRequests},
-		{"versions of flux-status", float64(f.first.reports), maxReports},
+		{"versions of flux-status", float64(f.first.reports), min(maxReports*float64(f.size.shoots), float64(f.size.projects)*(f.ready.seconds+1))},
 		{"bytes of all versions of flux-status", float64(f.first.reportBytes), maxReportBytes},
 		{"idle requests to the seed per shoot and hour", f.perHour(f.idle.seed.all()), maxIdleSeedRequests},
 		{"idle writes to the seed per shoot and hour", f.perHour(f.idle.seed.writes()), maxIdleSeedWrites},

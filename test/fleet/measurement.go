@@ -20,11 +20,10 @@ import (
 const (
 	// firstPatience is how long the first shoot may take, with which the API server of the shoots gets Flux.
 	firstPatience = 3 * time.Minute
-	// healthPatience is how long a measurement of idleness is put off until all shoots have condition SystemComponentsHealthy.
-	healthPatience = time.Minute
-	// quietTime is for how long nothing has been reported to the garden when all is said, and quietTimeout how long that is waited for.
+	// quietTime is for how long nothing has been said of any shoot when all is said, and quietTimeout how long that is waited for. In the first
+	// minute, Gardener's health check may change its mind.
 	quietTime    = 5 * time.Second
-	quietTimeout = time.Minute
+	quietTimeout = 3 * time.Minute
 	// afterChange is how long it takes at most until all has been said of a change.
 	afterChange = 5 * time.Second
 	// afterRestart is how long an extension that has caught up is watched for what it writes.
@@ -254,7 +253,9 @@ func (m *measurement) create(ctx context.Context) (err error) {
 func (m *measurement) rest(ctx context.Context) (err error) {
 	end := m.phase("watching idle shoots for %s", m.idle)
 	f := m.figures
-	m.observer.wait(ctx, time.Now(), healthPatience, m.shoots, isHealthy)
+	if waited := m.observer.wait(ctx, time.Now(), m.timeout, m.shoots, isHealthy); waited.missing > 0 {
+		return fmt.Errorf("the shoots do not have condition SystemComponentsHealthy after %s", waited)
+	}
 	if err := m.waitForQuiet(ctx); err != nil {
 		return err
 	}
@@ -272,20 +273,20 @@ func (m *measurement) rest(ctx context.Context) (err error) {
 	return err
 }
 
-// waitForQuiet waits until all projects know how their shoots are: they are told a moment after it is so.
+// waitForQuiet waits until everything is said of the shoots: projects are told a moment after it is so.
 func (m *measurement) waitForQuiet(ctx context.Context) error {
 	began, known := time.Now(), -1
 	for time.Since(began) < quietTimeout {
-		reports, _ := m.observer.reported()
-		if reports == known {
+		seen := m.observer.seen()
+		if seen == known {
 			return nil
 		}
-		known = reports
+		known = seen
 		if err := pause(ctx, quietTime); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("ConfigMaps flux-status still change after %s in which nothing else does", quietTimeout)
+	return fmt.Errorf("Extensions or ConfigMaps flux-status still change after %s in which nothing else does", quietTimeout)
 }
 
 // calm measures how often shoots are looked into in which nothing has changed for long. That is after half an hour; a schedule that is faster by
@@ -299,14 +300,18 @@ func (m *measurement) calm(ctx context.Context) (err error) {
 	if err := m.start(ctx, "extension-calm", "--fluxready-sync-period="+(fluxready.DefaultSyncPeriod/calmFactor).String()); err != nil {
 		return err
 	}
+	began := time.Now()
 	before, err := m.during(func() error { return pause(ctx, calmAfter) })
 	if err != nil {
 		return err
 	}
+	calmed := time.Now()
 	taken, err := m.during(func() error { return pause(ctx, calmTime) })
+	perHour := func(requests int, since time.Time) float64 {
+		return m.figures.perShoot(requests) * float64(time.Hour) / float64(time.Since(since))
+	}
 	m.figures.calm = taken
-	m.figures.calmRequests = m.figures.perShoot(taken.shoot.all()-ofControllers(taken))*float64(time.Hour)/(calmFactor*float64(calmTime)) +
-		m.figures.perShoot(ofControllers(before)+ofControllers(taken))*float64(time.Hour)/float64(calmAfter+calmTime)
+	m.figures.calmRequests = perHour(taken.shoot.all()-ofControllers(taken), calmed)/calmFactor + perHour(ofControllers(before)+ofControllers(taken), began)
 	end("")
 	return errors.Join(err, m.halt())
 }

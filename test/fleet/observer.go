@@ -40,7 +40,9 @@ type observer struct {
 	shoots map[string]*observedShoot
 	// reports and reportBytes are how many versions of ConfigMap flux-status there were, and their sizes together.
 	reports, reportBytes int
-	wrong                int
+	// versions are how many versions of Extensions there were.
+	versions int
+	wrong    int
 }
 
 // observedShoot is what is known of a shoot, the times of the last change included.
@@ -131,6 +133,7 @@ func (o *observer) extensionSeen(extension *extensionsv1alpha1.Extension) {
 			}
 		}
 		s.healthy = healthy != nil && healthy.Status == gardencorev1beta1.ConditionTrue
+		o.versions++
 	})
 }
 
@@ -157,6 +160,13 @@ func (o *observer) reported() (versions, bytes int) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	return o.reports, o.reportBytes
+}
+
+// seen returns how many versions there were so far of what the extension says of shoots, in the seed and in the garden.
+func (o *observer) seen() int {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	return o.versions + o.reports
 }
 
 // wrongConditions returns how often it was said so far of a shoot that has always been well that Flux is not ready or that nobody knows.

@@ -8,7 +8,9 @@ package lifecycle_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -60,6 +62,20 @@ type landscape struct {
 	access   []byte
 	requests *requestLog
 	projects atomic.Int32
+	// gaveUp is closed when silentServer is no longer waited for.
+	gaveUp chan struct{}
+}
+
+// silentServer is the address of a Git server that says nothing.
+const silentServer = "silent.example.org:22"
+
+// dial connects to Git servers. It waits for silentServer however busy the machine is.
+func (l *landscape) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if address == silentServer {
+		<-l.gaveUp
+		return nil, errors.New("the Git server says nothing")
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
 var shared *landscape
@@ -69,7 +85,7 @@ func TestMain(m *testing.M) {
 }
 
 func start(ctx context.Context, servers *integration.Servers) (stopped func(), err error) {
-	shared = &landscape{servers: servers, requests: &requestLog{}}
+	shared = &landscape{servers: servers, requests: &requestLog{}, gaveUp: make(chan struct{})}
 	var group errgroup.Group
 	group.Go(func() (err error) {
 		shared.garden, err = servers.Start(ctx, "garden")
@@ -161,7 +177,7 @@ func newManager(ctx context.Context) (manager.Manager, error) {
 		Garden:   garden.GardenletKubeconfig(seed),
 		Releases: releases,
 		Images:   func() (render.Images, error) { return render.Images{}, nil },
-		Sources:  sourcesecret.NewKeeper(nil),
+		Sources:  sourcesecret.NewKeeper(shared.dial),
 
 		GardenIdentity: "garden-prod",
 		SettlingTime:   2 * time.Second,

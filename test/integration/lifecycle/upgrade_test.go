@@ -104,6 +104,8 @@ func (l *living) startResourceManager(t *testing.T, config *rest.Config) {
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{l.control: {}}},
 		Controller: controllerconfig.Controller{SkipNameValidation: new(true)},
+
+		GracefulShutdownTimeout: new(time.Duration(-1)),
 	})
 	l.Expect(err).NotTo(HaveOccurred())
 	target, err := cluster.New(config, func(options *cluster.Options) { options.Scheme = resourcemanagerclient.CombinedScheme })

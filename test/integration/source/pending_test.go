@@ -98,7 +98,7 @@ func TestSilentServer(t *testing.T) {
 
 	const often = 20
 	expectPending := func() {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := keeper.Ensure(ctx, extension, namespace, private("ssh://git@"+silent+"/repo"), nil)
 		g.Expect(err).To(MatchError(sourcesecret.ErrPending))

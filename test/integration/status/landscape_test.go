@@ -226,6 +226,8 @@ func (s *seed) start(t *testing.T, looks bool, election manager.Options) *runnin
 		LeaderElection: election.LeaderElection, LeaderElectionID: election.LeaderElectionID, LeaderElectionNamespace: election.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: election.LeaderElectionReleaseOnCancel,
 		LeaseDuration:                 election.LeaseDuration, RenewDeadline: election.RenewDeadline, RetryPeriod: election.RetryPeriod,
+		GracefulShutdownTimeout: new(time.Duration(-1)),
+
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},

@@ -22,7 +22,7 @@ import (
 
 const (
 	defaultGracePeriod  = 10 * time.Second
-	defaultReadyTimeout = 2 * time.Minute
+	defaultReadyTimeout = 10 * time.Minute // many start at the same time, and one that ends is noticed at once
 	readyInterval       = 100 * time.Millisecond
 )
 
@@ -51,7 +51,7 @@ type Program struct {
 	GracePeriod time.Duration
 	// Ready is called repeatedly after the start, until it returns nil. Without it, the program counts as ready once it runs.
 	Ready func(ctx context.Context) error
-	// ReadyTimeout is how long the program may take to become ready; 0 means 2 minutes.
+	// ReadyTimeout is how long the program may take to become ready; 0 means 10 minutes.
 	ReadyTimeout time.Duration
 	// OnExit, if set, is called with an *ExitError when the program ends though nobody stopped or killed it. It must not block.
 	OnExit func(error)
