@@ -18,8 +18,8 @@ type figures struct {
 	size size
 
 	// The first reconciliation of all shoots.
-	succeeded, ready outcome
-	first            traffic
+	succeeded, ready, healthy outcome
+	first                     traffic
 
 	// All shoots idle.
 	idle     traffic

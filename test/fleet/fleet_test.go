@@ -79,7 +79,7 @@ func TestFleet(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(writeTable(os.Stdout, []*figures{f})).To(Succeed())
 
-	for name, waited := range map[string]outcome{"Succeeded": f.succeeded, "FluxReady": f.ready, "change": f.change, "restart": f.caughtUp} {
+	for name, waited := range map[string]outcome{"Succeeded": f.succeeded, "FluxReady": f.ready, "SystemComponentsHealthy": f.healthy, "change": f.change, "restart": f.caughtUp} {
 		if waited.missing > 0 {
 			t.Errorf("%s: %s", name, waited)
 		}

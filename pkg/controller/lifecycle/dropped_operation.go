@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	extensionscontroller "github.com/gardener/gardener/extensions/pkg/controller"
-	gardencorev1beta1 "github.com/gardener/gardener/pkg/apis/core/v1beta1"
 	v1beta1constants "github.com/gardener/gardener/pkg/apis/core/v1beta1/constants"
 	extensionsv1alpha1 "github.com/gardener/gardener/pkg/apis/extensions/v1alpha1"
 )
@@ -20,14 +19,16 @@ const (
 	// droppedAfter is how long an Extension has to stay unanswered until its operation is taken for dropped. Each operation leaves it so for the moment
 	// between two writes.
 	droppedAfter = 10 * time.Second
-	// gardenletTimeout is how long gardenlet waits for an Extension (DefaultTimeout in pkg/component/extensions/extension of Gardener). Then it asks
-	// again, or has a reason not to.
+	// gardenletTimeout is how long gardenlet waits for an Extension: reconcileTimeout of the registration (hack/registration.yaml). Then it asks again, or
+	// has a reason not to.
 	gardenletTimeout = 3 * time.Minute
 )
 
-// isAwaited tells whether gardenlet waits for an operation that has not been begun, or not been ended, although nothing asks for it any more. gardenlet
-// waits for a last operation that is not older than its request (CheckExtensionObject in pkg/utils/kubernetes/health/extensions.go of Gardener).
-func isAwaited(ex *extensionsv1alpha1.Extension) bool {
+// isUnanswered tells whether gardenlet waits for an operation that nothing asks for any more, and that has not been begun: Gardener's library takes
+// gardenlet's annotation off (OperationAnnotationWrapper in pkg/controllerutils/reconciler), and only then notes that it begins. Who is killed between these
+// drops the operation. gardenlet waits for a last operation that is not older than its request (CheckExtensionObject in
+// pkg/utils/kubernetes/health/extensions.go of Gardener).
+func isUnanswered(ex *extensionsv1alpha1.Extension) bool {
 	_, operation := ex.Annotations[v1beta1constants.GardenerOperation]
 	_, confirmed := ex.Annotations[v1beta1constants.ConfirmationDeletion] // the time may be that of the confirmation
 	if operation || confirmed || ex.DeletionTimestamp != nil || extensionscontroller.IsMigrated(ex) {
@@ -35,14 +36,7 @@ func isAwaited(ex *extensionsv1alpha1.Extension) bool {
 	}
 	asked, ok := timestamp(ex)
 	last := ex.Status.LastOperation
-	return ok && time.Since(asked) < gardenletTimeout && (last == nil || last.State == gardencorev1beta1.LastOperationStateProcessing || asked.After(last.LastUpdateTime.Time))
-}
-
-// isUnanswered tells whether it has not even been begun: Gardener's library takes gardenlet's annotation off (OperationAnnotationWrapper in
-// pkg/controllerutils/reconciler), and only then notes that it begins. Who is killed between these drops the operation.
-func isUnanswered(ex *extensionsv1alpha1.Extension) bool {
-	last := ex.Status.LastOperation
-	return isAwaited(ex) && (last == nil || last.State != gardencorev1beta1.LastOperationStateProcessing)
+	return ok && time.Since(asked) < gardenletTimeout && (last == nil || asked.After(last.LastUpdateTime.Time))
 }
 
 // timestamp is when gardenlet asked for an operation, in the whole seconds that it compares.

@@ -36,7 +36,7 @@ func ask(ex *extensionsv1alpha1.Extension, in time.Duration) {
 	ex.Annotations = map[string]string{v1beta1constants.GardenerTimestamp: time.Now().Add(in).Format(time.RFC3339Nano)}
 }
 
-func TestIsAwaited(t *testing.T) {
+func TestIsUnanswered(t *testing.T) {
 	annotated := func(key, value string) func(*extensionsv1alpha1.Extension) {
 		return func(ex *extensionsv1alpha1.Extension) { ex.Annotations[key] = value }
 	}
@@ -47,34 +47,32 @@ func TestIsAwaited(t *testing.T) {
 		}
 	}
 	for name, tc := range map[string]struct {
-		change              func(*extensionsv1alpha1.Extension)
-		awaited, unanswered bool
+		change func(*extensionsv1alpha1.Extension)
+		want   bool
 	}{
-		"the operation was dropped":                  {func(*extensionsv1alpha1.Extension) {}, true, true},
-		"the first was dropped":                      {func(ex *extensionsv1alpha1.Extension) { ex.Status.LastOperation = nil }, true, true},
-		"one after a restoration was dropped":        {func(ex *extensionsv1alpha1.Extension) { ex.Status.LastOperation.Type = "Restore" }, true, true},
-		"one after a failed one was dropped":         {last(gardencorev1beta1.LastOperationStateError, time.Minute), true, true},
-		"it has begun, or was broken off":            {last(gardencorev1beta1.LastOperationStateProcessing, 0), true, false},
-		"it has succeeded":                           {last(gardencorev1beta1.LastOperationStateSucceeded, 0), false, false},
-		"it has succeeded in the same second":        {func(ex *extensionsv1alpha1.Extension) { last("Succeeded", 0)(ex); ask(ex, time.Second/2) }, false, false},
-		"it has failed":                              {last(gardencorev1beta1.LastOperationStateError, 0), false, false},
-		"gardenlet still waits":                      {func(ex *extensionsv1alpha1.Extension) { ask(ex, -50*time.Second) }, true, true},
-		"gardenlet waits no longer":                  {func(ex *extensionsv1alpha1.Extension) { last("Succeeded", time.Hour)(ex); ask(ex, -3*time.Minute) }, false, false},
-		"… nor for one that was broken off":          {func(ex *extensionsv1alpha1.Extension) { last("Processing", time.Hour)(ex); ask(ex, -3*time.Minute) }, false, false},
-		"somebody has written another time":          {annotated(v1beta1constants.GardenerTimestamp, "yesterday"), false, false},
-		"gardenlet has never asked":                  {func(ex *extensionsv1alpha1.Extension) { ex.Annotations = nil }, false, false},
-		"it is still asked for":                      {annotated(v1beta1constants.GardenerOperation, v1beta1constants.GardenerOperationReconcile), false, false},
-		"a move waits for its state":                 {annotated(v1beta1constants.GardenerOperation, v1beta1constants.GardenerOperationWaitForState), false, false},
-		"gardenlet is about to delete it":            {annotated(v1beta1constants.ConfirmationDeletion, "true"), false, false},
-		"it is being deleted":                        {func(ex *extensionsv1alpha1.Extension) { ex.DeletionTimestamp = new(metav1.Now()) }, false, false},
-		"it has moved, and gardenlet will delete it": {func(ex *extensionsv1alpha1.Extension) { ex.Status.LastOperation.Type = "Migrate" }, false, false},
+		"the operation was dropped":                  {func(*extensionsv1alpha1.Extension) {}, true},
+		"the first was dropped":                      {func(ex *extensionsv1alpha1.Extension) { ex.Status.LastOperation = nil }, true},
+		"one after a restoration was dropped":        {func(ex *extensionsv1alpha1.Extension) { ex.Status.LastOperation.Type = "Restore" }, true},
+		"one after a failed one was dropped":         {last(gardencorev1beta1.LastOperationStateError, time.Minute), true},
+		"it has begun":                               {last(gardencorev1beta1.LastOperationStateProcessing, 0), false},
+		"it has succeeded":                           {last(gardencorev1beta1.LastOperationStateSucceeded, 0), false},
+		"it has succeeded in the same second":        {func(ex *extensionsv1alpha1.Extension) { last("Succeeded", 0)(ex); ask(ex, time.Second/2) }, false},
+		"it has failed":                              {last(gardencorev1beta1.LastOperationStateError, 0), false},
+		"gardenlet still waits":                      {func(ex *extensionsv1alpha1.Extension) { ask(ex, -50*time.Second) }, true},
+		"gardenlet waits no longer":                  {func(ex *extensionsv1alpha1.Extension) { last("Succeeded", time.Hour)(ex); ask(ex, -3*time.Minute) }, false},
+		"somebody has written another time":          {annotated(v1beta1constants.GardenerTimestamp, "yesterday"), false},
+		"gardenlet has never asked":                  {func(ex *extensionsv1alpha1.Extension) { ex.Annotations = nil }, false},
+		"it is still asked for":                      {annotated(v1beta1constants.GardenerOperation, v1beta1constants.GardenerOperationReconcile), false},
+		"a move waits for its state":                 {annotated(v1beta1constants.GardenerOperation, v1beta1constants.GardenerOperationWaitForState), false},
+		"gardenlet is about to delete it":            {annotated(v1beta1constants.ConfirmationDeletion, "true"), false},
+		"it is being deleted":                        {func(ex *extensionsv1alpha1.Extension) { ex.DeletionTimestamp = new(metav1.Now()) }, false},
+		"it has moved, and gardenlet will delete it": {func(ex *extensionsv1alpha1.Extension) { ex.Status.LastOperation.Type = "Migrate" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g, ex := NewWithT(t), newUnanswered()
 				tc.change(ex)
-				g.Expect(isAwaited(ex)).To(Equal(tc.awaited))
-				g.Expect(isUnanswered(ex)).To(Equal(tc.unanswered))
+				g.Expect(isUnanswered(ex)).To(Equal(tc.want))
 			})
 		})
 	}

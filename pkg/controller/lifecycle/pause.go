@@ -89,10 +89,10 @@ func (p *pausable) Reconcile(ctx context.Context, request reconcile.Request) (re
 }
 
 // isAskedFor tells whether gardenlet has asked for an Extension to be worked on. It asks for a deletion by nothing but the deletion
-// (DeleteExtensionObject in pkg/extensions/customresources.go of Gardener), and waits for it. It also waits for what was dropped or broken off.
+// (DeleteExtensionObject in pkg/extensions/customresources.go of Gardener), and waits for it. It also waits for an operation that was dropped.
 func isAskedFor(ex *extensionsv1alpha1.Extension) bool {
 	_, operation := ex.Annotations[v1beta1constants.GardenerOperation]
-	return operation || ex.DeletionTimestamp != nil || isAwaited(ex)
+	return operation || ex.DeletionTimestamp != nil || isUnanswered(ex)
 }
 
 // deletionHasBegun tells whether gardenlet is deleting a Shoot. One that leaves the Shoot alone tells the seed of its deletion, too, but

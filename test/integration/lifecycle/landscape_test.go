@@ -62,17 +62,14 @@ type landscape struct {
 	access   []byte
 	requests *requestLog
 	projects atomic.Int32
-	// gaveUp is closed when silentServer is no longer waited for.
-	gaveUp chan struct{}
+	// silent has the addresses of Git servers that say nothing, and a chan struct{} each that is closed when they are no longer waited for.
+	silent sync.Map
 }
 
-// silentServer is the address of a Git server that says nothing.
-const silentServer = "silent.example.org:22"
-
-// dial connects to Git servers. It waits for silentServer however busy the machine is.
+// dial connects to Git servers. It waits for a silent one however busy the machine is.
 func (l *landscape) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if address == silentServer {
-		<-l.gaveUp
+	if gaveUp, ok := l.silent.Load(address); ok {
+		<-gaveUp.(chan struct{})
 		return nil, errors.New("the Git server says nothing")
 	}
 	return (&net.Dialer{}).DialContext(ctx, network, address)
@@ -85,7 +82,7 @@ func TestMain(m *testing.M) {
 }
 
 func start(ctx context.Context, servers *integration.Servers) (stopped func(), err error) {
-	shared = &landscape{servers: servers, requests: &requestLog{}, gaveUp: make(chan struct{})}
+	shared = &landscape{servers: servers, requests: &requestLog{}}
 	var group errgroup.Group
 	group.Go(func() (err error) {
 		shared.garden, err = servers.Start(ctx, "garden")

@@ -6,6 +6,7 @@ package lifecycle_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"sync"
 	"testing"
@@ -28,7 +29,9 @@ import (
 // A Git server that says nothing, as behind many a firewall, holds up neither the single worker of this landscape nor another project. That the
 // extension gives it up in time, pkg/sourcesecret shows.
 func TestASilentGitServerHoldsUpNobody(t *testing.T) {
-	giveUp := sync.OnceFunc(func() { close(shared.gaveUp) })
+	silentServer, gaveUp := fmt.Sprintf("silent-%d.example.org:22", shared.projects.Add(1)), make(chan struct{})
+	shared.silent.Store(silentServer, gaveUp)
+	giveUp := sync.OnceFunc(func() { close(gaveUp) })
 	defer giveUp()
 	silent := maps.Clone(privateRepository)
 	silent["repositoryUrl"] = "ssh://git@" + silentServer + "/fleet/shoots.git"
