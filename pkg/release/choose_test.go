@@ -135,7 +135,7 @@ func TestWaitLimitForLookUps(t *testing.T) {
 	for _, version := range []string{"latest", "2.x"} {
 		_, err := catalogue.Choose(t.Context(), fluxversion.Request{Version: version, Installed: testVersion})
 		g.Expect(err).To(MatchError(ErrPending))
-		g.Expect(err).To(MatchError(HavePrefix("Waiting for the latest Flux release ")))
+		g.Expect(err).To(MatchError(HavePrefix("Waiting for the latest Flux release")))
 	}
 	close(gate)
 	catalogue.options.WaitLimit = time.Hour

@@ -187,11 +187,11 @@ func TestSweepGoesOnAfterAnError(t *testing.T) {
 	w, v := newWorld(map[string]int64{"A": 240, "B": 240}), &visits{fail: "B thing-0110"}
 	sweep := &Sweep{Annotation: annotation, Visit: v.visit}
 	for range 2 {
-		g.Expect(sweep.Run(t.Context(), w, NewSlice(), w.kinds("A", "B")...)).To(MatchError("no"))
+		g.Expect(sweep.Run(t.Context(), w, Slice{}, w.kinds("A", "B")...)).To(MatchError("no"))
 		g.Expect(w.notes()).To(Equal(map[string]string{"B": `{"uid":"B","generation":1,"continue":"100","last":"/thing-0109","visited":110}`}))
 	}
 	v.fail = ""
-	g.Expect(sweep.Run(t.Context(), w, NewSlice(), w.kinds("A", "B")...)).To(Succeed())
+	g.Expect(sweep.Run(t.Context(), w, Slice{}, w.kinds("A", "B")...)).To(Succeed())
 	g.Expect(w.notes()).To(BeEmpty())
 	g.Expect(v.seen).To(HaveLen(480))
 	g.Expect(v.seen["A thing-0000"]).To(Equal(1))
@@ -210,7 +210,7 @@ func TestSweepOfAnotherDefinitionBeginsAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, v := NewWithT(t), &visits{}
 			w.definitions["A"].Annotations = map[string]string{annotation: note}
-			g.Expect((&Sweep{Annotation: annotation, Visit: v.visit}).Run(t.Context(), w, NewSlice(), w.kinds("A")...)).To(Succeed())
+			g.Expect((&Sweep{Annotation: annotation, Visit: v.visit}).Run(t.Context(), w, Slice{}, w.kinds("A")...)).To(Succeed())
 			g.Expect(v.seen).To(HaveLen(240))
 			g.Expect(w.notes()).To(BeEmpty())
 		})
@@ -242,28 +242,30 @@ func TestKindOf(t *testing.T) {
 }
 
 func TestSliceDo(t *testing.T) {
-	g := NewWithT(t)
-	broken := errors.New("broken")
-	do := func(slice Slice, fail int) (int, error) {
-		return slice.Do(t.Context(), 30, func(_ context.Context, i int) error {
-			if i == fail {
-				return broken
-			}
-			return nil
-		})
-	}
-	done, err := do(NewSlice(), -1)
-	g.Expect(done, err).To(Equal(30))
-	done, err = do(Slice{}, -1)
-	g.Expect(done, err).To(Equal(30), "it has no end")
-	done, err = do(Slice{end: time.Now()}, -1)
-	g.Expect(done, err).To(Equal(8), "it has ended")
-	done, err = do(NewSlice(), 20)
-	g.Expect(err).To(MatchError(broken))
-	g.Expect(done).To(Equal(20))
+	synctest.Test(t, func(t *testing.T) { // however busy the machine is, this takes no time of a slice
+		g := NewWithT(t)
+		broken := errors.New("broken")
+		do := func(slice Slice, fail int) (int, error) {
+			return slice.Do(t.Context(), 30, func(_ context.Context, i int) error {
+				if i == fail {
+					return broken
+				}
+				return nil
+			})
+		}
+		done, err := do(NewSlice(), -1)
+		g.Expect(done, err).To(Equal(30))
+		done, err = do(Slice{}, -1)
+		g.Expect(done, err).To(Equal(30), "it has no end")
+		done, err = do(Slice{end: time.Now()}, -1)
+		g.Expect(done, err).To(Equal(8), "it has ended")
+		done, err = do(NewSlice(), 20)
+		g.Expect(err).To(MatchError(broken))
+		g.Expect(done).To(Equal(20))
 
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = NewSlice().Do(ctx, 30, func(context.Context, int) error { return nil })
-	g.Expect(err).To(MatchError(context.Canceled))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = NewSlice().Do(ctx, 30, func(context.Context, int) error { return nil })
+		g.Expect(err).To(MatchError(context.Canceled))
+	})
 }

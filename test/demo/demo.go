@@ -116,7 +116,8 @@ func (s *story) projectAdmin(ctx context.Context) error {
 func (s *story) shootOwner(ctx context.Context) error {
 	s.chapter("The shoot owner creates a Shoot with the extension shoot-flux")
 	s.shootCreated = time.Now()
-	if err := s.kubectl(ctx, garden, "apply", "-f", "example/shoot.yaml"); err != nil {
+	// gardener-apiserver may not have heard yet that the extension is registered.
+	if err := s.eventually(ctx, func(ctx context.Context) error { return s.kubectl(ctx, garden, "apply", "-f", "example/shoot.yaml") }); err != nil {
 		return err
 	}
 	s.say("Gardener creates the shoot. Its progress, until the operation has succeeded:")
@@ -219,7 +220,7 @@ data:
 )
 
 // debugTime is how long the developer's process may take to reconcile the Extension.
-const debugTime = time.Minute
+const debugTime = 5 * time.Minute
 
 func (s *story) developer(ctx context.Context) error {
 	s.chapter("The developer runs the controller against the seed")

@@ -294,7 +294,9 @@ func (p *projectAdmin) newShootOn(seed *landscape.Seed, name string, changes ...
 	for _, change := range changes {
 		change(shoot)
 	}
-	p.Expect(p.landscape.GardenClient.Create(p.t.Context(), shoot)).To(Succeed())
+	p.Eventually(func() error { // gardener-apiserver may not have heard of its CredentialsBinding yet
+		return client.IgnoreAlreadyExists(p.landscape.GardenClient.Create(p.t.Context(), shoot))
+	}, timeout, interval).Should(Succeed())
 
 	s := &shootOwner{Gomega: p.Gomega, t: p.t, landscape: p.landscape, seed: seed, shoot: shoot, technicalID: "shoot--" + p.name + "--" + name}
 	p.t.Cleanup(func() { s.orderDeletion(context.WithoutCancel(p.t.Context())) })

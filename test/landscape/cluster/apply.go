@@ -24,7 +24,7 @@ import (
 const (
 	fieldOwner = client.FieldOwner("landscape")
 
-	definitionsTimeout  = time.Minute
+	definitionsTimeout  = 10 * time.Minute
 	definitionsInterval = 100 * time.Millisecond
 )
 

@@ -6,6 +6,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,11 +78,18 @@ func (c *Cluster) StartNodes(ctx context.Context, taints ...corev1.Taint) error 
 			"kwok", []string{admins}, "--config="+stages, "--manage-all-nodes", "--node-lease-duration-seconds=40")
 		return err
 	})
-	err = group.Wait()
+	if err := group.Wait(); err != nil {
+		for _, started := range []*process.Process{manager, scheduler, kwok} {
+			if started != nil {
+				err = errors.Join(err, started.Stop())
+			}
+		}
+		return err
+	}
 	c.mu.Lock()
 	c.ControllerManager, c.Scheduler, c.Kwok = manager, scheduler, kwok
 	c.mu.Unlock()
-	return err
+	return nil
 }
 
 // startControllerManager runs a kube-controller-manager with the controllers.

@@ -100,7 +100,7 @@ func Start(ctx context.Context, options Options) (*Controllers, error) {
 		Logger:                  options.Log,
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress:  "0",
-		GracefulShutdownTimeout: new(30 * time.Second), // longer than it takes to kill a process that does not end
+		GracefulShutdownTimeout: new(time.Duration(-1)), // a process that does not end is killed
 		Cache:                   cache.Options{DefaultNamespaces: map[string]cache.Config{namespace: {}}},
 	})
 	if err != nil {

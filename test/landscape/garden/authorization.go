@@ -19,8 +19,8 @@ import (
 	gardenerutils "github.com/gardener/gardener/pkg/utils/gardener"
 )
 
-// authorizationTimeout is how long an authorization webhook may take.
-const authorizationTimeout = 10 * time.Second
+// webhookTimeout is how long a webhook may take: as long as Kubernetes allows, because the machine may be busy.
+const webhookTimeout = 30 * time.Second
 
 // The requests that each authorizer decides, as gardener-operator configures it (pkg/operator/controller/garden/garden/components.go of
 // Gardener): those of gardenlets, and of extensions' ServiceAccounts in the namespaces of seeds, or of shoots that host themselves.
@@ -54,7 +54,7 @@ func (g *Garden) writeAuthorizationConfig() (string, error) {
 			Webhook: &apiserverv1beta1.WebhookConfiguration{
 				AuthorizedTTL:                            metav1.Duration{Duration: time.Nanosecond}, // 0 would mean the default
 				UnauthorizedTTL:                          metav1.Duration{Duration: time.Nanosecond},
-				Timeout:                                  metav1.Duration{Duration: authorizationTimeout},
+				Timeout:                                  metav1.Duration{Duration: webhookTimeout},
 				FailurePolicy:                            apiserverv1beta1.FailurePolicyDeny,
 				SubjectAccessReviewVersion:               "v1",
 				MatchConditionSubjectAccessReviewVersion: "v1",

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -149,7 +150,7 @@ func (o *operator) manifest(ctx context.Context, managedResource string, compone
 	return manifest.Bytes(), nil
 }
 
-// redirect replaces addresses of Services, which nothing here would route, by the programs' own.
+// redirect replaces addresses of Services, which nothing here would route, by the programs' own, and gives them more time.
 func (o *operator) redirect(object client.Object) error {
 	switch object := object.(type) {
 	case *corev1.Service: // kube-apiserver's aggregator looks for no endpoints of this type
@@ -158,12 +159,14 @@ func (o *operator) redirect(object client.Object) error {
 		object.Spec.Service.Port = new(int32(o.apiServer.port)) // #nosec G115 -- a port
 	case *admissionregistrationv1.ValidatingWebhookConfiguration:
 		for i := range object.Webhooks {
+			object.Webhooks[i].TimeoutSeconds = new(int32(webhookTimeout / time.Second))
 			if err := o.redirectWebhook(&object.Webhooks[i].ClientConfig); err != nil {
 				return err
 			}
 		}
 	case *admissionregistrationv1.MutatingWebhookConfiguration:
 		for i := range object.Webhooks {
+			object.Webhooks[i].TimeoutSeconds = new(int32(webhookTimeout / time.Second))
 			if err := o.redirectWebhook(&object.Webhooks[i].ClientConfig); err != nil {
 				return err
 			}

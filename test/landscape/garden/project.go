@@ -24,7 +24,7 @@ const (
 	// CredentialsBindingName is the CredentialsBinding for the Shoots of each project.
 	CredentialsBindingName = "local"
 
-	projectTimeout  = time.Minute
+	projectTimeout  = 5 * time.Minute
 	projectInterval = 200 * time.Millisecond
 )
 

@@ -39,7 +39,7 @@ import (
 )
 
 const (
-	seedNamespaceTimeout  = time.Minute
+	seedNamespaceTimeout  = 5 * time.Minute
 	seedNamespaceInterval = 200 * time.Millisecond
 )
 

@@ -200,7 +200,7 @@ func newSeed(options Options) (manager.Manager, error) {
 		Controller:              config.Controller{SkipNameValidation: new(true)}, // another landscape may live in the same process
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress:  "0",
-		GracefulShutdownTimeout: new(time.Minute), // longer than it takes to kill a process that does not end
+		GracefulShutdownTimeout: new(time.Duration(-1)), // a process that does not end is killed
 	})
 	if err != nil {
 		return nil, fmt.Errorf("failed to connect to the seed: %w", err)

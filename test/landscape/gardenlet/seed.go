@@ -7,6 +7,8 @@ package gardenlet
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -23,11 +25,16 @@ import (
 	"github.com/gardener/gardener/pkg/component/gardener/resourcemanager"
 	"github.com/gardener/gardener/pkg/component/nodemanagement/machinecontrollermanager"
 	"github.com/gardener/gardener/pkg/component/observability/monitoring/prometheusoperator"
+	kubernetesutils "github.com/gardener/gardener/pkg/utils/kubernetes"
 )
+
+// waitLonger is for a busy machine, on which an API server needs its time for many new definitions.
+var waitLonger = sync.OnceFunc(func() { kubernetesutils.WaitTimeout = 10 * time.Minute })
 
 // InstallSeed prepares a cluster to be a seed cluster: Gardener's custom resource definitions for extensions and ManagedResources, those of
 // what the deployment of gardener-resource-manager comes with, and namespace "garden". It may be called again.
 func InstallSeed(ctx context.Context, config *rest.Config) error {
+	waitLonger()
 	c, err := client.New(unlimited(config), client.Options{Scheme: kubernetes.SeedScheme})
 	if err != nil {
 		return fmt.Errorf("failed to connect to the seed: %w", err)

@@ -179,7 +179,7 @@ func (o *Operator) startControllers(ctx context.Context, options Options) error 
 		Controller:              config.Controller{SkipNameValidation: new(true)},
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress:  "0",
-		GracefulShutdownTimeout: new(30 * time.Second), // longer than it takes to kill a process that does not end
+		GracefulShutdownTimeout: new(time.Duration(-1)), // a process that does not end is killed
 	})
 	if err != nil {
 		return fmt.Errorf("failed to connect to the garden runtime cluster: %w", err)

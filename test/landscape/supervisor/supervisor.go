@@ -27,7 +27,7 @@ const (
 	// readyLine is the last line that a supervisor writes when its landscape is ready.
 	readyLine = "landscape is ready"
 	// stopTimeout is how long a landscape may take to stop before it is killed.
-	stopTimeout = time.Minute
+	stopTimeout = 5 * time.Minute
 	pollPeriod  = 100 * time.Millisecond
 )
 

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	. "github.com/onsi/gomega"
@@ -53,6 +54,7 @@ while :; do sleep 0.05; done
 	d.Adapt = func(_ string, mounted *Mounted, program *process.Program) error {
 		port, err := mounted.Port("webhook")
 		program.Env = append(program.Env, "PORT="+strconv.Itoa(port))
+		program.GracePeriod = 2 * time.Minute // what it says at its end is looked at
 		log := program.LogFile()
 		program.Ready = func(context.Context) error {
 			if content, err := os.ReadFile(log); err != nil || len(content) == 0 {
