@@ -52,6 +52,8 @@ type desired struct {
 	followedSecrets followedSecrets
 	// ignored are those that were among them, and that gardener-resource-manager is to leave to the shoot's users.
 	ignored []client.Object
+	// found are the source and the Kustomization that were among them, if the shoot's users had some before.
+	found []client.Object
 	// refused is nil or says why the source and the Kustomization among objects must not be written.
 	refused error
 

@@ -105,6 +105,7 @@ func (r *reconciliation) stepsToReconcile() []step {
 		// Before anything is noted, from which a removal would not know what the shoot still has.
 		{do: r.checkBeforeReplacing},
 		{metrics.PhaseInstall, r.applyInstallation},
+		{do: r.noteFound},
 		// Before the configuration, whose digest tells whether a floating version may move.
 		{do: r.writeDesiredStatus},
 		{do: r.suspendPredecessor},

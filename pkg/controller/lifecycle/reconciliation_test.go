@@ -71,6 +71,7 @@ func TestStepsAreInOrder(t *testing.T) {
 	}
 	for _, order := range [][]string{
 		{"observeShoot", "chooseRelease", "ensureCredentials", "renderConfiguration", "checkExisting", "preventPruning", "checkBeforeReplacing", "applyInstallation"},
+		{"findFollowed", "checkRefused", "applyInstallation", "noteFound", "writeDesiredStatus"},
 		{"applyInstallation", "writeDesiredStatus", "applyConfiguration", "checkResourceManager", "transferOwnership"},
 	} {
 		rest := names

@@ -48,7 +48,7 @@ func (r *reconciliation) recordInstallation(ctx context.Context, labels map[stri
 	_, err := r.patchState(ctx, before, func(state *fluxv1alpha1.FluxState) {
 		r.noteRequestedVersion(state, ownedByUsers)
 		r.noteNamespace(state)
-		r.noteFollowed(state)
+		r.noteFollowed(state, r.followed())
 		state.HasConfigMap = r.desired.hasConfigMap
 		note(state)
 	})

@@ -48,12 +48,12 @@ func (r *reconciliation) followed() []client.Object {
 
 // noteFollowed changes a state to the names of the source and the Kustomization that the shoot is to have from the extension. If nothing is followed
 // any more, what was stays noted until something is: it may still be in the shoot.
-func (r *reconciliation) noteFollowed(state *fluxv1alpha1.FluxState) {
-	if r.isFollowedOnce() || len(r.followed()) == 0 {
+func (r *reconciliation) noteFollowed(state *fluxv1alpha1.FluxState, followed []client.Object) {
+	if r.isFollowedOnce() || len(followed) == 0 {
 		return
 	}
 	state.Source, state.SourceKind, state.Kustomization = "", "", ""
-	for _, object := range r.followed() {
+	for _, object := range followed {
 		kind, name := object.GetObjectKind().GroupVersionKind().Kind, flux.TextOf(client.ObjectKeyFromObject(object), r.desired.Flux.Namespace)
 		if kind == flux.Kustomization.Kind {
 			state.Kustomization = name
@@ -149,7 +149,8 @@ func ignored(kind flux.ObjectKind, key client.ObjectKey) client.Object {
 	return object
 }
 
-// findFollowed leaves a source and a Kustomization to the shoot's users that are there before the extension has made any (syncMode: Once).
+// findFollowed leaves a source and a Kustomization to the shoot's users that are there before the extension has made any (syncMode: Once). That is noted
+// when all that could be refused has been looked at.
 func (r *reconciliation) findFollowed(ctx context.Context) error {
 	followed := r.followed()
 	if r.desired.SyncMode != fluxv1alpha1.SyncOnce || len(followed) == 0 || len(notApplied(r.observed.configuration, followed)) < len(followed) {
@@ -162,13 +163,23 @@ func (r *reconciliation) findFollowed(ctx context.Context) error {
 	if found, err := takeover.HasUsers(ctx, shootClient, r.extension.Namespace, followed); err != nil || !found {
 		return err
 	}
-	if err := r.noteFollowedOnce(ctx, fluxv1alpha1.FollowedOnceFound); err != nil {
-		return err
-	}
-	r.notice(corev1.EventTypeNormal, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("the shoot has the source and the Kustomization already, which belong to its users and stay as they are "+
-		"(syncMode: Once); to let the extension make them as configured, %s", r.desired.origins.ManageFollowed()))
+	r.desired.found = followed
 	r.leaveFollowed()
 	return nil
+}
+
+// noteFound notes a source and a Kustomization that have been found, and tells people that what is configured of them has no effect.
+func (r *reconciliation) noteFound(ctx context.Context) error {
+	if len(r.desired.found) == 0 {
+		return nil
+	}
+	notice := newNotice(corev1.EventTypeNormal, fluxv1alpha1.NoticeFieldIgnored, fmt.Sprintf("the shoot has the source and the Kustomization already, which belong to its users and stay as they are "+
+		"(syncMode: Once); to let the extension make them as configured, %s", r.desired.origins.ManageFollowed()))
+	r.desired.status.Notices = append(r.desired.status.Notices, notice)
+	if err := r.addNotices(ctx, notice); err != nil { // afterwards, nothing tells that they have just been found
+		return err
+	}
+	return r.noteFollowedOnce(ctx, fluxv1alpha1.FollowedOnceFound, r.desired.found)
 }
 
 // checkRefused fails if the shoot is to get a source and a Kustomization that its Flux would make something else of.
@@ -180,11 +191,11 @@ func (r *reconciliation) checkRefused(context.Context) error {
 }
 
 // noteFollowedOnce notes to whom the source and the Kustomization belong.
-func (r *reconciliation) noteFollowedOnce(ctx context.Context, once fluxv1alpha1.FollowedOnce) (err error) {
+func (r *reconciliation) noteFollowedOnce(ctx context.Context, once fluxv1alpha1.FollowedOnce, followed []client.Object) (err error) {
 	r.observed.state, err = r.writeState(ctx, func(state *fluxv1alpha1.FluxState) {
 		state.FollowedOnce, state.FollowedDigest = "", ""
 		state.FollowedSecretsNoted, state.FollowedSecrets, state.FollowedURL = false, "", ""
-		r.noteFollowed(state)
+		r.noteFollowed(state, followed)
 		if state.FollowedOnce = once; once != "" {
 			state.FollowedDigest = followedDigest(r.desired.FluxConfig)
 			r.noteFollowedSecrets(state)
@@ -198,7 +209,7 @@ func (r *reconciliation) noteFollowedOnce(ctx context.Context, once fluxv1alpha1
 func (r *reconciliation) transferFollowed(ctx context.Context) error {
 	switch {
 	case r.desired.SyncMode != fluxv1alpha1.SyncOnce && r.observed.state.FollowedOnce != "":
-		return r.noteFollowedOnce(ctx, "")
+		return r.noteFollowedOnce(ctx, "", r.followed())
 	case r.isFollowedOnce() && !r.isOtherFollowed(): // an earlier release has not noted all of it
 		_, err := r.writeState(ctx, r.noteFollowedSecrets)
 		return mustFail(err)
@@ -212,7 +223,7 @@ func (r *reconciliation) transferFollowed(ctx context.Context) error {
 	if err := managedresource.CheckApplied(configuration); err != nil {
 		return requeueSoon(time.Now(), fmt.Errorf("the shoot gets a source and a Kustomization, which then belong to its users (syncMode: Once): %w", err))
 	}
-	if err := r.noteFollowedOnce(ctx, fluxv1alpha1.FollowedOnceMade); err != nil {
+	if err := r.noteFollowedOnce(ctx, fluxv1alpha1.FollowedOnceMade, r.followed()); err != nil {
 		return err
 	}
 	r.observed.configuration = configuration

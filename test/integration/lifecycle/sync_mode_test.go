@@ -198,7 +198,12 @@ func TestSyncOnceOfABootstrappedShoot(t *testing.T) {
 	l := newLiving(t)
 	l.upgradeByUsers("v2.6.4")
 	gitRepository, root := l.bootstrap()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: sourcesecret.SecretName}, StringData: map[string]string{"identity": "theirs"}}
+	l.Expect(l.client.Create(l.ctx, secret)).To(Succeed())
 	l.reconcileWith(madeOnce("installation", "once"))
+	l.expectFailure("Secret flux-system/flux-source has another content")
+	l.Expect(l.state()).To(HaveField("FollowedOnce", BeEmpty()), "nothing is noted of what is refused")
+	l.Expect(l.client.Delete(l.ctx, secret)).To(Succeed())
 	l.expectFollowedOnce(fluxv1alpha1.FollowedOnceFound)
 	l.expectEvent(fluxv1alpha1.NoticeFieldIgnored, HavePrefix("the shoot has the source and the Kustomization already, which belong to its users and stay as they are"))
 	l.expectUnchanged(gitRepository, root)
