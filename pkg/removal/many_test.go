@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/removal"
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/render"
 	access "github.com/23technologies/gardener-extension-shoot-flux/pkg/shoot"
@@ -178,5 +179,5 @@ func TestPruneOnDeletionSaysWhere(t *testing.T) {
 			return errors.New("out of order")
 		},
 	})
-	NewWithT(t).Expect(fluxOf(shoot).PruneOnDeletion(t.Context())).To(MatchError("failed to read CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io of the shoot: out of order"))
+	NewWithT(t).Expect(fluxOf(shoot).PruneOnDeletion(t.Context(), managedresource.Configuration)).To(MatchError("failed to read CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io of the shoot: out of order"))
 }

@@ -21,10 +21,10 @@ import (
 
 // PruneOnDeletion lets the deletion of the root Kustomization delete what it deployed, if it prunes. A release that does not know
 // spec.deletionPolicy does that anyway, and so does a Kustomization that says nothing of it. Another policy than Orphan is what somebody wrote, and
-// stays. It is no error if there is no root Kustomization.
-func (r Removal) PruneOnDeletion(ctx context.Context) error {
+// stays. It is no error if there is no root Kustomization, or one that did not come from the ManagedResource of the given name.
+func (r Removal) PruneOnDeletion(ctx context.Context, managedResource string) error {
 	root, err := r.findRoot(ctx)
-	if err != nil || root == nil {
+	if err != nil || root == nil || !r.isRoot(root, managedResource) {
 		return err
 	}
 	return pruneOnDeletion(ctx, r.Shoot, root)
@@ -34,7 +34,7 @@ func (r Removal) PruneOnDeletion(ctx context.Context) error {
 // Kustomization is deleted in the shoot, if it came from the ManagedResource of the given name.
 func (r Removal) DeleteRoot(ctx context.Context, managedResource string) error {
 	root, err := r.findRoot(ctx)
-	if err != nil || root == nil || root.GetDeletionTimestamp() != nil || !cameFrom(root, managedResource) && !r.isLeft(root) {
+	if err != nil || root == nil || root.GetDeletionTimestamp() != nil || !r.isRoot(root, managedResource) {
 		return err
 	}
 	if err := pruneOnDeletion(ctx, r.Shoot, root); err != nil {
@@ -46,7 +46,12 @@ func (r Removal) DeleteRoot(ctx context.Context, managedResource string) error {
 	return nil
 }
 
-// findRoot returns the root Kustomization, or nil if the shoot has none.
+// isRoot tells whether the Kustomization of the root's name is the extension's, or has been.
+func (r Removal) isRoot(found *unstructured.Unstructured, managedResource string) bool {
+	return cameFrom(found, managedResource) || r.isLeft(found)
+}
+
+// findRoot returns the Kustomization of the root's name, or nil if the shoot has none.
 func (r Removal) findRoot(ctx context.Context) (*unstructured.Unstructured, error) {
 	definition := &apiextensionsv1.CustomResourceDefinition{}
 	kind := flux.Kustomization.Definition()

@@ -14,17 +14,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	resourcesv1alpha1 "github.com/gardener/gardener/pkg/apis/resources/v1alpha1"
+
 	"github.com/23technologies/gardener-extension-shoot-flux/pkg/flux"
+	"github.com/23technologies/gardener-extension-shoot-flux/pkg/managedresource"
 )
 
 // TestPruneOnDeletion: what lets workloads stay when the Kustomization gets another name must not keep them when they are to go.
 func TestPruneOnDeletion(t *testing.T) {
-	for name, test := range map[string]struct{ policy, want any }{
-		"the extension's":                       {"Orphan", "MirrorPrune"},
-		"none, as of a release without it":      {nil, nil},
-		"written: as it prunes":                 {"MirrorPrune", "MirrorPrune"},
-		"written: whether it prunes or not":     {"Delete", "Delete"},
-		"written: and waits until all has gone": {"WaitForTermination", "WaitForTermination"},
+	const ours, theirs = "seed:shoot--local--one/extension-shoot-flux-configuration", ""
+	for name, test := range map[string]struct {
+		origin       string
+		policy, want any
+	}{
+		"the extension's":                       {ours, "Orphan", "MirrorPrune"},
+		"none, as of a release without it":      {ours, nil, nil},
+		"written: as it prunes":                 {ours, "MirrorPrune", "MirrorPrune"},
+		"written: whether it prunes or not":     {ours, "Delete", "Delete"},
+		"written: and waits until all has gone": {ours, "WaitForTermination", "WaitForTermination"},
+		"the shoot's users'":                    {theirs, "Orphan", "Orphan"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -32,6 +40,7 @@ func TestPruneOnDeletion(t *testing.T) {
 			root.SetGroupVersionKind(flux.Kustomization.WithVersion("v1"))
 			root.SetNamespace(flux.Namespace)
 			root.SetName(flux.Name)
+			root.SetAnnotations(map[string]string{resourcesv1alpha1.OriginAnnotation: test.origin})
 			if test.policy != nil {
 				g.Expect(unstructured.SetNestedField(root.Object, test.policy, "spec", "deletionPolicy")).To(Succeed())
 			}
@@ -40,7 +49,7 @@ func TestPruneOnDeletion(t *testing.T) {
 			scheme.AddKnownTypeWithName(root.GroupVersionKind(), &unstructured.Unstructured{})
 			shoot := fake.NewClientBuilder().WithScheme(scheme).WithObjects(root, definition(flux.Kustomization.Group, flux.Kustomization.Plural, flux.Kustomization.Kind, labels)).Build()
 			for range 2 {
-				g.Expect(fluxOf(shoot).PruneOnDeletion(t.Context())).To(Succeed())
+				g.Expect(fluxOf(shoot).PruneOnDeletion(t.Context(), managedresource.Configuration)).To(Succeed())
 				g.Expect(shoot.Get(t.Context(), client.ObjectKeyFromObject(root), root)).To(Succeed())
 				policy, _, err := unstructured.NestedFieldNoCopy(root.Object, "spec", "deletionPolicy")
 				g.Expect(err).NotTo(HaveOccurred())

@@ -24,7 +24,7 @@ func (r *reconciliation) deleteFormer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted := slices.Concat(r.desired.objects, r.desired.ignored)
+	wanted := slices.Concat(r.desired.objects, r.desired.ignored, r.desired.found)
 	return requeueUnfinished(from.DeleteFormer(ctx, managedresource.Configuration, func(former client.Object) bool {
 		return slices.ContainsFunc(wanted, func(object client.Object) bool { return isSame(object, former) })
 	}))

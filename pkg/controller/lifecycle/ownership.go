@@ -90,7 +90,10 @@ func (r *reconciliation) chooseUsersFlux(ctx context.Context) error {
 // preventPruning sees to it that a Flux of the shoot's users, which is deployed from the repository that it follows, does not delete itself when it
 // is to follow another: also if it becomes the extension's at the same moment, whose objects may reach the shoot later than those that make it follow.
 func (r *reconciliation) preventPruning(ctx context.Context) error {
-	if r.observed.deployer.Name == "" || r.isFollowedOnce() || len(r.desired.found) > 0 { // nothing is written over
+	if r.observed.deployer.Name == "" || r.isFollowedOnce() { // nothing is written over
+		return nil
+	}
+	if len(r.desired.found) > 0 && !r.hasRoot() { // nor does anything go
 		return nil
 	}
 	return r.preventPruningBy(ctx, r.observed.deployer, r.desired.objects)

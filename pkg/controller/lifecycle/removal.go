@@ -221,7 +221,7 @@ func (r *reconciliation) deleteRoot(ctx context.Context, from removal.Removal) e
 		if err := r.ensureIgnored(ctx, configuration); err != nil {
 			return err
 		}
-		if err := from.PruneOnDeletion(ctx); err != nil {
+		if err := from.PruneOnDeletion(ctx, managedresource.Configuration); err != nil {
 			return explainNoAnswer(err)
 		}
 	}

@@ -110,7 +110,12 @@ func (r *reconciliation) isFollowedHandedOver() bool {
 	wasOnce := slices.ContainsFunc(fluxv1alpha1.StatusOf(r.extension).Configuration, func(written fluxv1alpha1.WrittenField) bool {
 		return written.Field == project.FieldSyncMode && written.Value == string(fluxv1alpha1.SyncOnce)
 	})
-	return !wasOnce && managedresource.HasApplied(r.observed.configuration, flux.Kustomization.GroupKind, rootIn(r.observed.state))
+	return !wasOnce && r.hasRoot() && kustomizationAmong(r.followed()) == rootIn(r.observed.state)
+}
+
+// hasRoot tells whether the shoot has the Kustomization that is noted from the extension.
+func (r *reconciliation) hasRoot() bool {
+	return managedresource.HasApplied(r.observed.configuration, flux.Kustomization.GroupKind, rootIn(r.observed.state))
 }
 
 // tellFollowedHandover tells the shoot's owner that the extension will do less than before, unless that is told of Flux as a whole.

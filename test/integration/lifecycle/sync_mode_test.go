@@ -213,6 +213,26 @@ func TestSyncOnceOfABootstrappedShoot(t *testing.T) {
 	l.expectUnchanged(gitRepository, root)
 }
 
+// TestFoundWithInterruptions kills the extension at each of its writes in a shoot whose users have brought source and Kustomization from another shoot of the
+// extension.
+func TestFoundWithInterruptions(t *testing.T) {
+	t.Parallel()
+	l := newLiving(t)
+	l.upgradeByUsers(newest)
+	gitRepository, root := l.bootstrap()
+	for _, object := range []*unstructured.Unstructured{gitRepository, root} {
+		render.Protect(object)
+		object.SetAnnotations(with(object.GetAnnotations(), resourcesv1alpha1.OriginAnnotation, "other:shoot--other--shoot/"+managedresource.Configuration))
+		l.Expect(l.client.Update(l.ctx, object)).To(Succeed())
+	}
+	i := &interruptions{}
+	actuator := l.newInterrupted(t, i)
+	l.configure(madeOnce("installation", "once"))
+	l.surviveInterruptions(t, i, actuator, func(*living) {})
+	l.Expect(l.state()).To(HaveField("FollowedOnce", fluxv1alpha1.FollowedOnceFound))
+	l.expectUnchanged(gitRepository, root)
+}
+
 // TestSyncOnceWithInterruptions kills the extension at each of its writes while it makes source and Kustomization, and while it takes them back, and each
 // time the shoot moves to another seed, or sleeps and wakes up.
 func TestSyncOnceWithInterruptions(t *testing.T) {
