@@ -18,10 +18,11 @@ type figures struct {
 	size size
 
 	// The first reconciliation of all shoots.
-	succeeded, ready, healthy outcome
-	first                     traffic
+	succeeded, ready outcome
+	first            traffic
 
-	// All shoots idle.
+	// All shoots idle, when all have condition SystemComponentsHealthy.
+	healthy  outcome
 	idle     traffic
 	idleTime time.Duration
 	// startPeak and peak are the most memory that the kernel has counted, in bytes: after the start, and in all.

@@ -116,12 +116,12 @@ func (r *retrier) Reconcile(ctx context.Context, request reconcile.Request) (rec
 // answer hands an Extension over to the controller of its lifecycle if its operation was dropped. Whether it may be worked on, gardenlet decided when it
 // asked, but the library leaves the shoots alone that have been given up.
 func (r *retrier) answer(ctx context.Context, ex *extensionsv1alpha1.Extension) (reconcile.Result, error) {
+	if pause := time.Until(r.dropped.note(ex)); pause > 0 { // most operations are begun meanwhile
+		return reconcile.Result{RequeueAfter: pause}, nil
+	}
 	shoot, _, err := readShoot(ctx, r.seed, ex.Namespace)
 	if err != nil || extensionscontroller.IsShootFailed(shoot) {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
-	}
-	if pause := time.Until(r.dropped.note(ex)); pause > 0 {
-		return reconcile.Result{RequeueAfter: pause}, nil
 	}
 	log.FromContext(ctx).Info("The operation that gardenlet waits for was dropped, and is begun now", "requested", ex.Annotations[v1beta1constants.GardenerTimestamp])
 	return r.handOver(ctx, ex), nil
